@@ -1,0 +1,34 @@
+"""Modelwright: from data to a model in production that keeps getting better, on your own machine.
+
+>>> import modelwright
+>>> project = modelwright.open("belt-fruit")           # doctest: +SKIP
+>>> project.run().report.verdict                       # doctest: +SKIP
+'accepted'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from modelwright.project import Project, open_project as open  # noqa: A004
+    from modelwright.project import init_project as init
+
+__all__ = ["Project", "__version__", "init", "open"]
+
+_LAZY = {
+    "Project": ("modelwright.project", "Project"),
+    "open": ("modelwright.project", "open_project"),
+    "init": ("modelwright.project", "init_project"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'modelwright' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,119 @@
+"""What a model family is: the seam behind which learning happens.
+
+A family learns from *features* (what the modality's graph gives in the encoding the family asks for) and *truth* (what
+the target's ``encode`` gives), and returns something :class:`Fitted` that can score, be saved without pickle, and be
+written as an ONNX graph from ``features`` to ``scores``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.progress import SILENT, Progress
+from modelwright.tasks.base import Encoding
+
+
+@dataclass(frozen=True)
+class Task:
+    """One modality × one target, with the figures a family needs to choose its size."""
+
+    modality: str
+    target: str
+    classes: int
+    """Number of classes; 0 for a number."""
+    samples: int
+    """Training samples."""
+    shape: tuple[int, ...]
+    """Shape of one sample's features, such as ``(28, 28, 3)`` or ``(14,)``."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Features and truth to learn from and to stop by. Arrays may be memory maps."""
+
+    features: NDArray[Any]
+    truth: NDArray[Any]
+    weights: NDArray[np.float32] | None = None
+    """Per-sample weights (class weights multiplied in), or None for equal ones."""
+
+
+@dataclass
+class FitContext:
+    """What a fit is given besides data: no ambient state."""
+
+    seed: int
+    loss: str
+    threads: int
+    deadline: float = float("inf")
+    """On :func:`time.monotonic`'s clock. A fit that reaches it stops at the best it has and says ``cut_short``."""
+    checkpoints: Path | None = None
+    """A folder of its own where a long fit leaves what it needs to go on after kill -9; None: no checkpoints."""
+    progress: Progress = SILENT
+    warm_start: Path | None = None
+    """Folder of a saved model of the same family to start from, if the family can."""
+
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self.deadline
+
+
+@dataclass(frozen=True)
+class History:
+    """The learning curve and how the fit ended."""
+
+    curve: Sequence[Mapping[str, float]] = field(default_factory=tuple)
+    """One entry per epoch or round: ``{"step", "train_loss", "validation_loss", "seconds", …}`` (seconds are not part of a digest)."""
+    best_step: int = 0
+    cut_short: bool = False
+
+
+class Fitted(Protocol):
+    """A learned model."""
+
+    history: History
+
+    def scores(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """Return ``(n, k)`` logits (``log p`` up to a constant per row) or ``(n, 1)`` values, by the native library."""
+
+    def to_onnx(self) -> Any:
+        """Return an ``onnx.ModelProto``: input ``features`` (any batch), output ``scores``."""
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors, JSON or the library's own text format into ``folder``; never pickle. Same model, same bytes."""
+
+    def importance(self) -> NDArray[np.float64] | None:
+        """Return ``(d,)`` non-negative feature importances, or None."""
+
+
+class Family(Protocol):
+    """A way to learn a task. Registered in :mod:`modelwright.registry` under ``families``."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    tasks: ClassVar[frozenset[tuple[str, str]]]
+    """``(modality, target)`` pairs it can learn; the contract suite tests it on every one of them."""
+    encoding: ClassVar[Encoding]
+
+    def candidates(self, task: Task) -> list[dict[str, Any]]:
+        """Return parameter sets worth trying, most promising first; all JSON-ready. Fixed by the task alone."""
+
+    def fit(self, train: Fold, validation: Fold, task: Task, params: Mapping[str, Any], context: FitContext) -> Fitted:
+        """Learn. Deterministic for the same arguments on one architecture, unless cut short by the deadline."""
+
+    def load(self, folder: Path) -> Fitted:
+        """Open what :meth:`Fitted.save` wrote. Checks before it builds; executes nothing from the folder."""
+
+
+def family(name: str) -> Family:
+    """Return the registered family ``name``."""
+    from modelwright import registry
+
+    made: Family = registry.load("families", name)()
+    return made

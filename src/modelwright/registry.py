@@ -1,0 +1,99 @@
+"""One readable table of what is built in, and the public door through which anything else comes.
+
+A plug-in registers with an entry point in the group ``modelwright.<kind>``, for example::
+
+    [project.entry-points."modelwright.families"]
+    my-forest = "my_package.forest:Forest"
+
+The built-in ones stand in :data:`BUILT_IN` and are loaded by the same function. Nothing is imported before it is asked
+for by name, so a long table costs nothing at start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from typing import Any
+
+from modelwright.errors import InputError
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "modalities": {
+        "image": "modelwright.tasks.modalities.image:Image",
+        "table": "modelwright.tasks.modalities.table:Table",
+    },
+    "targets": {
+        "category": "modelwright.tasks.targets.category:Category",
+        "number": "modelwright.tasks.targets.number:Number",
+    },
+    "families": {
+        "baseline": "modelwright.models.baseline:Baseline",
+        "logistic": "modelwright.models.linear:Logistic",
+        "ridge": "modelwright.models.linear:Ridge",
+        "lasso": "modelwright.models.linear:Lasso",
+        "boosting": "modelwright.models.boosting:Boosting",
+        "convnet": "modelwright.models.convnet:Convnet",
+    },
+    "sources": {
+        "folder": "modelwright.prepare.collect.folder:FolderSource",
+        "table": "modelwright.prepare.collect.table:TableSource",
+        "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
+    },
+    "exporters": {
+        "mwpkg": "modelwright.package.exporters:export_mwpkg",
+        "folder": "modelwright.package.exporters:export_folder",
+    },
+    "alert_sinks": {
+        "file": "modelwright.monitor.alerts:FileSink",
+    },
+}
+
+
+@cache
+def _entry_points(kind: str) -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=f"modelwright.{kind}")}
+
+
+def names(kind: str) -> list[str]:
+    """Return the names registered for ``kind``, the built-in ones first.
+
+    Examples
+    --------
+    >>> names("modalities")[:2]
+    ['image', 'table']
+    """
+    own = list(BUILT_IN[kind])
+    return own + sorted(set(_entry_points(kind)) - set(own))
+
+
+def load(kind: str, name: str) -> Any:
+    """Import and return what is registered as ``name``.
+
+    Raises
+    ------
+    InputError
+        If nothing has that name (with the nearest one as the hint), or a plug-in does not import.
+    """
+    address = BUILT_IN[kind].get(name)
+    if address is not None:
+        module, _, attribute = address.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    point = _entry_points(kind).get(name)
+    if point is None:
+        near = difflib.get_close_matches(name, names(kind), 1)
+        raise InputError(
+            f"there is no {kind} named {name!r}; there are: {', '.join(names(kind))}",
+            code="unknown-name",
+            hint=f"did you mean {near[0]!r}?" if near else "",
+        )
+    try:
+        return point.load()
+    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything
+        raise InputError(
+            f"the plug-in {point.value!r} ({kind}/{name}) does not load: {type(error).__name__}: {error}",
+            code="broken-plugin",
+            hint="update or uninstall the package that brings it",
+        ) from error
