@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class Task:
     """Training samples."""
     shape: tuple[int, ...]
     """Shape of one sample's features, such as ``(28, 28, 3)`` or ``(14,)``."""
+    categorical: tuple[int, ...] = ()
+    """Columns of the features that are codes of unordered categories (``trees``): they are not compared by size."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,37 @@ class Fold:
     truth: NDArray[Any]
     weights: NDArray[np.float32] | None = None
     """Per-sample weights (class weights multiplied in), or None for equal ones."""
+    rows: NDArray[np.int64] | None = None
+    """The rows of ``features`` meant, in the order of ``truth`` and ``weights``; None: all of them. So that a part of a
+    memory map (a cross-validation fold) needs no copy."""
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.truth)
+
+    def take(self, positions: NDArray[np.int64] | slice) -> NDArray[Any]:
+        """Return the features at these positions (of ``truth``) as an array in memory."""
+        if self.rows is None:
+            return np.ascontiguousarray(self.features[positions])
+        return np.ascontiguousarray(self.features[self.rows[positions]])
+
+    def part(self, positions: NDArray[np.int64]) -> Fold:
+        """Return these samples as a fold of their own, without a copy of the features."""
+        rows = positions if self.rows is None else self.rows[positions]
+        weights = None if self.weights is None else self.weights[positions]
+        return Fold(self.features, self.truth[positions], weights, rows)
+
+    def fitting(self, limit: int = 512 << 20) -> Fold:
+        """Return this fold, or an evenly spaced part of it whose features take at most ``limit`` bytes.
+
+        For libraries that need everything in memory at once.
+        """
+        per_sample = int(np.prod(self.features.shape[1:], dtype=np.int64)) * self.features.dtype.itemsize
+        most = max(1, limit // max(1, per_sample))
+        if self.count <= most:
+            return self
+        return self.part(np.linspace(0, self.count - 1, most).astype(np.int64))
 
 
 @dataclass
@@ -109,6 +142,22 @@ class Family(Protocol):
 
     def load(self, folder: Path) -> Fitted:
         """Open what :meth:`Fitted.save` wrote. Checks before it builds; executes nothing from the folder."""
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A family whose parameters can be searched beyond :meth:`Family.candidates` (``train.trials``)."""
+
+    def draw(self, task: Task, random: np.random.Generator) -> dict[str, Any]:
+        """Return one parameter set drawn at random; JSON-ready."""
+
+
+def encoding_of(chosen: Family, available: Sequence[Encoding]) -> Encoding:
+    """Return the encoding ``chosen`` learns from, given those a modality offers.
+
+    A family that looks at no feature (the baseline) takes whatever there is.
+    """
+    return chosen.encoding if chosen.encoding in available else available[0]
 
 
 def family(name: str) -> Family:
