@@ -1,0 +1,462 @@
+"""Charts as inline SVG: one function per kind, plain numbers in, an element out.
+
+Every mark carries its figures as a ``<title>``, which browsers show as a tooltip and screen readers read. Missing
+values (None, NaN, infinities) are left out, and a chart without any says so instead of failing. Colours stay apart for
+colour-blind readers and lines differ by dash too.
+
+Examples
+--------
+>>> from modelwright.drawing.page import document, figure, section
+>>> chart = bars(["apple", "pear"], [12, 30], title="Fruit")
+>>> "pear: 30" in chart.render()
+True
+>>> page = document("Report", section("Data", figure(chart, "What came over the belt.")))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from modelwright.drawing.axes import (
+    WIDTH,
+    Scale,
+    bounds,
+    clamp,
+    colour,
+    coordinate,
+    dash,
+    empty,
+    finite,
+    frame,
+    label,
+    legend,
+    line,
+    moment,
+    nice,
+    number,
+    shorten,
+    svg,
+    text_width,
+    tick_text,
+    ticks,
+    time_ticks,
+)
+from modelwright.drawing.matrix import heatmap
+from modelwright.drawing.network import graph
+from modelwright.drawing.page import Element, h
+
+__all__ = ["bars", "graph", "heatmap", "histogram", "intervals", "lines", "number", "scatter"]
+
+Point = tuple[float, float]
+"""``(x, y)``."""
+
+_ROW = 24
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float | None],
+    *,
+    title: str = "",
+    unit: str = "",
+    low: Sequence[float | None] | None = None,
+    high: Sequence[float | None] | None = None,
+    limit: int = 40,
+) -> Element:
+    """Draw horizontal bars from zero, one a label, with the figure at its end.
+
+    Parameters
+    ----------
+    labels, values
+        Same length; a missing value is drawn as a dash.
+    unit
+        Written behind each figure, such as ``"ms"`` or ``"%"``.
+    low, high
+        Ends of an interval around each value, drawn as a whisker.
+    limit
+        Bars drawn at most; a line says how many more there are.
+    """
+    pairs = list(zip(labels, values, strict=True))
+    shown = pairs[:limit]
+    if not shown:
+        return empty(title)
+    whiskers = [*(low or ()), *(high or ())]
+    start, stop = bounds([*finite(values), *finite(whiskers)], zero=True)
+    name_room = min(260.0, max(text_width(name) for name, _ in shown) + 4)
+    texts = [f"{number(value)}{f' {unit}' if unit and value is not None else ''}" for _, value in shown]
+    figure_room = max(text_width(text) for text in texts) + 16
+    x = Scale(start, stop, name_room + 12 + (figure_room if start < 0 else 0), WIDTH - figure_room)
+    parts: list[Element] = []
+    for index, ((name, value), text) in enumerate(zip(shown, texts, strict=True)):
+        top = 4 + index * _ROW
+        parts.append(label(name, name_room, top + 15, room=name_room, anchor="end"))
+        if value is None or not math.isfinite(value):
+            parts.append(label(text, x(0) + 6, top + 15))
+            continue
+        left, right = sorted((x(0), x(value)))
+        whisker = _whisker(x, low, high, index, top + 10)
+        tip = f"{name}: {text}{whisker[1]}"
+        width = max(right - left, 1.0)
+        parts.append(
+            h(
+                "rect",
+                h("title", tip),
+                x=coordinate(left),
+                y=top + 2,
+                width=coordinate(width),
+                height=16,
+                rx=3,
+                fill=colour(0),
+            )
+        )
+        parts.extend(whisker[0])
+        end = max(right, whisker[2]) + 6 if value >= 0 else left - 6
+        parts.append(label(text, end, top + 15, anchor="start" if value >= 0 else "end", soft=False))
+    parts.append(line(x(0), 2, x(0), 4 + len(shown) * _ROW, stroke="var(--soft,#5d646f)"))
+    height = 8 + len(shown) * _ROW
+    if len(pairs) > limit:
+        parts.append(label(f"and {len(pairs) - limit:,} more", name_room + 12, height + 12))
+        height += 20
+    return svg(WIDTH, height, title or f"Bars of {len(pairs)} values", parts)
+
+
+def _whisker(
+    x: Scale, low: Sequence[float | None] | None, high: Sequence[float | None] | None, index: int, y: float
+) -> tuple[list[Element], str, float]:
+    if low is None or high is None:
+        return [], "", 0.0
+    a, b = low[index], high[index]
+    if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
+        return [], "", 0.0
+    parts = [line(x(a), y, x(b), y, stroke="currentColor", width=1.5)]
+    parts += [line(x(end), y - 4, x(end), y + 4, stroke="currentColor", width=1.5) for end in (a, b)]
+    return parts, f" ({number(a)} to {number(b)})", max(x(a), x(b))
+
+
+def lines(
+    series: Mapping[str, Sequence[Point]],
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    time: bool = False,
+    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    marks: Sequence[tuple[float, str]] = (),
+    levels: Sequence[tuple[float, str]] = (),
+    zero: bool = False,
+) -> Element:
+    """Draw one line a series over a common x axis.
+
+    Parameters
+    ----------
+    series
+        Name to ``[(x, y), …]`` in the order of x; a missing y breaks the line. More than 2,000 points are thinned to
+        the smallest and largest of equal stretches, so that no peak is lost.
+    time
+        x is nanoseconds since 1970, written as dates and times in UTC.
+    bands
+        Name of a series to ``[(x, low, high), …]``: its interval, drawn as a shade.
+    marks
+        ``(x, words)``: upright lines at events, such as a promotion.
+    levels
+        ``(y, words)``: level lines, such as a limit.
+    zero
+        Whether the y axis must hold 0.
+    """
+    bands = bands or {}
+    clean = {name: _thin(points) for name, points in series.items()}
+    every = [point for points in clean.values() for point in points if point is not None]
+    if not every:
+        return empty(title)
+    shades = {name: [row for row in rows if len(finite(row)) == 3] for name, rows in bands.items()}
+    edges = [value for rows in shades.values() for row in rows for value in row[1:]]
+    x_range = bounds([x for x, _ in every] + [x for x, _ in marks])
+    y_range = bounds([y for _, y in every] + edges + [y for y, _ in levels], zero=zero)
+    names = list(clean)
+    parts, top = legend(names, dashed=True)
+    if marks:
+        top += 16
+    plot = frame(
+        x_range, y_range, top=top, x_label=x_label, y_label=y_label, x_ticks=time_ticks(*x_range) if time else None
+    )
+    parts.extend(plot.elements)
+    for index, name in enumerate(names):
+        if rows := shades.get(name):
+            upper = [(plot.x(x), plot.y(b)) for x, _, b in rows]
+            lower = [(plot.x(x), plot.y(a)) for x, a, _ in reversed(rows)]
+            parts.append(h("path", d=_path(upper + lower) + "Z", fill=colour(index), fill_opacity="0.16"))
+    for value, words in levels:
+        parts.append(
+            line(plot.x.start, plot.y(value), plot.x.stop, plot.y(value), stroke="var(--bad,#b3261e)", dashed="5 4")
+        )
+        parts.append(label(words, plot.x.stop - 2, plot.y(value) - 5, anchor="end", room=300))
+    for value, words in marks:
+        parts.append(
+            line(
+                plot.x(value), plot.y.stop - 4, plot.x(value), plot.y.start, stroke="var(--soft,#5d646f)", dashed="2 3"
+            )
+        )
+        half = text_width(shorten(words, 160)) / 2
+        parts.append(
+            label(words, max(half, min(plot.x(value), WIDTH - half)), plot.y.stop - 9, anchor="middle", room=160)
+        )
+    for index, name in enumerate(names):
+        parts.extend(_line(clean[name], plot.x, plot.y, index, name, time=time))
+    return svg(plot.width, plot.height, title or f"Lines: {', '.join(names)[:200]}", parts)
+
+
+def _thin(points: Sequence[Point], limit: int = 1000) -> list[Point | None]:
+    """Keep finite points (None breaks the line); of too many, the smallest and largest y of each stretch."""
+    kept: list[Point | None] = []
+    for x, y in points:
+        if x is None or not math.isfinite(x):
+            continue
+        usable = y is not None and math.isfinite(y)
+        kept.append((clamp(x), clamp(y)) if usable else None)
+    if len(kept) <= 2 * limit:
+        return kept
+    thinned: list[Point | None] = []
+    for part in range(limit):
+        stretch = [p for p in kept[part * len(kept) // limit : (part + 1) * len(kept) // limit] if p is not None]
+        if not stretch:
+            thinned.append(None)
+            continue
+        ends = {min(stretch, key=lambda p: p[1]), max(stretch, key=lambda p: p[1])}
+        thinned.extend(sorted(ends))
+    return thinned
+
+
+def _line(points: Sequence[Point | None], x: Scale, y: Scale, index: int, name: str, *, time: bool) -> list[Element]:
+    pieces: list[list[Point]] = [[]]
+    for point in points:
+        if point is None:
+            pieces.append([])
+        else:
+            pieces[-1].append(point)
+    parts = []
+    for piece in pieces:
+        if len(piece) > 1:
+            drawn = _path([(x(a), y(b)) for a, b in piece])
+            parts.append(
+                h("path", h("title", name), d=drawn, fill="none", stroke=colour(index), stroke_width=2,
+                  stroke_dasharray=dash(index), stroke_linejoin="round", stroke_linecap="round")
+            )  # fmt: skip
+    dots = [point for point in points if point is not None]
+    if len(dots) <= 150:
+        radius = 3 if len(dots) <= 60 else 2
+        for a, b in dots:
+            place = moment(a) if time else number(a)
+            parts.append(_dot(x(a), y(b), radius, index, f"{name}\n{place}: {number(b)}"))
+    return parts
+
+
+def _dot(x: float, y: float, radius: float, index: int, tip: str, opacity: str | None = None) -> Element:
+    return h(
+        "circle",
+        h("title", tip),
+        cx=coordinate(x),
+        cy=coordinate(y),
+        r=radius,
+        fill=colour(index),
+        fill_opacity=opacity,
+    )
+
+
+def _path(points: Sequence[Point]) -> str:
+    return "M" + "L".join(f"{coordinate(a)},{coordinate(b)}" for a, b in points)
+
+
+def histogram(
+    edges: Sequence[float],
+    counts: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "share",
+) -> Element:
+    """Draw how values are spread; several series (training and production, say) as shares on top of each other.
+
+    Parameters
+    ----------
+    edges
+        ``bins + 1`` bin edges: drawn to scale, heights are shares (per unit of width where widths differ). Or
+        ``bins - 1`` inner edges of a reference profile: bins are drawn equally wide, and the first and last are open.
+    counts
+        Series name to one count a bin; each series is divided by its sum.
+    """
+    series = {name: _shares(values) for name, values in counts.items()}
+    bins = len(next(iter(series.values()), ()))
+    if not bins or any(len(values) != bins for values in series.values()) or not any(map(any, series.values())):
+        return empty(title)
+    inner = len(edges) != bins + 1
+    borders: list[float] = [float(index) for index in range(bins + 1)] if inner else [clamp(edge) for edge in edges]
+    if not inner and (
+        len(finite(edges)) != bins + 1 or any(b <= a for a, b in zip(borders, borders[1:], strict=False))
+    ):
+        borders, inner = [float(index) for index in range(bins + 1)], True
+    heights = dict(series)
+    widths = [b - a for a, b in zip(borders, borders[1:], strict=False)]
+    if max(widths) > 1.01 * min(widths):
+        largest = max(widths)
+        heights = {
+            name: [value * largest / width for value, width in zip(values, widths, strict=True)]
+            for name, values in series.items()
+        }
+        y_label = f"{y_label}, by width"
+    marks = None
+    if inner:
+        every = max(1, math.ceil((bins - 1) / 8))
+        marks = [(float(i + 1), number(edges[i], 3)) for i in range(0, min(bins - 1, len(edges)), every)]
+    names = list(series)
+    parts, top = legend(names)
+    y_range = bounds([value for values in heights.values() for value in values], zero=True)
+    plot = frame(
+        (borders[0], borders[-1]), y_range, top=top, height=220, x_label=x_label, y_label=y_label, x_ticks=marks
+    )
+    parts.extend(plot.elements)
+    for index, name in enumerate(names):
+        for bin_, value in enumerate(heights[name]):
+            left, right = plot.x(borders[bin_]), plot.x(borders[bin_ + 1])
+            tip = f"{name}: {_bin_words(edges, bin_, bins, inner=inner)}\n{series[name][bin_]:.2%}"
+            parts.append(
+                h("rect", h("title", tip), x=coordinate(left + 0.5), y=coordinate(plot.y(value)),
+                  width=coordinate(max(right - left - 1, 0.6)), height=coordinate(max(plot.y(0) - plot.y(value), 0)),
+                  fill=colour(index), fill_opacity="0.85" if len(names) == 1 else "0.35")
+            )  # fmt: skip
+        if len(names) > 1:
+            outline = []
+            for bin_, value in enumerate(heights[name]):
+                outline += [(plot.x(borders[bin_]), plot.y(value)), (plot.x(borders[bin_ + 1]), plot.y(value))]
+            parts.append(
+                h(
+                    "path",
+                    d=_path(outline),
+                    fill="none",
+                    stroke=colour(index),
+                    stroke_width=2,
+                    stroke_dasharray=dash(index),
+                )
+            )
+    return svg(plot.width, plot.height, title or x_label or "Histogram", parts)
+
+
+def _shares(values: Sequence[float]) -> list[float]:
+    kept = [max(0.0, clamp(value)) if value is not None and math.isfinite(value) else 0.0 for value in values]
+    largest = max(kept, default=0.0)
+    if largest <= 0:
+        return kept
+    scaled = [value / largest for value in kept]
+    total = sum(scaled)
+    return [value / total for value in scaled]
+
+
+def _bin_words(edges: Sequence[float], index: int, bins: int, *, inner: bool) -> str:
+    if not inner:
+        return f"{number(edges[index])} to {number(edges[index + 1])}"
+    if len(edges) != bins - 1:
+        return f"bin {index + 1}"
+    if not edges:
+        return "all"
+    if index == 0:
+        return f"below {number(edges[0])}"
+    return (
+        f"{number(edges[-1])} and above"
+        if index == bins - 1
+        else f"{number(edges[index - 1])} to {number(edges[index])}"
+    )
+
+
+def scatter(
+    series: Mapping[str, Sequence[Point]],
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    diagonal: bool = False,
+    limit: int = 4000,
+) -> Element:
+    """Draw points; ``diagonal`` adds the line y = x (prediction against truth). Above ``limit`` every k-th is drawn."""
+    clean: dict[str, list[Point]] = {}
+    total = 0
+    for name, points in series.items():
+        usable = [(x, y) for x, y in points if len(finite((x, y))) == 2]
+        total += len(usable)
+        clean[name] = usable
+    if not total:
+        return empty(title)
+    step = math.ceil(total / limit)
+    clean = {name: points[::step] for name, points in clean.items()}
+    xs = [x for points in clean.values() for x, _ in points]
+    ys = [y for points in clean.values() for _, y in points]
+    x_range, y_range = nice(*bounds(xs)), bounds(ys)
+    if diagonal:
+        x_range = y_range = nice(*bounds(xs + ys))
+    parts, top = legend(list(clean))
+    plot = frame(x_range, y_range, top=top, height=320, x_label=x_label, y_label=y_label)
+    parts.extend(plot.elements)
+    if diagonal:
+        a, b = x_range
+        parts.append(line(plot.x(a), plot.y(a), plot.x(b), plot.y(b), stroke="var(--soft,#5d646f)", dashed="5 4"))
+    opacity = "0.8" if total < 200 else "0.45"
+    for index, (name, points) in enumerate(clean.items()):
+        prefix = f"{name}\n" if len(clean) > 1 else ""
+        parts.extend(
+            _dot(plot.x(x), plot.y(y), 3, index, f"{prefix}{number(x)}, {number(y)}", opacity) for x, y in points
+        )
+    height = plot.height
+    if step > 1:
+        parts.append(label(f"every {step:,}th of {total:,} points", plot.x.start, height + 6))
+        height += 14
+    return svg(plot.width, height, title or "Scatter plot", parts)
+
+
+def intervals(
+    rows: Sequence[tuple[str, float | None, float | None, float | None]],
+    *,
+    title: str = "",
+    x_label: str = "",
+    reference: float | None = None,
+    limit: int = 60,
+) -> Element:
+    """Draw a forest plot: one row ``(label, value, low, high)`` with its interval; ``reference`` is an upright line."""
+    shown = list(rows[:limit])
+    places = finite([value for row in shown for value in row[1:]])
+    if not shown or not places:
+        return empty(title)
+    low, high = nice(*bounds([*places, *finite([reference])]), 6)
+    name_room = min(260.0, max(text_width(row[0]) for row in shown) + 4)
+    texts = [_interval_words(value, a, b) for _, value, a, b in shown]
+    x = Scale(low, high, name_room + 20, WIDTH - max(text_width(text) for text in texts) - 20)
+    bottom = 6 + len(shown) * _ROW
+    parts: list[Element] = []
+    for value in ticks(low, high, 6):
+        parts.append(line(x(value), 2, x(value), bottom))
+        parts.append(label(tick_text(value, high - low), x(value), bottom + 16, anchor="middle"))
+    if reference is not None and math.isfinite(reference):
+        parts.append(line(x(reference), 2, x(reference), bottom, stroke="var(--bad,#b3261e)", dashed="5 4"))
+    for index, ((name, middle, a, b), text) in enumerate(zip(shown, texts, strict=True)):
+        y = 6 + index * _ROW + 10
+        parts.append(label(name, name_room, y + 4, room=name_room, anchor="end"))
+        ends = finite((a, b))
+        if len(ends) == 2:
+            parts.append(h("line", h("title", f"{name}: {text}"), x1=coordinate(x(ends[0])), y1=y, x2=coordinate(x(ends[1])), y2=y,
+                           stroke=colour(0), stroke_width=3, stroke_opacity="0.55", stroke_linecap="round"))  # fmt: skip
+        if middle is not None and math.isfinite(middle):
+            parts.append(_dot(x(middle), y, 4.5, 0, f"{name}: {text}"))
+        parts.append(label(text, WIDTH - 4, y + 4, anchor="end", soft=False))
+    height = bottom + 24
+    if x_label:
+        parts.append(label(x_label, x.stop, height + 10, anchor="end"))
+        height += 16
+    if len(rows) > limit:
+        parts.append(label(f"and {len(rows) - limit:,} more", 4, height + 10))
+        height += 16
+    return svg(WIDTH, height, title or x_label or "Intervals", parts)
+
+
+def _interval_words(value: float | None, low: float | None, high: float | None) -> str:
+    words = number(value)
+    if low is not None and high is not None and not (math.isnan(low) or math.isnan(high)):
+        words += f"  [{number(low)}, {number(high)}]"
+    return words
