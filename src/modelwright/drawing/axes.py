@@ -247,10 +247,20 @@ def line(
     stroke: str = "var(--grid,#e9ebee)",
     width: float = 1,
     dashed: str | None = None,
+    opacity: str | None = None,
 ) -> Element:
     """Return a straight line."""
     return h(
-        "line", x1=_c(x1), y1=_c(y1), x2=_c(x2), y2=_c(y2), stroke=stroke, stroke_width=width, stroke_dasharray=dashed
+        "line",
+        x1=_c(x1),
+        y1=_c(y1),
+        x2=_c(x2),
+        y2=_c(y2),
+        stroke=stroke,
+        stroke_width=width,
+        stroke_dasharray=dashed,
+        stroke_opacity=opacity,
+        stroke_linecap="round" if width > 2 else None,
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from modelwright.drawing.axes import (
     WIDTH,
@@ -49,7 +50,9 @@ from modelwright.drawing.page import Element, h
 __all__ = ["bars", "graph", "heatmap", "histogram", "intervals", "lines", "number", "scatter"]
 
 Point = tuple[float, float]
-"""``(x, y)``."""
+"""``(x, y)``, both finite."""
+Loose = tuple[float | None, float | None]
+"""``(x, y)`` as it comes: None, NaN or infinite where it is not known."""
 
 _ROW = 24
 
@@ -135,7 +138,7 @@ def _whisker(
 
 
 def lines(
-    series: Mapping[str, Sequence[Point]],
+    series: Mapping[str, Sequence[Loose]],
     *,
     title: str = "",
     x_label: str = "",
@@ -206,14 +209,13 @@ def lines(
     return svg(plot.width, plot.height, title or f"Lines: {', '.join(names)[:200]}", parts)
 
 
-def _thin(points: Sequence[Point], limit: int = 1000) -> list[Point | None]:
+def _thin(points: Sequence[Loose], limit: int = 1000) -> list[Point | None]:
     """Keep finite points (None breaks the line); of too many, the smallest and largest y of each stretch."""
     kept: list[Point | None] = []
     for x, y in points:
         if x is None or not math.isfinite(x):
             continue
-        usable = y is not None and math.isfinite(y)
-        kept.append((clamp(x), clamp(y)) if usable else None)
+        kept.append((clamp(x), clamp(y)) if y is not None and math.isfinite(y) else None)
     if len(kept) <= 2 * limit:
         return kept
     thinned: list[Point | None] = []
@@ -269,7 +271,7 @@ def _path(points: Sequence[Point]) -> str:
 
 def histogram(
     edges: Sequence[float],
-    counts: Mapping[str, Sequence[float]],
+    counts: Mapping[str, Sequence[float | None]],
     *,
     title: str = "",
     x_label: str = "",
@@ -291,12 +293,10 @@ def histogram(
         return empty(title)
     inner = len(edges) != bins + 1
     borders: list[float] = [float(index) for index in range(bins + 1)] if inner else [clamp(edge) for edge in edges]
-    if not inner and (
-        len(finite(edges)) != bins + 1 or any(b <= a for a, b in zip(borders, borders[1:], strict=False))
-    ):
+    if not inner and (len(finite(edges)) != bins + 1 or any(b <= a for a, b in pairwise(borders))):
         borders, inner = [float(index) for index in range(bins + 1)], True
     heights = dict(series)
-    widths = [b - a for a, b in zip(borders, borders[1:], strict=False)]
+    widths = [b - a for a, b in pairwise(borders)]
     if max(widths) > 1.01 * min(widths):
         largest = max(widths)
         heights = {
@@ -341,7 +341,7 @@ def histogram(
     return svg(plot.width, plot.height, title or x_label or "Histogram", parts)
 
 
-def _shares(values: Sequence[float]) -> list[float]:
+def _shares(values: Sequence[float | None]) -> list[float]:
     kept = [max(0.0, clamp(value)) if value is not None and math.isfinite(value) else 0.0 for value in values]
     largest = max(kept, default=0.0)
     if largest <= 0:
@@ -368,7 +368,7 @@ def _bin_words(edges: Sequence[float], index: int, bins: int, *, inner: bool) ->
 
 
 def scatter(
-    series: Mapping[str, Sequence[Point]],
+    series: Mapping[str, Sequence[Loose]],
     *,
     title: str = "",
     x_label: str = "",
@@ -380,7 +380,7 @@ def scatter(
     clean: dict[str, list[Point]] = {}
     total = 0
     for name, points in series.items():
-        usable = [(x, y) for x, y in points if len(finite((x, y))) == 2]
+        usable = [(pair[0], pair[1]) for pair in map(finite, points) if len(pair) == 2]
         total += len(usable)
         clean[name] = usable
     if not total:
@@ -440,8 +440,8 @@ def intervals(
         parts.append(label(name, name_room, y + 4, room=name_room, anchor="end"))
         ends = finite((a, b))
         if len(ends) == 2:
-            parts.append(h("line", h("title", f"{name}: {text}"), x1=coordinate(x(ends[0])), y1=y, x2=coordinate(x(ends[1])), y2=y,
-                           stroke=colour(0), stroke_width=3, stroke_opacity="0.55", stroke_linecap="round"))  # fmt: skip
+            bar = line(x(ends[0]), y, x(ends[1]), y, stroke=colour(0), width=3, opacity="0.55")
+            parts.append(h("g", h("title", f"{name}: {text}"), bar))
         if middle is not None and math.isfinite(middle):
             parts.append(_dot(x(middle), y, 4.5, 0, f"{name}: {text}"))
         parts.append(label(text, WIDTH - 4, y + 4, anchor="end", soft=False))

@@ -57,8 +57,7 @@ def heatmap(
     for index in range(0, min(across, len(column_labels)), every):
         middle = left + (index + 0.5) * side
         parts.append(_column_name(column_labels[index], middle, top - 6, upright=upright))
-    parts.append(h("rect", x=coordinate(left), y=coordinate(top), width=coordinate(side * across), height=coordinate(side * rows),
-                   fill="var(--grid,#e9ebee)", fill_opacity="0.45", rx=2))  # fmt: skip
+    parts.append(_box(left, top, side * across, side * rows, "var(--grid,#e9ebee)", "0.45"))
     names = (list(row_labels), list(column_labels))
     for row, column, value, shade in _cells(matrix, by_row=by_row):
         parts.append(
@@ -104,14 +103,34 @@ def _column_name(text: str, x: float, y: float, *, upright: bool) -> Element:
     return h("g", inner, transform=f"translate({coordinate(x + 4)},{coordinate(y)}) rotate(-90)")
 
 
+def _box(x: float, y: float, width: float, height: float, fill: str, opacity: str, tip: str = "") -> Element:
+    return h(
+        "rect",
+        h("title", tip) if tip else None,
+        x=coordinate(x),
+        y=coordinate(y),
+        width=coordinate(max(width, 1)),
+        height=coordinate(max(height, 1)),
+        rx=2 if height > 12 else None,
+        fill=fill,
+        fill_opacity=opacity,
+    )
+
+
 def _cell(x: float, y: float, side: float, shade: float, tip: str, value: float) -> Element:
-    box = h("rect", h("title", tip), x=coordinate(x + 0.5), y=coordinate(y + 0.5), width=coordinate(max(side - 1, 1)),
-            height=coordinate(max(side - 1, 1)), rx=2 if side > 12 else None, fill="var(--c0,#0072b2)",
-            fill_opacity=f"{0.08 + 0.92 * min(1.0, shade):.3f}")  # fmt: skip
+    opacity = f"{0.08 + 0.92 * min(1.0, shade):.3f}"
+    box = _box(x + 0.5, y + 0.5, side - 1, side - 1, "var(--c0,#0072b2)", opacity, tip)
     text = number(value, 2)
     if side < 24 or text_width(text, 11) > side - 4:
         return box
-    ink = "var(--paper,#fff)" if shade > 0.5 else "currentColor"
-    figure = h("text", text, x=coordinate(x + side / 2), y=coordinate(y + side / 2 + 4), text_anchor="middle", font_size=11,
-               fill=ink, pointer_events="none")  # fmt: skip
+    figure = h(
+        "text",
+        text,
+        x=coordinate(x + side / 2),
+        y=coordinate(y + side / 2 + 4),
+        text_anchor="middle",
+        font_size=11,
+        fill="var(--paper,#fff)" if shade > 0.5 else "currentColor",
+        pointer_events="none",
+    )
     return h("g", box, figure)

@@ -56,8 +56,10 @@ def graph(
             places[name] = (x, top + index * (_HEIGHT + _GAP), width)
         x += width + _CORRIDOR
     total = x - _CORRIDOR + 8
-    parts: list[Element] = [_edge(places[a], places[b], f"{_words(drawn[a])} → {_words(drawn[b])}" + (f": {words}" if words else ""))
-                            for a, b, words in links]  # fmt: skip
+    parts: list[Element] = []
+    for a, b, words in links:
+        tip = f"{_words(drawn[a])} → {_words(drawn[b])}" + (f": {words}" if words else "")
+        parts.append(_edge(places[a], places[b], tip))
     for name, node in drawn.items():
         parts.append(_node(node, places[name], colour(kinds[str(node.get("kind", ""))]), framed=name == highlight))
     if len(nodes) > _MOST_NODES:
@@ -143,24 +145,36 @@ def _node(node: Mapping[str, Any], place: tuple[float, float, float], fill: str,
         for part in (kind, words, str(node["id"]) if str(node["id"]) != words else "", str(node.get("note") or ""))
         if part
     )
+    box = h(
+        "rect",
+        x=coordinate(x),
+        y=coordinate(y),
+        width=coordinate(width),
+        height=_HEIGHT,
+        rx=8,
+        fill="var(--paper,#fff)",
+        stroke=fill if framed else "var(--soft,#5d646f)",
+        stroke_width=2.5 if framed else 1,
+        stroke_opacity=None if framed else "0.5",
+    )
+    tab = h("rect", x=coordinate(x + 7), y=coordinate(y + 8), width=4, height=_HEIGHT - 16, rx=2, fill=fill)
     return h(
         "g",
         h("title", tip),
-        h("rect", x=coordinate(x), y=coordinate(y), width=coordinate(width), height=_HEIGHT, rx=8, fill="var(--paper,#fff)",
-          stroke=fill if framed else "var(--soft,#5d646f)", stroke_width=2.5 if framed else 1,
-          stroke_opacity=None if framed else "0.5"),
-        h("rect", x=coordinate(x + 7), y=coordinate(y + 8), width=4, height=_HEIGHT - 16, rx=2, fill=fill),
-        h("text", kind or " ", x=coordinate(x + 18), y=coordinate(y + 17), font_size=10, fill="var(--soft,#5d646f)"),
+        box,
+        tab,
+        label(kind, x + 18, y + 17, size=10, room=width - 28),
         h("text", shorten(words, width - 28), x=coordinate(x + 18), y=coordinate(y + 33), fill="currentColor"),
-    )  # fmt: skip
+    )
 
 
 def _edge(start: tuple[float, float, float], stop: tuple[float, float, float], tip: str) -> Element:
     x1, y1 = start[0] + start[2], start[1] + _HEIGHT / 2
     x2, y2 = stop[0], stop[1] + _HEIGHT / 2
     reach = max(24.0, abs(x2 - x1) / 2)
-    curve = f"M{coordinate(x1)},{coordinate(y1)}C{coordinate(x1 + reach)},{coordinate(y1)} {coordinate(x2 - reach)},{coordinate(y2)} {coordinate(x2 - 5)},{coordinate(y2)}"
-    head = f"M{coordinate(x2 - 7)},{coordinate(y2 - 4)}L{coordinate(x2)},{coordinate(y2)}L{coordinate(x2 - 7)},{coordinate(y2 + 4)}Z"
+    places = (x1, y1, x1 + reach, y1, x2 - reach, y2, x2 - 5, y2)
+    curve = "M{},{}C{},{} {},{} {},{}".format(*map(coordinate, places))
+    head = "M{},{}L{},{}L{},{}Z".format(*map(coordinate, (x2 - 7, y2 - 4, x2, y2, x2 - 7, y2 + 4)))
     ink = "var(--soft,#5d646f)"
     return h(
         "g",

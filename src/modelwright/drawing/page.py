@@ -30,7 +30,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*\Z")
 _ADDRESS = re.compile(
-    r"(?:https?://|mailto:|#|data:image/(?:png|jpeg|gif|webp);base64,|(?![A-Za-z][A-Za-z0-9+.-]*:|//))", re.I
+    r"(?:https?://|mailto:|#|data:image/(?:png|jpeg|gif|webp);base64,|(?![A-Za-z][A-Za-z0-9+.-]*:|//))", re.IGNORECASE
 )
 _ADDRESS_ATTRIBUTES = frozenset({"href", "src", "action", "formaction", "poster", "cite", "data", "srcset"})
 # What XML 1.0 (and so an SVG reader) does not allow: most control characters, lone surrogates, U+FFFE and U+FFFF.
@@ -92,7 +92,7 @@ class Element:
         return self.render()
 
 
-Child: TypeAlias = "Element | str | int | float | None | Iterable[Child]"
+Child: TypeAlias = "Element | str | int | float | Iterable[Child] | None"
 """What may stand inside an element; None stands for nothing, iterables are opened."""
 
 
@@ -100,9 +100,7 @@ def _flatten(children: Iterable[Child]) -> Iterable[Element | str]:
     for child in children:
         if child is None:
             continue
-        if isinstance(child, Element):
-            yield child
-        elif isinstance(child, str):
+        if isinstance(child, Element | str):
             yield child
         elif isinstance(child, int | float):
             yield str(child)
@@ -150,7 +148,7 @@ def h(tag: str, *children: Child, **attributes: str | float | bool | None) -> El
 
 
 def document(title: str, *sections: Element | None, subtitle: str = "") -> str:
-    """Return a whole page: ``title`` and ``subtitle`` above ``sections``, with contents where there are four or more."""
+    """Return a whole page: ``title`` and ``subtitle`` above ``sections``, with contents if four or more."""
     kept = [part for part in sections if part is not None]
     head = h(
         "head",

@@ -16,69 +16,101 @@ def _colours(values: tuple[str, ...]) -> str:
     return "".join(f"--c{index}:{value};" for index, value in enumerate(values))
 
 
-STYLESHEET = (
-    ":root{color-scheme:light dark;--page:#fbfbfa;--paper:#fff;--ink:#1d2025;--soft:#5d646f;--line:#e3e5e8;--grid:#e9ebee;"
-    "--good:#0a7a4b;--warn:#8f5a00;--bad:#b3261e;--note:#0b5cad;--link:#0b5cad;" + _colours(SERIES) + "}"
-    "@media (prefers-color-scheme:dark){:root{--page:#14161a;--paper:#1b1e24;--ink:#e8eaed;--soft:#a0a7b3;--line:#2d323b;"
-    "--grid:#2a2f37;--good:#5fd39b;--warn:#f0b453;--bad:#ff8a80;--note:#7cb8f2;--link:#7cb8f2;" + _colours(_DARK) + "}}"
-    "*{box-sizing:border-box}"
-    "html{-webkit-text-size-adjust:100%}"
-    "body{margin:0 auto;padding:2.5rem 1.5rem 4rem;max-width:68rem;background:var(--page);color:var(--ink);"
-    'font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;'
-    "overflow-wrap:break-word}"
-    "header{margin-bottom:1.5rem}"
-    "h1{font-size:1.9rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0 0 .35rem}"
-    "h2{font-size:1.2rem;line-height:1.3;font-weight:650;letter-spacing:-.005em;margin:0 0 .9rem}"
-    "h3{font-size:1rem;font-weight:650;margin:1.4rem 0 .5rem}"
-    "p{margin:.5rem 0 .9rem;max-width:46rem}"
-    ".subtitle,.muted,figcaption,caption,footer{color:var(--soft)}"
-    ".subtitle{margin:0;font-size:1.02rem}"
-    "a{color:var(--link);text-decoration-thickness:.06em;text-underline-offset:.15em}"
-    "a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:3px}"
-    "code,pre,kbd{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em}"
-    "pre{overflow:auto;padding:.8rem 1rem;background:var(--page);border:1px solid var(--line);border-radius:8px}"
-    "nav{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin:0 0 1.5rem;font-size:.92rem}"
-    "nav a{text-decoration:none}nav a:hover{text-decoration:underline}"
-    "section{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:1.35rem 1.5rem 1.1rem;margin:0 0 1.25rem}"
-    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:0 0 1.25rem}"
-    ".card{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:.9rem 1.1rem}"
-    "section .card{background:var(--page)}"
-    ".card dt{color:var(--soft);font-size:.85rem}"
-    ".card dd{margin:.1rem 0 0;font-size:1.55rem;line-height:1.25;font-weight:620;font-variant-numeric:tabular-nums}"
-    ".card p{margin:.15rem 0 0;font-size:.85rem;color:var(--soft)}"
-    ".banner{display:flex;gap:.75rem;align-items:flex-start;border:1px solid var(--line);border-left:4px solid var(--tone);"
-    "background:var(--paper);border-radius:10px;padding:.8rem 1.1rem;margin:0 0 1.25rem}"
-    ".banner p{margin:.1rem 0}"
-    ".banner.good{--tone:var(--good)}.banner.warn{--tone:var(--warn)}.banner.bad{--tone:var(--bad)}.banner.note{--tone:var(--note)}"
-    ".sign{flex:none;width:1.45rem;height:1.45rem;line-height:1.45rem;text-align:center;border-radius:50%;"
-    "background:var(--tone);color:var(--paper);font-size:.85rem;font-weight:700}"
-    ".scroll{overflow-x:auto}"
-    "table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}"
-    "caption{text-align:left;padding:0 0 .4rem;font-size:.9rem}"
-    "th,td{padding:.42rem .8rem .42rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}"
-    "th{color:var(--soft);font-weight:550;font-size:.85rem;white-space:nowrap}"
-    "tbody tr:last-child td{border-bottom:0}"
-    ".number{text-align:right;white-space:nowrap}"
-    "figure{margin:0 0 1.1rem}"
-    "figcaption{font-size:.88rem;margin-top:.35rem;max-width:46rem}"
-    "img{max-width:100%;height:auto;border-radius:6px;background:var(--grid)}"
-    ".gallery{display:flex;flex-wrap:wrap;gap:.9rem}"
-    ".gallery figure{margin:0;width:min-content;min-width:5rem}"
-    ".gallery img{display:block;image-rendering:auto}"
-    ".gallery figcaption{font-size:.78rem;line-height:1.3}"
-    ".columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1rem 2rem;align-items:start}"
-    ".facts{display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.3rem 1.4rem;margin:0 0 1rem}"
-    ".facts dt{color:var(--soft)}.facts dd{margin:0;min-width:0}"
-    "details{margin:.6rem 0 1rem}summary{cursor:pointer;color:var(--link)}"
-    "svg{display:block;max-width:100%;height:auto;color:var(--ink);font-family:inherit}"
-    "svg a text{fill:var(--link)}"
-    "footer{font-size:.82rem;margin-top:2rem}"
-    "@media (max-width:40rem){body{padding:1.5rem .9rem 3rem}section{padding:1.1rem 1rem .8rem}h1{font-size:1.5rem}"
-    "svg{min-width:26rem}}"
-    "@media print{:root{--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--grid:#ddd;"
-    + _colours(SERIES)
-    + "}"
-    "body{max-width:none;padding:0;font-size:10.5pt}nav,footer{display:none}"
-    "section,.card,.banner{break-inside:avoid;border-radius:0}section{border:0;border-top:1px solid #ccc;padding:1rem 0}"
-    ".sign{-webkit-print-color-adjust:exact;print-color-adjust:exact}svg *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}"
-)
+STYLESHEET = """
+:root{
+  color-scheme:light dark; --page:#fbfbfa; --paper:#fff; --ink:#1d2025; --soft:#5d646f; --line:#e3e5e8;
+  --grid:#e9ebee; --good:#0a7a4b; --warn:#8f5a00; --bad:#b3261e; --note:#0b5cad; --link:#0b5cad; $SERIES;
+}
+@media (prefers-color-scheme:dark){
+  :root{
+    --page:#14161a; --paper:#1b1e24; --ink:#e8eaed; --soft:#a0a7b3; --line:#2d323b; --grid:#2a2f37;
+    --good:#5fd39b; --warn:#f0b453; --bad:#ff8a80; --note:#7cb8f2; --link:#7cb8f2; $DARK;
+  }
+}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{
+  margin:0 auto; padding:2.5rem 1.5rem 4rem; max-width:68rem; background:var(--page); color:var(--ink);
+  font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
+  overflow-wrap:break-word;
+}
+header{margin-bottom:1.5rem}
+h1{font-size:1.9rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0 0 .35rem}
+h2{font-size:1.2rem;line-height:1.3;font-weight:650;letter-spacing:-.005em;margin:0 0 .9rem}
+h3{font-size:1rem;font-weight:650;margin:1.4rem 0 .5rem}
+p{margin:.5rem 0 .9rem;max-width:46rem}
+.subtitle,.muted,figcaption,caption,footer{color:var(--soft)}
+.subtitle{margin:0;font-size:1.02rem}
+a{color:var(--link);text-decoration-thickness:.06em;text-underline-offset:.15em}
+a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:3px}
+code,pre,kbd{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em}
+pre{overflow:auto;padding:.8rem 1rem;background:var(--page);border:1px solid var(--line);border-radius:8px}
+nav{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin:0 0 1.5rem;font-size:.92rem}
+nav a{text-decoration:none}
+nav a:hover{text-decoration:underline}
+section{
+  background:var(--paper); border:1px solid var(--line); border-radius:12px; padding:1.35rem 1.5rem 1.1rem;
+  margin:0 0 1.25rem;
+}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:0 0 1.25rem}
+.card{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:.9rem 1.1rem}
+section .card{background:var(--page)}
+.card dt{color:var(--soft);font-size:.85rem}
+.card dd{margin:.1rem 0 0;font-size:1.55rem;line-height:1.25;font-weight:620;font-variant-numeric:tabular-nums}
+.card p{margin:.15rem 0 0;font-size:.85rem;color:var(--soft)}
+.banner{
+  display:flex; gap:.75rem; align-items:flex-start; border:1px solid var(--line);
+  border-left:4px solid var(--tone); background:var(--paper); border-radius:10px; padding:.8rem 1.1rem;
+  margin:0 0 1.25rem;
+}
+.banner p{margin:.1rem 0}
+.banner.good{--tone:var(--good)}
+.banner.warn{--tone:var(--warn)}
+.banner.bad{--tone:var(--bad)}
+.banner.note{--tone:var(--note)}
+.sign{
+  flex:none; width:1.45rem; height:1.45rem; line-height:1.45rem; text-align:center; border-radius:50%;
+  background:var(--tone); color:var(--paper); font-size:.85rem; font-weight:700;
+}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
+caption{text-align:left;padding:0 0 .4rem;font-size:.9rem}
+th,td{padding:.42rem .8rem .42rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+th{color:var(--soft);font-weight:550;font-size:.85rem;white-space:nowrap}
+tbody tr:last-child td{border-bottom:0}
+.number{text-align:right;white-space:nowrap}
+figure{margin:0 0 1.1rem}
+figcaption{font-size:.88rem;margin-top:.35rem;max-width:46rem}
+img{max-width:100%;height:auto;border-radius:6px;background:var(--grid)}
+.gallery{display:flex;flex-wrap:wrap;gap:.9rem}
+.gallery figure{margin:0;width:min-content;min-width:5rem}
+.gallery img{display:block;image-rendering:auto}
+.gallery figcaption{font-size:.78rem;line-height:1.3}
+.columns{
+  display:grid; grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr)); gap:1rem 2rem;
+  align-items:start;
+}
+.facts{display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.3rem 1.4rem;margin:0 0 1rem}
+.facts dt{color:var(--soft)}
+.facts dd{margin:0;min-width:0}
+details{margin:.6rem 0 1rem}
+summary{cursor:pointer;color:var(--link)}
+svg{display:block;max-width:100%;height:auto;color:var(--ink);font-family:inherit}
+svg a text{fill:var(--link)}
+footer{font-size:.82rem;margin-top:2rem}
+@media (max-width:40rem){
+  body{padding:1.5rem .9rem 3rem}
+  section{padding:1.1rem 1rem .8rem}
+  h1{font-size:1.5rem}
+  svg{min-width:26rem}
+}
+@media print{
+  :root{--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--grid:#ddd;$SERIES}
+  body{max-width:none;padding:0;font-size:10.5pt}
+  nav,footer{display:none}
+  section,.card,.banner{break-inside:avoid;border-radius:0}
+  section{border:0;border-top:1px solid #ccc;padding:1rem 0}
+  .sign{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+  svg *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+}
+""".replace("$SERIES", _colours(SERIES)).replace("$DARK", _colours(_DARK))
