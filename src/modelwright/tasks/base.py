@@ -25,8 +25,8 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 """Named arrays: the inputs of a graph. The first axis of each is the sample."""
 
 Encoding: TypeAlias = Literal["pixels", "dense", "trees"]
-"""What a family learns from: ``pixels`` ``(n, h, w, 3) uint8``; ``dense`` ``(n, d) float32``, imputed and scaled, one-hot
-categories; ``trees`` ``(n, d) float32`` with NaN for missing and integer codes for categories."""
+"""What a family learns from: ``pixels`` ``(n, h, w, 3) uint8``; ``dense`` ``(n, d) float32``, imputed and scaled,
+categories one-hot; ``trees`` ``(n, d) float32`` with NaN for missing and integer codes for categories."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,13 @@ class Modality(Protocol):
         """
 
     def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
-        """Return the preprocessing as an ``onnx.ModelProto``: inputs as :meth:`decode` names them, output ``features``."""
+        """Return the preprocessing as an ``onnx.ModelProto``: inputs as :meth:`decode` has them, output ``features``."""
 
     def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the graph's inputs for the package manifest: ``[{"name", "dtype", "shape"}]``, ``-1`` for any length."""
+        """Return the graph's inputs for the package manifest: ``[{"name", "dtype", "shape"}]``, ``-1``: any length."""
+
+    def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
+        """Return a name a person understands per feature of a flat encoding, in order; ``[]`` for ``pixels``."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Target(Protocol):
         Raises
         ------
         UndecodableError
-            If it is neither a label nor missing (text where a number is asked, NaN, infinity).
+            If it is neither a label nor missing (text where a number is asked, infinity). NaN, as numpy and Parquet
+            write it, is missing.
         """
 
     def learn(self, labels: Sequence[Any]) -> dict[str, Any]:
@@ -166,8 +170,25 @@ class Target(Protocol):
     def decode(self, outputs: Mapping[str, NDArray[Any]], schema: Mapping[str, Any]) -> list[Prediction]:
         """Turn a graph's outputs into answers, one per sample."""
 
-    def metrics(self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]], schema: Mapping[str, Any]) -> dict[str, float]:
-        """Return every figure that is defined on these samples (an undefined one, such as AUC with one class, is left out)."""
+    def metrics(
+        self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]], schema: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """Return every figure that is defined on these samples (AUC with one class, for example, is left out)."""
+
+    def bootstrap(
+        self,
+        truth: NDArray[Any],
+        outputs: Mapping[str, NDArray[Any]],
+        schema: Mapping[str, Any],
+        rng: np.random.Generator,
+        repeats: int = 1000,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return ``(repeats,)`` per metric: its value on samples drawn with replacement (NaN where undefined)."""
+
+    def confusion(
+        self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]], schema: Mapping[str, Any]
+    ) -> NDArray[np.int64] | None:
+        """Return ``(k, k)`` counts, rows truth and columns prediction; None where the target has no such thing."""
 
     def per_sample_loss(self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return ``(n,)``: log loss (category) or absolute error (number); what paired tests compare."""

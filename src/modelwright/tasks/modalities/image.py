@@ -1,0 +1,281 @@
+"""Images: bytes of a common format to upright 8-bit RGB, and from there to pixels of one size.
+
+Decoding is Pillow's, outside the graph, with an allow-list of formats and with the header's limits checked before any
+pixel is read. Everything after it is in the graph, so that training and production resize alike.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.errors import InputError
+from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
+from modelwright.tasks.modalities import image_measures
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+MAX_PIXELS = 64_000_000
+"""Default limit on width × height, read from the header: an RGB copy of the largest image is 192 MB."""
+
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
+_ORIENTATION = 0x0112
+_SIZES = (96, 128)
+_DENSE_GREY = 32
+_DENSE_COLOUR = 16
+
+
+class Image:
+    """The modality ``image``: input ``image`` ``(1, H, W, 3) uint8``, any height and width."""
+
+    name: ClassVar[str] = "image"
+    version: ClassVar[int] = 1
+    media_types: ClassVar[tuple[str, ...]] = (
+        "image/png",
+        "image/jpeg",
+        "image/bmp",
+        "image/gif",
+        "image/tiff",
+        "image/webp",
+    )
+    encodings: ClassVar[tuple[Encoding, ...]] = ("pixels", "dense", "trees")
+
+    def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
+        """Return ``{"image": (1, H, W, 3) uint8}``: upright, RGB, transparency over white, 16 bits scaled to 8.
+
+        Of a GIF, TIFF or WebP with several pictures the first one counts. ``schema`` may carry ``max_pixels``.
+
+        Raises
+        ------
+        UndecodableError
+            ``empty``, ``wrong-format``, ``too-large`` or ``corrupt``.
+        """
+        return {"image": decode_rgb(raw, int(schema.get("max_pixels", MAX_PIXELS)))[None]}
+
+    def check(self, inputs: Arrays) -> list[Problem]:
+        """Return remarks: ``dark``, ``overexposed``, ``blurry``, ``low-information``, ``odd-aspect``."""
+        return image_measures.problems(inputs["image"])
+
+    def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image_measures.NAMES`."""
+        return image_measures.measure(inputs["image"])
+
+    def learn(self, batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Choose the model's input size, and learn whether there is colour, and its mean and deviation.
+
+        Parameters
+        ----------
+        batches
+            Arrays with ``image`` ``(n, H, W, 3)``, or lists of such; read once.
+        settings
+            ``height`` and ``width`` fix the size, ``max_pixels`` the decoder's limit.
+
+        Returns
+        -------
+        dict
+            ``height``, ``width``, ``channels`` (1 or 3), ``mean`` and ``std`` per channel (0..1), ``dense`` ``[h, w]``,
+            ``samples``, ``max_pixels`` where set, and ``reason``: how the size was chosen, in words.
+        """
+        total, squares, count, samples, grey = np.zeros(3), np.zeros(3), 0, 0, True
+        heights: list[int] = []
+        widths: list[int] = []
+        for images in _each(batches):
+            step = max(1, math.ceil(math.sqrt(images.shape[1] * images.shape[2] / 65_536)))
+            pixels = images[:, ::step, ::step].reshape(-1, 3).astype(np.float64) / 255.0
+            total += pixels.sum(0)
+            squares += (pixels * pixels).sum(0)
+            count += len(pixels)
+            samples += len(images)
+            heights += [images.shape[1]] * len(images)
+            widths += [images.shape[2]] * len(images)
+            grey = grey and bool((pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 1] == pixels[:, 2]).all())
+        if not samples:
+            raise InputError("no image could be read, so there is nothing to learn from", code="no-samples")
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean * mean, 1e-6))
+        height, width, reason = _choose_size(heights, widths, settings)
+        channels = 1 if grey else 3
+        most = _DENSE_GREY if grey else _DENSE_COLOUR
+        schema: dict[str, Any] = {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "mean": [float(value) for value in mean[:channels]],
+            "std": [float(value) for value in std[:channels]],
+            "dense": [min(height, most), min(width, most)],
+            "samples": samples,
+            "reason": reason,
+        }
+        if "max_pixels" in settings:
+            schema["max_pixels"] = int(settings["max_pixels"])
+        return schema
+
+    def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
+        """Return ``image (n, H, W, 3) uint8`` → ``features``.
+
+        ``pixels``: ``(n, height, width, 3) uint8``, antialiased linear resize (none where the size is right already),
+        grey where training was all grey. ``dense`` and ``trees``: ``(n, h·w·channels) float32``, standardised pixels of
+        a smaller copy.
+        """
+        from modelwright.tasks.modalities import image_graph
+
+        if encoding == "pixels":
+            return image_graph.pixels(schema)
+        return image_graph.dense(schema)
+
+    def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the one input tensor, of any height and width."""
+        return [{"name": "image", "dtype": "uint8", "shape": [-1, -1, -1, 3]}]
+
+    def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
+        """Return ``row 3, column 5`` (and the colour) per feature; ``pixels`` has no named features: an empty list."""
+        if encoding == "pixels":
+            return []
+        height, width = schema["dense"]
+        colours = [""] if schema["channels"] == 1 else [", red", ", green", ", blue"]
+        return [f"row {y}, column {x}{c}" for y in range(height) for x in range(width) for c in colours]
+
+
+def _each(batches: Iterable[Any]) -> Iterator[NDArray[np.uint8]]:
+    for batch in batches:
+        for arrays in batch if isinstance(batch, (list, tuple)) else [batch]:
+            yield arrays["image"]
+
+
+def _choose_size(heights: list[int], widths: list[int], settings: Mapping[str, Any]) -> tuple[int, int, str]:
+    if settings.get("height") and settings.get("width"):
+        return int(settings["height"]), int(settings["width"]), "the size was set"
+    height, width = int(np.median(heights)), int(np.median(widths))
+    size = max(height, width)
+    if size <= 64:
+        return (
+            max(height, 1),
+            max(width, 1),
+            f"the pictures are small ({width} × {height}, the median) and keep their size",
+        )
+    # Below some 2,000 pictures a larger input is fitted by its noise; above, it costs more than a CPU gives.
+    side = _SIZES[0] if size < 192 or len(heights) < 2000 else _SIZES[1]
+    return side, side, f"the pictures are larger ({width} × {height}, the median) than a model on a CPU needs"
+
+
+def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return ``(H, W, 3) uint8`` of an image file's bytes.
+
+    Raises
+    ------
+    UndecodableError
+        Whatever is wrong with the bytes.
+    """
+    from PIL import Image as Pillow
+
+    if not raw:
+        raise UndecodableError(Problem("empty", 1.0, "the file is empty (0 bytes)"))
+    try:
+        image = Pillow.open(io.BytesIO(raw), formats=FORMATS)
+    except Pillow.DecompressionBombError as error:
+        raise UndecodableError(Problem("too-large", 1.0, f"the header asks for too many pixels: {error}")) from error
+    except Exception as error:
+        raise UndecodableError(_unopened(raw)) from error
+    with image:
+        width, height = image.size
+        if width * height > max_pixels:
+            message = f"the header asks for {width} × {height} pixels, more than the {max_pixels:,} allowed"
+            raise UndecodableError(Problem("too-large", 1.0, message, {"width": width, "height": height}))
+        if width < 1 or height < 1:
+            raise UndecodableError(Problem("corrupt", 1.0, f"the header says {width} × {height} pixels"))
+        kind = image.format or "image"
+        try:
+            image.load()
+            upright = _upright(image)
+            pixels = np.asarray(_to_rgb(upright), dtype=np.uint8)
+        except Exception as error:
+            what = str(error).split("\n", maxsplit=1)[0][:200] or type(error).__name__
+            raise UndecodableError(Problem("corrupt", 1.0, f"the {kind} data is broken or cut off: {what}")) from error
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise UndecodableError(Problem("corrupt", 1.0, f"the {kind} gave no RGB pixels (shape {pixels.shape})"))
+    return pixels
+
+
+def _unopened(raw: bytes) -> Problem:
+    """Tell a broken image from something that never was one."""
+    head = raw[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if raw.startswith(_SIGNATURES):
+        return Problem("corrupt", 1.0, "it begins like an image, but its header is broken or cut off")
+    lower = head[:64].lower()
+    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        found = "an HTML page"
+    elif lower.startswith((b"<?xml", b"<svg")):
+        found = "XML or SVG"
+    elif head.startswith(b"%PDF"):
+        found = "a PDF"
+    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        found = "a zip archive"
+    elif lower.startswith(b"version https://git-lfs"):
+        found = "a Git LFS pointer"
+    elif not any(byte < 9 for byte in head[:64]):
+        found = "text"
+    else:
+        found = f"unknown data beginning with {raw[:8].hex(' ')}"
+    return Problem(
+        "wrong-format", 1.0, f"it is not an image but {found}; allowed: {', '.join(FORMATS)}", {"found": found}
+    )
+
+
+def _upright(image: Any) -> Any:
+    from PIL import Image as Pillow
+
+    turns = {
+        2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+        3: Pillow.Transpose.ROTATE_180,
+        4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+        5: Pillow.Transpose.TRANSPOSE,
+        6: Pillow.Transpose.ROTATE_270,
+        7: Pillow.Transpose.TRANSVERSE,
+        8: Pillow.Transpose.ROTATE_90,
+    }
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+        turn = turns.get(orientation)
+    except Exception:  # noqa: BLE001 - EXIF is an accessory: a picture with a broken one is still a picture
+        return image
+    if turn is None:
+        return image
+    # transpose() forgets `info`, where a palette image keeps which colour is transparent.
+    turned = image.transpose(turn)
+    turned.info = dict(image.info)
+    return turned
+
+
+def _to_rgb(image: Any) -> Any:
+    """Bring any mode to RGB: deep samples scaled to 8 bits, transparency over white."""
+    from PIL import Image as Pillow
+
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
+    if mode == "F" or mode.startswith("I"):
+        return Pillow.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Pillow.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Pillow.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(deep: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale grey samples of 16 bits, of 32 bits that hold 16, or of floats in 0..1, 0..255 or 0..65535, to 0..255."""
+    if deep.dtype == np.uint16:
+        return np.asarray((deep.astype(np.uint32) + 128) // 257, np.uint8)
+    values = np.nan_to_num(deep.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
+    top = values.max(initial=0.0)
+    if deep.dtype.kind == "f" and top <= 1.0:
+        scale = 255.0
+    elif top <= 255.0:
+        scale = 1.0
+    else:
+        scale = 255.0 / 65535.0
+    return np.asarray(np.clip(np.round(values * scale), 0, 255), np.uint8)

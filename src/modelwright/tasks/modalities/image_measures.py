@@ -1,0 +1,183 @@
+"""What is measured on an image: cheap figures in which a dirty lens, a moved camera or another product shows up.
+
+The same figures describe training data in a package's profile and production images in monitoring. All are computed
+in numpy on whole batches; an image larger than about 256 × 256 is subsampled at fixed steps, so that the figures of one
+image are always the same.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.tasks.base import Problem
+
+SHAPE_NAMES = ("shape_01", "shape_10", "shape_11", "shape_02", "shape_20", "shape_12", "shape_21", "shape_22")
+NAMES = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "saturation",
+    "red_cast",
+    "blue_cast",
+    "entropy",
+    "edges_x",
+    "edges_y",
+    "mass_x",
+    "mass_y",
+    *SHAPE_NAMES,
+    "width",
+    "height",
+    "aspect",
+)
+"""``brightness`` (mean luma, 0..1), ``contrast`` (its deviation), ``sharpness`` (deviation of the Laplacian divided by
+contrast), ``saturation`` (mean of max - min over channels), ``red_cast`` and ``blue_cast`` (mean red or blue minus
+green), ``entropy`` (bits, of 64 grey levels), ``edges_x``/``edges_y`` (centre of mass of the gradient, 0..1),
+``mass_x``/``mass_y`` (of what differs from the border), ``shape_uv`` (low frequencies of the cosine transform of an
+8 × 8 thumbnail: rows u, columns v), ``width``, ``height`` (pixels), ``aspect`` (width / height)."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32) / np.float32(255.0)
+_SIDE = 256
+_PATCH = 64
+_MIN_FOR_BLUR = 64
+
+
+def measure(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """Return ``(n,)`` float64 per name in :data:`NAMES`, for ``(n, H, W, 3) uint8``; always finite."""
+    count, height, width = images.shape[:3]
+    step = max(1, math.ceil(max(height, width) / _SIDE))
+    small = images[:, ::step, ::step]
+    luma = small @ _LUMA
+    flat = luma.reshape(count, -1)
+    brightness = flat.mean(1)
+    contrast = flat.std(1)
+    means = small.reshape(count, -1, 3).mean(1, dtype=np.float32) / 255.0
+    spread = small.max(3).astype(np.float32) - small.min(3)
+    values = {
+        "brightness": brightness,
+        "contrast": contrast,
+        "sharpness": _roughness(images, step, luma) / np.maximum(contrast, 0.004),
+        "saturation": spread.reshape(count, -1).mean(1) / 255.0,
+        "red_cast": means[:, 0] - means[:, 1],
+        "blue_cast": means[:, 2] - means[:, 1],
+        "entropy": _entropy(flat),
+        **_positions(luma),
+        **_shape(luma),
+        "width": np.full(count, width),
+        "height": np.full(count, height),
+        "aspect": np.full(count, width / height),
+    }
+    return {name: np.asarray(values[name], np.float64) for name in NAMES}
+
+
+def _roughness(images: NDArray[np.uint8], step: int, luma: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the deviation of the 4-neighbour Laplacian (Pech-Pacheco et al. 2000), at full resolution.
+
+    Subsampling would alias blur away, so a large image is judged on 3 × 3 patches of 64 × 64 of its own pixels.
+    """
+    if step == 1:
+        patches = [luma]
+    else:
+        tops, lefts = _patch_starts(images.shape[1]), _patch_starts(images.shape[2])
+        patches = [images[:, top : top + _PATCH, left : left + _PATCH] @ _LUMA for top in tops for left in lefts]
+    variances = [_laplacian_variance(patch) for patch in patches]
+    return np.asarray(np.sqrt(np.mean(variances, axis=0)), np.float64)
+
+
+def _patch_starts(length: int) -> list[int]:
+    last = max(length - _PATCH, 0)
+    return sorted({0, last // 2, last})
+
+
+def _laplacian_variance(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    if luma.shape[1] < 3 or luma.shape[2] < 3:
+        return np.zeros(len(luma), np.float32)
+    around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
+    around -= 4.0 * luma[:, 1:-1, 1:-1]
+    return np.asarray(around.reshape(len(luma), -1).var(1), np.float32)
+
+
+def _entropy(flat: NDArray[np.float32]) -> NDArray[np.float64]:
+    count, size = flat.shape
+    levels = np.minimum((flat * 64.0).astype(np.int64), 63)
+    levels += np.arange(count)[:, None] * 64
+    shares = np.bincount(levels.ravel(), minlength=count * 64).reshape(count, 64) / size
+    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    return np.asarray(-(shares * logs).sum(1), np.float64)
+
+
+def _positions(luma: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Return where edges and foreground lie, 0 (left, top) to 1; the middle where there are none."""
+    across = np.abs(np.diff(luma, axis=2))
+    down = np.abs(np.diff(luma, axis=1))
+    border = (luma[:, 0].mean(1) + luma[:, -1].mean(1) + luma[:, :, 0].mean(1) + luma[:, :, -1].mean(1)) / 4.0
+    mass = np.abs(luma - border[:, None, None])
+    return {
+        "edges_x": _centre(across.sum(1)),
+        "edges_y": _centre(down.sum(2)),
+        "mass_x": _centre(mass.sum(1)),
+        "mass_y": _centre(mass.sum(2)),
+    }
+
+
+def _centre(profile: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the centre of mass of ``(n, length)`` non-negative profiles, as a share of the length."""
+    length = profile.shape[1]
+    if not length:
+        return np.full(len(profile), 0.5)
+    places = (np.arange(length, dtype=np.float64) + 0.5) / length
+    total = profile.sum(1, dtype=np.float64)
+    return np.where(total > 1e-6, (profile @ places) / np.maximum(total, 1e-6), 0.5)
+
+
+@cache
+def _cosines() -> NDArray[np.float64]:
+    """Return the first three rows of the orthonormal 8-point DCT-II."""
+    frequency, place = np.arange(3)[:, None], np.arange(8)[None]
+    rows = np.cos(math.pi * frequency * (2 * place + 1) / 16) * 0.5
+    rows[0] /= math.sqrt(2)
+    return np.asarray(rows, np.float64)
+
+
+def _shape(luma: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    rows = np.arange(8) * luma.shape[1] // 8
+    columns = np.arange(8) * luma.shape[2] // 8
+    thumbnail = np.add.reduceat(np.add.reduceat(luma, rows, axis=1), columns, axis=2).astype(np.float64)
+    heights = np.maximum(np.diff(rows, append=luma.shape[1]), 1)
+    widths = np.maximum(np.diff(columns, append=luma.shape[2]), 1)
+    thumbnail /= heights[:, None] * widths
+    cosines = _cosines()
+    waves = cosines @ thumbnail @ cosines.T
+    return {name: waves[:, int(name[-2]), int(name[-1])] for name in SHAPE_NAMES}
+
+
+def problems(images: NDArray[np.uint8]) -> list[Problem]:
+    """Return what is odd about one image ``(1, H, W, 3)``: remarks for the issue list, none a reason to drop it.
+
+    Thresholds were set on sharp, blurred, dark and washed-out photos; each is a figure that a person can check.
+    """
+    height, width = images.shape[1:3]
+    values = {name: float(value[0]) for name, value in measure(images).items()}
+    step = max(1, math.ceil(max(height, width) / _SIDE))
+    luma = images[:, ::step, ::step] @ _LUMA
+    low, high = (float(value) for value in np.percentile(luma, (5, 99)))
+    found = []
+    if high < 0.25:
+        message = f"dark: 99 % of the picture is below {high:.0%} of full brightness"
+        found.append(Problem("dark", 0.5, message, {"p99": high, "limit": 0.25}))
+    if low > 0.88 and values["contrast"] < 0.1:
+        message = f"overexposed: 95 % of the picture is above {low:.0%} of full brightness"
+        found.append(Problem("overexposed", 0.5, message, {"p5": low, "limit": 0.88}))
+    if values["entropy"] < 0.2:
+        message = f"low information: nearly one shade of grey (entropy {values['entropy']:.2f} bits)"
+        found.append(Problem("low-information", 0.5, message, {"entropy": values["entropy"], "limit": 0.2}))
+    elif min(height, width) >= _MIN_FOR_BLUR and values["sharpness"] < 0.06:
+        message = f"blurry: sharpness {values['sharpness']:.3f}, clear pictures have more than 0.06"
+        found.append(Problem("blurry", 0.4, message, {"sharpness": values["sharpness"], "limit": 0.06}))
+    if not 1 / 3 <= values["aspect"] <= 3:
+        message = f"odd aspect: {width} × {height} pixels, more than 3 to 1"
+        found.append(Problem("odd-aspect", 0.3, message, {"width": width, "height": height}))
+    return found
