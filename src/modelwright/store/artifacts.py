@@ -110,9 +110,7 @@ class Artifacts:
     def kinds(self) -> Names:
         """Return the kinds of which there is any artifact."""
         try:
-            return sorted(
-                path.name for path in self._root.iterdir() if KIND.match(path.name) and path.name not in NOT_KINDS
-            )
+            names = [path.name for path in self._root.iterdir()]
         except FileNotFoundError:
             return []
         return sorted(name for name in names if KIND.match(name) and name not in NOT_KINDS)
