@@ -102,7 +102,10 @@ class History:
     """The learning curve and how the fit ended."""
 
     curve: Sequence[Mapping[str, float]] = field(default_factory=tuple)
-    """One entry per epoch or round: ``{"step", "train_loss", "validation_loss", "seconds", …}`` (seconds are not part of a digest)."""
+    """One entry per epoch or round: ``{"step", "train_loss", "validation_loss", "seconds", …}``.
+
+    Seconds are not part of a digest.
+    """
     best_step: int = 0
     cut_short: bool = False
 
@@ -119,7 +122,10 @@ class Fitted(Protocol):
         """Return an ``onnx.ModelProto``: input ``features`` (any batch), output ``scores``."""
 
     def save(self, folder: Path) -> None:
-        """Write safetensors, JSON or the library's own text format into ``folder``; never pickle. Same model, same bytes."""
+        """Write safetensors, JSON or the library's own text format into ``folder``, never pickle.
+
+        The same model gives the same bytes.
+        """
 
     def importance(self) -> NDArray[np.float64] | None:
         """Return ``(d,)`` non-negative feature importances, or None."""

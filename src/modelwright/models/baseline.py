@@ -36,7 +36,7 @@ class BaselineModel:
             onnx_graph.node("Concat", ["rows", "one"], "shape", axis=0),
             onnx_graph.node("Tile", ["constant", "shape"], "scores"),
         ]
-        constants = {"constant": self._constant[None, :], "one": np.array([1], np.int64)}
+        constants: dict[str, NDArray[Any]] = {"constant": self._constant[None, :], "one": np.array([1], np.int64)}
         return onnx_graph.build(nodes, constants, self._shape, self._dtype, width)
 
     def save(self, folder: Path) -> None:

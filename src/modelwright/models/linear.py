@@ -53,7 +53,7 @@ class LinearModel:
 
     def importance(self) -> NDArray[np.float64] | None:
         """Return the mean absolute weight of each (scaled) feature over the scores."""
-        return np.abs(self._weights.astype(np.float64)).mean(axis=1)
+        return np.asarray(np.abs(self._weights.astype(np.float64)).mean(axis=1))
 
 
 def _load(folder: Path) -> LinearModel:
@@ -68,7 +68,7 @@ def _load(folder: Path) -> LinearModel:
 @contextmanager
 def _solver(threads: int) -> Iterator[list[warnings.WarningMessage]]:
     """Limit BLAS and OpenMP to ``threads``, and collect scikit-learn's remarks about convergence."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

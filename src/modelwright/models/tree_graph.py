@@ -1,7 +1,7 @@
 """LightGBM's trees as an ONNX ``TreeEnsembleRegressor``, decision for decision.
 
-Why by hand: converters have silently produced other trees than were learned (sklearn-onnx issue 1051), and the exactness
-of a decision lies in details that only show on unusual inputs:
+Why by hand: converters have silently produced other trees than were learned (sklearn-onnx issue 1051), and the
+exactness of a decision lies in details that only show on unusual inputs:
 
 - LightGBM compares the feature, widened to double, with a double threshold ``t``; the graph compares float32. The
   largest float32 that is not above ``t`` splits the float32 numbers exactly as ``t`` does.

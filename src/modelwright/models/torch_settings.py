@@ -1,0 +1,25 @@
+"""How torch is made to compute the same thing every time: threads, determinism, and no trace left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def steady(threads: int) -> Iterator[None]:
+    """Run torch with ``threads`` threads and deterministic algorithms, and put back what was set before.
+
+    The number of threads changes the order of sums, hence the last bits: it is a setting, never a guess.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=strict)
+        torch.set_num_threads(before)
