@@ -1,0 +1,127 @@
+"""Write a spec that explains itself: what ``mw init`` guessed, why, and what else may be said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelwright.spec.model import Source
+
+_WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./ ")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What goes into a new spec.
+
+    Parameters
+    ----------
+    name, problem
+        As in the spec.
+    input, output, label
+        The guessed task.
+    sources
+        At least one.
+    metric
+        What to choose and accept by, such as ``f1_macro``; empty leaves ``accept`` out.
+    reasons
+        One line a guess, written as comments at the top.
+    """
+
+    name: str
+    input: str
+    output: str
+    sources: Sequence[Source]
+    label: str | None = None
+    metric: str = ""
+    problem: str = ""
+    reasons: Sequence[str] = ()
+
+
+def scalar(text: str) -> str:
+    """Return ``text`` as YAML: plain where that is safe, double-quoted where not.
+
+    Examples
+    --------
+    >>> scalar("photos/"), scalar("no"), scalar("a: b"), scalar("2024")
+    ('photos/', '"no"', '"a: b"', '"2024"')
+    """
+    plain = (
+        text.lower() not in _WORDS
+        and text == text.strip()
+        and text[0].isalpha()
+        and all(letter in _SAFE for letter in text)
+    )
+    # JSON strings are YAML strings; escaping everything beyond ASCII keeps any file name on one line.
+    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def write(draft: Draft) -> str:
+    """Return the commented text of a spec; :func:`modelwright.spec.loads` reads it back.
+
+    Examples
+    --------
+    >>> text = write(Draft("belt", "image", "category", [Source("folder", "photos/")], reasons=["3 folders"]))
+    >>> print(text.splitlines()[2])
+    #   - 3 folders
+    """
+    lines = [
+        "# What this project is to do. Everything but `sources` may be left out; docs/spec.md lists every key.",
+        "# Guessed from the data, correct what is wrong:",
+    ]
+    lines += [f"#   - {' '.join(reason.split())}" for reason in draft.reasons] or ["#   - nothing had to be guessed"]
+    lines += ["", f"name: {scalar(draft.name)}"]
+    if draft.problem:
+        lines.append(f"problem: {scalar(' '.join(draft.problem.split()))}")
+    lines += [
+        f"{f'input: {draft.input}':<34}# what goes in",
+        f"{f'output: {draft.output}':<34}# what comes out",
+    ]
+    if draft.label is not None:
+        lines.append(f"{f'label: {scalar(draft.label)}':<34}# the column to predict")
+    lines.append("sources:")
+    for source in draft.sources:
+        lines.append(f"  - {source.kind}: {scalar(source.location)}")
+        lines += [f"    {key}: {_value(value)}" for key, value in source.options.items()]
+    lines += [
+        "",
+        "# What is done about problems that are found; `mw issues` lists them.",
+        "clean: {review: [mislabelled]}",
+        "split: {train: 0.7, validation: 0.1, test: 0.2}",
+        "train: {models: auto, budget: 10m, seed: 0}",
+        "",
+    ]
+    higher = draft.metric not in {"log_loss", "mae", "rmse"}
+    if draft.metric:
+        lines.append(
+            f"# The gate. Uncomment to demand a figure before anything is deployed; the metric is {draft.metric}."
+        )
+        limit = ">= 0.9" if higher else "<= 1.0"
+        lines += [f'# accept: {{{draft.metric}: "{limit}", latency_p95_ms: "<= 30"}}', ""]
+    lines += [
+        "deploy: {to: server, port: 8080}",
+        "monitor: {window: 1h}",
+        'retrain: {when: [drift, "labels >= 200"], promote: auto}',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(json.dumps(str(each)) for each in value) + "]"
+    return scalar(str(value))
+
+
+def name_for(folder: Path) -> str:
+    """Return a project name for a folder."""
+    from modelwright.spec.reading import _name_of
+
+    return _name_of(folder.absolute().name)
