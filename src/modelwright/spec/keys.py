@@ -16,7 +16,6 @@ from modelwright.spec.values import (
     Flag,
     ListOf,
     Number,
-    Pattern,
     Text,
     Trigger,
     Type,
@@ -160,7 +159,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "label",
-        WordOr("null", None, _COLUMN),
+        _COLUMN,
         None,
         "for folders: the folder's name",
         "The column to predict, for tables.",
@@ -208,7 +207,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "split.group",
-        WordOr("null", None, Pattern()),
+        Text("a column, or a regular expression on the file name"),
         None,
         "none",
         "Samples of one group never straddle two splits: a column, or a regular expression on the file "
@@ -358,8 +357,8 @@ KEYS: tuple[Key, ...] = (
 )
 
 SPECIAL: dict[str, str] = {
-    "sources": "Where samples come from; the only key that must be there. A list, each entry a kind and a location and, "
-    "below it, the kind's options.",
+    "sources": "Where samples come from; the only key that must be there. A list: each entry is a kind with a "
+    "location and, below it, the kind's options.",
     "accept": 'What a package must keep to pass the gate: metric to limit, such as `f1_macro: ">= 0.9"`.',
 }
 SECTIONS: dict[str, str] = {

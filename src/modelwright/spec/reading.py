@@ -131,7 +131,7 @@ class _Reader:
             plain["name"] = _name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
         self.check_clean(parts["clean"])
-        parts["split"] = self.check_split(parts["split"])
+        parts["split"] = self.check_split(parts["split"], plain["input"])
         self.check_train(parts["train"], plain["output"])
         self.check_deploy(parts["deploy"])
         accept = self.accept(top["accept"][1], plain["output"]) if "accept" in top else ()
@@ -259,7 +259,7 @@ class _Reader:
                     )
                 seen[kind] = rule
 
-    def check_split(self, split: dict[str, Any]) -> dict[str, Any]:
+    def check_split(self, split: dict[str, Any], modality: str) -> dict[str, Any]:
         """Check that the shares sum to 1; one share left out is what the others leave."""
         names = ("train", "validation", "test")
         given = [name for name in names if f"split.{name}" in self.lines]
@@ -287,7 +287,27 @@ class _Reader:
             )
         if grouped and "split.by" not in self.lines:
             split["by"] = "group"
+        if grouped and modality != "table":
+            self.check_pattern(split["group"])
         return split
+
+    def check_pattern(self, pattern: str) -> None:
+        """Check the regular expression that finds the group in a file's name."""
+        import re
+
+        try:
+            groups = re.compile(pattern).groups
+        except (re.error, RecursionError, OverflowError) as error:
+            problem = str(error)
+        else:
+            problem = "" if groups else "it has no group"
+        if problem:
+            raise mistake(
+                self.path,
+                self.lines["split.group"],
+                f"split.group: found {pattern!r} ({problem}); allowed: a regular expression whose first group is the group",
+                hint="such as '(.*)_[0-9]+' for names like plate7_001.png",
+            )
 
     def check_train(self, train: Mapping[str, Any], output: str) -> None:
         """Check the metric against the output, and the folds."""

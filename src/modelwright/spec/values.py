@@ -82,29 +82,6 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A column's name or a regular expression."""
-
-    what: str = "a column, or a regular expression on the file name whose first group is the group"
-
-    @property
-    def allowed(self) -> str:
-        """What is allowed, in words."""
-        return self.what
-
-    def read(self, node: Node) -> str:
-        """Return the text, which compiles."""
-        text = _scalar(node, self.what)
-        if not text:
-            raise Wrong(node, self.what)
-        try:
-            re.compile(text)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise Wrong(node, f"{self.what} ({error})") from None
-        return text
-
-
-@dataclass(frozen=True)
 class Number:
     """A number within ``low..high``."""
 
@@ -118,7 +95,7 @@ class Number:
         kind = "a whole number" if self.whole else "a number"
         if math.isinf(self.high):
             return kind if math.isinf(self.low) else f"{kind} of at least {self.low:g}"
-        return f"{kind} from {self.low:g} to {self.high:g}"
+        return f"{kind} from {self.low:,g} to {self.high:,.12g}"
 
     def read(self, node: Node) -> float | int:
         """Return the number."""
