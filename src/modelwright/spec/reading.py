@@ -305,7 +305,7 @@ class _Reader:
             raise mistake(
                 self.path,
                 self.lines["split.group"],
-                f"split.group: found {pattern!r} ({problem}); allowed: a regular expression whose first group is the group",
+                f"split.group: found {pattern!r} ({problem}); allowed: a regular expression with a group",
                 hint="such as '(.*)_[0-9]+' for names like plate7_001.png",
             )
 
