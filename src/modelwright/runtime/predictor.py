@@ -6,14 +6,14 @@ It needs numpy, onnxruntime and what the modality decodes with, and nothing of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import FormatTooNewError, InputError, IntegrityError, ModelwrightError
 from modelwright.runtime.parity import Parity, compare, from_lists
-from modelwright.runtime.reader import PackageReader
 from modelwright.runtime.session import open_session, run_session
 from modelwright.tasks.base import Arrays, Modality, Target, UndecodableError
 from modelwright.tasks.base import modality as load_modality
@@ -23,6 +23,27 @@ MAX_BATCH = 64
 """Most samples in one run of the graph."""
 MAX_BATCH_BYTES = 128 << 20
 """Most bytes of decoded samples that wait for one run; one sample may be larger."""
+
+
+class Opened(Protocol):
+    """What a predictor needs of a package: a :class:`~modelwright.runtime.reader.PackageReader`, as a rule."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is, for messages."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The parsed manifest."""
+
+    def model(self) -> bytes:
+        """Return the graph."""
+
+    def read(self, name: str) -> bytes:
+        """Return one file."""
+
+    def golden(self) -> list[dict[str, Any]]:
+        """Return the golden entries."""
 
 
 class Predictor:
@@ -50,7 +71,7 @@ class Predictor:
     Thread-safe: nothing changes after construction, and onnxruntime sessions may be run from several threads.
     """
 
-    def __init__(self, reader: PackageReader, threads: int = 1) -> None:
+    def __init__(self, reader: Opened, threads: int = 1) -> None:
         manifest = reader.manifest
         self.reader = reader
         self.manifest = manifest
