@@ -20,6 +20,8 @@ from modelwright.store.scratch import Scratch
 from modelwright.store.shelf import KIND, NOT_KINDS, Shelf, check_kind
 from modelwright.store.writer import ArtifactWriter
 
+__all__ = ["Artifact", "ArtifactWriter", "Artifacts"]
+
 PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 Listed: TypeAlias = list[Artifact]
 Names: TypeAlias = list[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelwright.errors import InputError
 from modelwright.store.artifacts import Artifacts
@@ -13,6 +14,9 @@ from modelwright.store.keys import Keys
 from modelwright.store.locks import file_lock
 from modelwright.store.objects import Objects
 from modelwright.store.scratch import Scratch
+
+if TYPE_CHECKING:
+    from modelwright.store.logs import Logs
 
 FORMAT = 1
 
@@ -94,6 +98,13 @@ class Store:
     def keys(self) -> Keys:
         """The signing key and the server's token."""
         return Keys(self.root, self._scratch)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """The prediction logs."""
+        from modelwright.store.logs import Logs
+
+        return Logs(self.root, self._scratch)
 
     def lock(self, name: str, timeout: float | None = None) -> AbstractContextManager[None]:
         """Return a lock between processes as a context manager; the kernel releases it when its holder dies.
