@@ -1,0 +1,118 @@
+"""The truth about a prediction, as somebody says it: checked here, kept in the store's annotation log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from modelwright.deploy.messages import HttpError, shorten
+from modelwright.deploy.served import Served
+from modelwright.deploy.work import sample_of
+from modelwright.tasks.base import UndecodableError
+
+KEYS = frozenset({"id", "sample", "truth", "author", "new_class"})
+MOST = 256
+"""Truths in one request: each is made durable on its own before the answer."""
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Annotations(Protocol):
+    """The part of the store's annotation log that feedback needs."""
+
+    def append(
+        self, sample: str, kind: str, value: Any, author: str, source: str, prediction: str | None = None
+    ) -> int:
+        """Append durably; return the sequence number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One checked statement."""
+
+    sample: str
+    prediction: str | None
+    value: str | float
+    author: str
+
+
+def read_feedback(value: Any, served: Served) -> list[Truth]:
+    """Check the parsed body of ``POST /feedback``: one statement, or a list of them (all good, or none kept).
+
+    Raises
+    ------
+    HttpError
+        400 where it has not the right form, 422 where the truth is not a label of this task.
+    """
+    entries = value if isinstance(value, list) else [value]
+    if not 1 <= len(entries) <= MOST:
+        raise HttpError(400, "bad-feedback", f"{len(entries)} statements; from 1 to {MOST} are allowed")
+    return [
+        _read_one(entry, served, f"statement {index}: " if isinstance(value, list) else "")
+        for index, entry in enumerate(entries)
+    ]
+
+
+def _read_one(entry: Any, served: Served, where: str) -> Truth:
+    form = 'send {"id": <the prediction\'s id>, "truth": <label or number>}'
+    if not isinstance(entry, dict):
+        raise HttpError(400, "bad-feedback", f"{where}not a JSON object", hint=form)
+    unknown = sorted(set(entry) - KEYS)
+    if unknown:
+        raise HttpError(400, "bad-feedback", f"{where}unknown key {shorten(unknown[0])!r}", hint=form)
+    if ("id" in entry) == ("sample" in entry):
+        raise HttpError(400, "bad-feedback", f"{where}give either 'id' or 'sample'", hint=form)
+    prediction = None
+    if "id" in entry:
+        prediction = entry["id"]
+        sample = sample_of(prediction) if isinstance(prediction, str) else None
+        if sample is None:
+            raise HttpError(400, "bad-id", f"{where}'id' is not the id of a prediction", hint=form)
+    else:
+        sample = entry["sample"]
+        if not isinstance(sample, str) or not _DIGEST.match(sample):
+            raise HttpError(400, "bad-id", f"{where}'sample' is not a digest (64 hexadecimal characters)", hint=form)
+    author = entry.get("author", "feedback")
+    if not isinstance(author, str) or not 1 <= len(author) <= 100 or not author.isprintable():
+        raise HttpError(400, "bad-feedback", f"{where}'author' is not a name of 1 to 100 characters")
+    if "truth" not in entry:
+        raise HttpError(400, "bad-feedback", f"{where}'truth' is missing", hint=form)
+    return Truth(sample, prediction, _read_truth(entry, served, where), author)
+
+
+def _read_truth(entry: dict[str, Any], served: Served, where: str) -> str | float:
+    raw = entry["truth"]
+    if isinstance(raw, (list, dict)):
+        raise HttpError(422, "bad-label", f"{where}'truth' is neither a label nor a number")
+    try:
+        truth: str | float | None = served.predictor.target.read(raw)
+    except UndecodableError as error:
+        raise HttpError(422, "bad-label", where + error.problem.message) from None
+    if truth is None:
+        raise HttpError(422, "bad-label", f"{where}'truth' is missing")
+    new = entry.get("new_class", False)
+    if not isinstance(new, bool):
+        raise HttpError(400, "bad-feedback", f"{where}'new_class' is neither true nor false")
+    if served.classes and truth not in served.classes and not new:
+        shown = ", ".join(served.classes[:20]) + (" …" if len(served.classes) > 20 else "")
+        raise HttpError(
+            422,
+            "unknown-class",
+            f"{where}{shorten(str(truth))!r} is not a class of this model",
+            hint=f'the classes are: {shown}; to say that there is a new one, send "new_class": true',
+        )
+    return truth
+
+
+def keep(annotations: Annotations, truths: list[Truth]) -> list[dict[str, Any]]:
+    """Append the statements, each durable before the next; return what is answered. Not on the event loop."""
+    return [
+        {
+            "sample": truth.sample,
+            "truth": truth.value,
+            "sequence": annotations.append(
+                truth.sample, "label", truth.value, truth.author, "feedback", prediction=truth.prediction
+            ),
+        }
+        for truth in truths
+    ]

@@ -1,0 +1,232 @@
+"""From a request's body to decoded samples, and from answered samples to a response's body.
+
+Everything here is pure and may run on the event loop (small bodies) or in a decoding thread (large ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from modelwright import canonical
+from modelwright.deploy.messages import HttpError, Request, Response, ok, shorten
+from modelwright.deploy.served import Served
+from modelwright.deploy.tensors import TensorSpec, check_rows, parse_inputs, write_tensor
+from modelwright.deploy.work import TENSOR_MEDIA_TYPE, Job, Sample
+from modelwright.errors import InputError
+from modelwright.tasks.base import Arrays
+
+SCALARS = frozenset({str, int, float, bool, type(None)})
+OCTETS = "application/octet-stream"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a request asks for: decoded samples ``(raw, media type, arrays)``, and how its answer is written."""
+
+    items: list[tuple[bytes, str, Arrays]]
+    write: Callable[[Job], Response]
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON strictly: no NaN, no comments, no duplicate meaning.
+
+    Raises
+    ------
+    HttpError
+        400 with the position.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise HttpError(400, "bad-json", f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise HttpError(400, "bad-json", "the body is nested too deep") from None
+
+
+def read_predict(served: Served, request: Request, rows: int) -> Reading:
+    """Read ``POST /predict``: one raw sample, or for tables a row or a list of rows as JSON.
+
+    Raises
+    ------
+    HttpError
+        400 malformed, 413 too many, 415 a media type this model does not take, 422 not a usable sample.
+    """
+    media = request.content_type.decode("latin-1")
+    if not request.body:
+        raise HttpError(400, "empty", "the body is empty", hint=f"send one of: {', '.join(served.media_types)}")
+    if served.takes_json and media in {"", OCTETS, "application/json"}:
+        return _read_rows(served, request.body, rows)
+    if media in {"", OCTETS}:
+        media = OCTETS
+    elif media not in served.media_types:
+        raise HttpError(
+            415,
+            "unsupported-media-type",
+            f"this model does not take {shorten(media)!r}",
+            hint=f"set Content-Type to one of: {', '.join(served.media_types)}",
+        )
+    return Reading([(request.body, media, decode(served, request.body))], write_one)
+
+
+def _read_rows(served: Served, body: bytes, most: int) -> Reading:
+    value = parse_json(body)
+    many = isinstance(value, list)
+    rows = value if many else [value]
+    check_rows(len(rows), most)
+    items = []
+    for index, row in enumerate(rows):
+        where = f"row {index}: " if many else ""
+        if not isinstance(row, dict) or not SCALARS.issuperset(map(type, row.values())):
+            raise HttpError(
+                400,
+                "bad-row",
+                f"{where}not a JSON object of columns and plain values",
+                hint='send {"column": value, …}, or a list of such rows',
+            )
+        raw = canonical.dumps(row)
+        items.append((raw, "application/json", decode(served, raw, where)))
+    return Reading(items, write_many if many else write_one)
+
+
+def decode(served: Served, raw: bytes, where: str = "") -> Arrays:
+    """Decode one raw sample.
+
+    Raises
+    ------
+    HttpError
+        422 (413 where it is too large), with the problem's kind as the code.
+    """
+    try:
+        return served.predictor.decode(raw)
+    except InputError as error:
+        status = 413 if error.code == "too-large" else 422
+        raise HttpError(status, error.code, where + error.message, hint=error.hint) from None
+
+
+def read_infer(served: Served, request: Request, rows: int) -> Reading:
+    """Read an Open Inference Protocol request: the graph's own tensors, or raw samples in the input ``raw``.
+
+    Raises
+    ------
+    HttpError
+        400 for anything malformed, 413 and 422 as in :func:`read_predict`.
+    """
+    if any(name == b"inference-header-content-length" for name, _ in request.headers):
+        raise HttpError(400, "unsupported-extension", "binary tensors are not supported", hint="send data as JSON")
+    value = parse_json(request.body)
+    if not isinstance(value, dict):
+        raise HttpError(400, "bad-json", "the body is not a JSON object")
+    request_id = value.get("id")
+    if request_id is not None and (not isinstance(request_id, str) or len(request_id) > 1024):
+        raise HttpError(400, "bad-id", "'id' is not a string of at most 1024 characters")
+    if not isinstance(value.get("parameters", {}), dict):
+        raise HttpError(400, "bad-parameters", "'parameters' is not an object")
+    wanted = _wanted_outputs(value.get("outputs"), served)
+    inputs = parse_inputs(value.get("inputs"), served.inputs, rows)
+    if isinstance(inputs, list):
+        media = "application/json" if served.takes_json else OCTETS
+        raws = [_canonical_row(raw, index) for index, raw in enumerate(inputs)] if served.takes_json else inputs
+        items = [(raw, media, decode(served, raw, f"sample {index}: ")) for index, raw in enumerate(raws)]
+    else:
+        items = tensor_rows(inputs)
+
+    def write(job: Job) -> Response:
+        return write_infer(job, wanted, request_id)
+
+    return Reading(items, write)
+
+
+def _canonical_row(raw: bytes, index: int) -> bytes:
+    row = parse_json(raw)
+    if not isinstance(row, dict) or not SCALARS.issuperset(map(type, row.values())):
+        raise HttpError(400, "bad-row", f"sample {index}: not a JSON object of columns and plain values")
+    return canonical.dumps(row)
+
+
+def _wanted_outputs(outputs: Any, served: Served) -> tuple[TensorSpec, ...]:
+    if outputs is None:
+        return served.outputs
+    by_name = {spec.name: spec for spec in served.outputs}
+    if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
+        raise HttpError(400, "bad-output", "'outputs' is not a list of objects with a name")
+    wanted = []
+    for each in outputs:
+        name = each.get("name")
+        if not isinstance(name, str) or name not in by_name:
+            raise HttpError(
+                400,
+                "bad-output",
+                f"there is no output {shorten(repr(name))}",
+                hint=f"the outputs are: {', '.join(by_name)}",
+            )
+        wanted.append(by_name[name])
+    return tuple(wanted) or served.outputs
+
+
+def tensor_rows(arrays: Arrays) -> list[tuple[bytes, str, Arrays]]:
+    """Split ``(n, …)`` arrays into samples; the raw form of each is the canonical JSON of its tensors."""
+    count = len(next(iter(arrays.values())))
+    items = []
+    for index in range(count):
+        row = {name: array[index : index + 1] for name, array in arrays.items()}
+        raw = canonical.dumps({name: _plain(array) for name, array in row.items()})
+        items.append((raw, TENSOR_MEDIA_TYPE, row))
+    return items
+
+
+def _plain(array: NDArray[Any]) -> Any:
+    """Return nested lists, NaN as None."""
+    if array.dtype.kind == "f" and bool(np.isnan(array).any()):
+        plain = array.astype(object)
+        plain[np.isnan(array)] = None
+        return plain.tolist()
+    return array.tolist()
+
+
+def answer(sample: Sample) -> dict[str, Any]:
+    """Return ``{"id", "model", "package", …the answer…}``."""
+    served = sample.job.served
+    return {"id": sample.id, "model": served.name, "package": served.package, **sample.answer}
+
+
+def write_one(job: Job) -> Response:
+    """Write the answer to one sample."""
+    return ok(answer(job.samples[0]))
+
+
+def write_many(job: Job) -> Response:
+    """Write a list of answers, in the order of the rows."""
+    return ok([answer(sample) for sample in job.samples])
+
+
+def write_infer(job: Job, wanted: tuple[TensorSpec, ...], request_id: str | None) -> Response:
+    """Write the protocol's response; the ids of the predictions are in ``parameters``."""
+    body: dict[str, Any] = {"model_name": job.served.name, "model_version": job.served.package}
+    if request_id is not None:
+        body["id"] = request_id
+    body["parameters"] = {"prediction_ids": [sample.id for sample in job.samples]}
+    body["outputs"] = [write_tensor(spec, _gather(job.samples, spec.name)) for spec in wanted]
+    return ok(body)
+
+
+def _gather(samples: list[Sample], name: str) -> NDArray[Any]:
+    parts = [sample.outputs[name][sample.row : sample.row + 1] for sample in samples]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def signature(served: Served) -> Mapping[str, Any]:
+    """Return the protocol's model metadata."""
+    return {
+        "name": served.name,
+        "versions": [served.package],
+        "platform": "onnxruntime_onnx",
+        "inputs": [spec.describe() for spec in served.inputs],
+        "outputs": [spec.describe() for spec in served.outputs],
+    }
