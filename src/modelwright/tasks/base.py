@@ -101,7 +101,7 @@ class Modality(Protocol):
         """
 
     def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
-        """Return the preprocessing as an ``onnx.ModelProto``: inputs as :meth:`decode` has them, output ``features``."""
+        """Return the preprocessing as an ``onnx.ModelProto``: inputs as from :meth:`decode`, output ``features``."""
 
     def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the graph's inputs for the package manifest: ``[{"name", "dtype", "shape"}]``, ``-1``: any length."""

@@ -80,12 +80,13 @@ class Image:
             ``height``, ``width``, ``channels`` (1 or 3), ``mean`` and ``std`` per channel (0..1), ``dense`` ``[h, w]``,
             ``samples``, ``max_pixels`` where set, and ``reason``: how the size was chosen, in words.
         """
-        total, squares, count, samples, grey = np.zeros(3), np.zeros(3), 0, 0, True
+        total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
+        count, samples, grey = 0, 0, True
         heights: list[int] = []
         widths: list[int] = []
         for images in _each(batches):
             step = max(1, math.ceil(math.sqrt(images.shape[1] * images.shape[2] / 65_536)))
-            pixels = images[:, ::step, ::step].reshape(-1, 3).astype(np.float64) / 255.0
+            pixels = images[:, ::step, ::step].reshape(-1, 3).astype(np.int64)
             total += pixels.sum(0)
             squares += (pixels * pixels).sum(0)
             count += len(pixels)
@@ -95,8 +96,8 @@ class Image:
             grey = grey and bool((pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 1] == pixels[:, 2]).all())
         if not samples:
             raise InputError("no image could be read, so there is nothing to learn from", code="no-samples")
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean * mean, 1e-6))
+        mean = total / (255.0 * count)
+        std = np.sqrt(np.maximum(squares / (255.0**2 * count) - mean * mean, 1e-6))
         height, width, reason = _choose_size(heights, widths, settings)
         channels = 1 if grey else 3
         most = _DENSE_GREY if grey else _DENSE_COLOUR

@@ -1,0 +1,184 @@
+"""Tables: one sample is one row, canonical JSON ``{"column": value}``; the graph's inputs are one tensor a column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
+from modelwright.tasks.modalities import cells, dates
+
+MAX_BYTES = 1_000_000
+"""Default limit on one row's JSON."""
+
+
+class Table:
+    """The modality ``table``.
+
+    Columns have a kind: ``number`` and ``boolean`` are ``(n, 1) float32`` (NaN: missing), ``category`` is ``(n, 1)``
+    text ("": missing), ``date`` is ``(n, 6) float32`` (:data:`modelwright.tasks.modalities.dates.PARTS`). The tensors
+    are named ``c0``, ``c1``, …, since a column's name may be anything; the schema has both.
+    """
+
+    name: ClassVar[str] = "table"
+    version: ClassVar[int] = 1
+    media_types: ClassVar[tuple[str, ...]] = ("application/json",)
+    encodings: ClassVar[tuple[Encoding, ...]] = ("dense", "trees")
+
+    def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
+        """Turn a JSON object into the graph's inputs; a missing key is a missing value.
+
+        Unknown keys are ignored, unless the schema says ``strict``. With an empty schema (while a dataset is being
+        prepared) the result is the row itself: ``{column: (1,) object}``, what :meth:`learn` takes.
+
+        Raises
+        ------
+        UndecodableError
+            ``empty``, ``too-large``, ``wrong-format``, ``corrupt`` (no valid JSON), ``unknown-column`` and
+            ``wrong-type``, which names column, found and expected.
+        """
+        row = _row(raw)
+        if "columns" not in schema:
+            return {name: _cell(value) for name, value in row.items()}
+        if schema.get("strict"):
+            _refuse_unknown(row, schema)
+        return {column["tensor"]: cells.one(row.get(column["name"]), column) for column in schema["columns"]}
+
+    def from_columns(self, columns: Mapping[str, cells.Values], schema: Mapping[str, Any]) -> Arrays:
+        """Turn ``n`` rows at once, given by column, into the graph's inputs; equal to :meth:`decode` row by row.
+
+        Parameters
+        ----------
+        columns
+            Numpy arrays or lists (numbers, text, booleans, dates, None), all of one length. A column of the schema
+            that is not there is missing in every row; others are ignored.
+        schema
+            From :meth:`learn`.
+
+        Raises
+        ------
+        UndecodableError
+            ``wrong-type`` with ``column`` and ``row`` in its evidence.
+        """
+        count = next((len(values) for values in columns.values()), 0)
+        return {
+            column["tensor"]: cells.many(columns.get(column["name"], [None] * count), column)
+            for column in schema["columns"]
+        }
+
+    def check(self, inputs: Arrays) -> list[Problem]:
+        """Return ``missing-value`` for a row with more than half of its values missing."""
+        missing = sum(bool(_is_missing(values).all()) for values in inputs.values())
+        if not inputs or missing * 2 <= len(inputs):
+            return []
+        severity = 0.8 if missing == len(inputs) else 0.3
+        message = f"{missing} of {len(inputs)} values are missing"
+        return [Problem("missing-value", severity, message, {"missing": missing, "columns": len(inputs)})]
+
+    def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return each column under its own name: float64 (a date as days since 1970), or object with None for missing.
+
+        Booleans are categories ``true`` and ``false``. Nothing is measured while there is no schema.
+        """
+        return {
+            column["name"]: _measured(inputs[column["tensor"]], column["kind"]) for column in schema.get("columns", ())
+        }
+
+    def learn(self, batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Learn columns, kinds, categories and statistics from rows by column; see :mod:`table_schema`.
+
+        Parameters
+        ----------
+        batches
+            Mappings from column name to ``n`` values (as :meth:`from_columns` takes, or :meth:`decode` gives with an
+            empty schema), or lists of such; read once.
+        settings
+            ``target`` and ``ignore`` (names left out), ``kinds`` (``{column: kind}``, overrules the guess), ``cap``
+            (most categories of a column, 64), ``strict`` (unknown keys are errors).
+        """
+        from modelwright.tasks.modalities import table_schema
+
+        return table_schema.learn(batches, settings)
+
+    def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
+        """Return ``c0 … cN`` → ``features (n, d) float32``; see :mod:`table_graph` for what the features are."""
+        from modelwright.tasks.modalities import table_graph
+
+        return table_graph.dense(schema) if encoding == "dense" else table_graph.trees(schema)
+
+    def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the tensors, each with its ``column`` and ``kind`` beside name, dtype and shape."""
+        return [
+            {
+                "name": column["tensor"],
+                "dtype": "string" if column["kind"] == "category" else "float32",
+                "shape": [-1, len(dates.PARTS) if column["kind"] == "date" else 1],
+                "column": column["name"],
+                "kind": column["kind"],
+            }
+            for column in schema["columns"]
+        ]
+
+    def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
+        """Return ``age``, ``age is missing``, ``log age``, ``color = red``, ``born: year``, … in the graph's order."""
+        from modelwright.tasks.modalities import table_features
+
+        return table_features.names(schema, encoding)
+
+
+def _row(raw: bytes) -> dict[str, Any]:
+    if not raw.strip():
+        raise UndecodableError(Problem("empty", 1.0, "the row is empty (0 bytes)"))
+    if len(raw) > MAX_BYTES:
+        message = f"the row has {len(raw):,} bytes, at most {MAX_BYTES:,} are allowed"
+        raise UndecodableError(Problem("too-large", 1.0, message, {"bytes": len(raw)}))
+    try:
+        row = json.loads(raw, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"the row is not valid JSON: {str(error).splitlines()[0][:200] if str(error) else 'broken'}"
+        raise UndecodableError(Problem("corrupt", 1.0, message)) from error
+    if not isinstance(row, dict):
+        message = f'the row is a JSON {type(row).__name__}, expected an object such as {{"column": value}}'
+        raise UndecodableError(Problem("wrong-format", 1.0, message))
+    return row
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON; a missing value is null")
+
+
+def _refuse_unknown(row: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    known = {column["name"] for column in schema["columns"]} | set(schema["others"])
+    unknown = sorted(set(row) - known)
+    if unknown:
+        message = f'column "{unknown[0]}" is not one that the model knows'
+        raise UndecodableError(Problem("unknown-column", 1.0, message, {"columns": unknown[:20]}))
+
+
+def _cell(value: Any) -> NDArray[Any]:
+    array = np.empty(1, object)
+    array[0] = value
+    return array
+
+
+def _is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.asarray(np.isnan(values))
+    return np.array([value is None or value == "" for value in values.ravel()], bool)
+
+
+def _measured(values: NDArray[Any], kind: str) -> NDArray[Any]:
+    if kind == "number":
+        return values[:, 0].astype(np.float64)
+    if kind == "date":
+        return values[:, dates.PARTS.index("days")].astype(np.float64)
+    if kind == "boolean":
+        names = np.array([None, "false", "true"], object)
+        return names[np.nan_to_num(values[:, 0] + 1.0, nan=0.0).astype(np.int64)]
+    words = values[:, 0].copy()
+    words[words == ""] = None
+    return words

@@ -1,0 +1,106 @@
+"""Which features a table's columns become, in order: what the graph builds and what names them read the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.tasks.base import Encoding
+from modelwright.tasks.modalities import dates
+
+MISSING_CODE = -2.0
+UNKNOWN_CODE = -1.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of one column: the column itself, or a part of a date."""
+
+    name: str
+    tensor: str
+    mean: float
+    std: float
+    median: float
+    indicator: str
+    """Name of the feature that says it is missing; empty where training never missed it, or another part says it."""
+    log: Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """One 0/1 feature: whether the category column number ``column`` has code ``code``."""
+
+    name: str
+    column: int
+    code: float
+
+
+def figures(schema: Mapping[str, Any]) -> list[Figure]:
+    """Return the numeric features of ``dense``: all number, boolean and date columns, in the schema's order."""
+    plan: list[Figure] = []
+    for column in schema["columns"]:
+        name, missing = column["name"], f"{column['name']} is missing" if column["missing"] else ""
+        if column["kind"] in {"number", "boolean"}:
+            plan.append(
+                Figure(
+                    name,
+                    column["tensor"],
+                    column["mean"],
+                    column["std"],
+                    column["median"],
+                    missing,
+                    column.get("log"),
+                )
+            )
+        elif column["kind"] == "date":
+            plan += [
+                Figure(
+                    f"{name}: {part}",
+                    column["tensor"],
+                    column["mean"][place],
+                    column["std"][place],
+                    column["median"][place],
+                    missing if place == 0 else "",
+                    None,
+                )
+                for place, part in enumerate(dates.PARTS)
+            ]
+    return plan
+
+
+def categories(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the category columns in the schema's order."""
+    return [column for column in schema["columns"] if column["kind"] == "category"]
+
+
+def one_hots(schema: Mapping[str, Any]) -> list[OneHot]:
+    """Return the one-hot features of ``dense``: each category, "another one" and "missing" where training had them."""
+    plan: list[OneHot] = []
+    for place, column in enumerate(categories(schema)):
+        name = column["name"]
+        plan += [OneHot(f"{name} = {word}", place, float(code)) for code, word in enumerate(column["categories"])]
+        if column["other"]:
+            plan.append(OneHot(f"{name} is another one", place, float(len(column["categories"]))))
+        if column["missing"]:
+            plan.append(OneHot(f"{name} is missing", place, MISSING_CODE))
+    return plan
+
+
+def names(schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
+    """Return the features' names in the graph's order."""
+    if encoding == "trees":
+        found: list[str] = []
+        for column in schema["columns"]:
+            if column["kind"] == "date":
+                found += [f"{column['name']}: {part}" for part in dates.PARTS]
+            else:
+                found.append(column["name"])
+        return found
+    numbers = figures(schema)
+    return [
+        *(figure.name for figure in numbers),
+        *(figure.indicator for figure in numbers if figure.indicator),
+        *(f"log {figure.name}" for figure in numbers if figure.log),
+        *(one.name for one in one_hots(schema)),
+    ]
