@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.progress import Progress
@@ -16,8 +15,6 @@ from modelwright.tasks.base import Arrays
 if TYPE_CHECKING:
     from modelwright.runtime.predictor import Predictor
     from modelwright.store.dataset import Dataset
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -57,21 +54,4 @@ def answer(predictor: Predictor, dataset: Dataset, split: str, progress: Progres
     """Run a whole split through the packaged graph, from raw bytes; only its outputs stay in memory."""
     count = dataset.count(split)
     progress.begin(f"{split} samples through the packaged graph", count)
-    parts: list[Arrays] = []
-    for raws in batches(dataset.raw(split), BATCH):
-        parts.append(predictor.outputs(raws))
-        progress.advance(len(raws))
-    outputs = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
-    return Answers(outputs, dataset.truth(split))
-
-
-def batches(raws: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
-    """Yield lists of up to ``size``."""
-    batch: list[bytes] = []
-    for raw in raws:
-        batch.append(raw)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return Answers(predictor.outputs(dataset.raw(split), progress.advance), dataset.truth(split))

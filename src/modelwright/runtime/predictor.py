@@ -5,7 +5,7 @@ It needs numpy, onnxruntime and what the modality decodes with, and nothing of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -88,19 +88,21 @@ class Predictor:
         self.output_schema: Mapping[str, Any] = manifest["schema"]["output"]
         self.output_names: list[str] = [entry["name"] for entry in manifest["output"]]
         self._session = open_session(reader.model(), threads)
+        self._wanted = {value.name for value in self._session.get_inputs()}
         self._check_signature_of_graph()
 
     def _check_signature_of_graph(self) -> None:
-        has = (
-            {value.name for value in self._session.get_inputs()},
-            {value.name for value in self._session.get_outputs()},
-        )
-        says = {entry["name"] for entry in self.manifest["input"]["tensors"]}, set(self.output_names)
-        for what, there, said in zip(("inputs", "outputs"), has, says, strict=True):
-            if there != said:
-                raise IntegrityError(
-                    f"{self.reader.path}: its graph has the {what} {sorted(there)}; its manifest says {sorted(said)}"
-                )
+        """A graph may leave an input out that it does not need (a constant column); it may not ask for another one."""
+        has = {value.name for value in self._session.get_outputs()}
+        said = {entry["name"] for entry in self.manifest["input"]["tensors"]}
+        if not self._wanted <= said:
+            raise IntegrityError(
+                f"{self.reader.path}: its graph has the inputs {sorted(self._wanted)}; its manifest says {sorted(said)}"
+            )
+        if has != set(self.output_names):
+            raise IntegrityError(
+                f"{self.reader.path}: its graph has the outputs {sorted(has)}; its manifest says {self.output_names}"
+            )
 
     def decode(self, raw: bytes) -> Arrays:
         """Turn one raw sample into the graph's inputs, first axis of length 1.
@@ -129,27 +131,39 @@ class Predictor:
         ModelwrightError
             If the graph fails.
         """
-        return run_session(self._session, batch, self.output_names)
+        feed = {name: array for name, array in batch.items() if name in self._wanted}
+        return run_session(self._session, feed, self.output_names)
 
     def answers(self, outputs: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
         """Turn the graph's outputs into JSON-ready answers, one per sample."""
         return [prediction.as_dict() for prediction in self.target.decode(outputs, self.output_schema)]
 
-    def outputs(self, raws: Sequence[bytes]) -> Arrays:
-        """Return the graph's outputs for raw samples, in their order.
+    def outputs(self, raws: Iterable[bytes], advance: Callable[[int], None] | None = None) -> Arrays:
+        """Return the graph's outputs for raw samples, in their order; empty where there are none.
+
+        Parameters
+        ----------
+        raws
+            Any number of them: only a batch is held in memory, and the outputs.
+        advance
+            Called with the number of samples that are done.
 
         Raises
         ------
         InputError
             At the first sample that cannot be decoded, naming its position.
         """
-        parts: list[tuple[list[int], Arrays]] = []
-        for positions, decoded in self._decoded(raws):
-            parts += [([positions[i] for i in where], self.run(batch)) for where, batch in group(decoded)]
-        return scatter(parts, len(raws))
+        parts: list[Arrays] = []
+        for _, decoded in self._decoded(raws):
+            parts.append(scatter([(where, self.run(batch)) for where, batch in group(decoded)], len(decoded)))
+            if advance:
+                advance(len(decoded))
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
 
     def _decoded(
-        self, raws: Sequence[bytes], failures: dict[int, InputError] | None = None
+        self, raws: Iterable[bytes], failures: dict[int, InputError] | None = None
     ) -> Iterator[tuple[list[int], list[Arrays]]]:
         """Yield positions and decoded samples, few enough at a time to bound memory.
 

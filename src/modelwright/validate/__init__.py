@@ -1,1 +1,7 @@
-"""See ARCHITECTURE.md."""
+"""Package → Report: figures with intervals, slices, parity, cost, and the gate's verdict."""
+
+from __future__ import annotations
+
+from modelwright.validate.step import validate
+
+__all__ = ["validate"]

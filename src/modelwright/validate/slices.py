@@ -90,7 +90,7 @@ def _by_number(name: str, values: NDArray[Any]) -> Iterator[tuple[str, NDArray[n
     if not there.size:
         return
     edges = np.unique(np.quantile(there, (0.25, 0.5, 0.75)))
-    edges = edges[(edges > there.min()) | (edges < there.max())]
+    edges = edges[edges > there.min()]
     bins = np.searchsorted(edges, values, side="right")
     for index in range(len(edges) + 1):
         low = f"{edges[index - 1]:.4g} <= " if index else ""
