@@ -1,1 +1,24 @@
-"""See ARCHITECTURE.md."""
+"""Prepare: from sources to a Dataset. Collect, check, clean, explore, split.
+
+``fingerprint`` and ``guess`` are light (no numpy, no pyarrow, no database); ``prepare`` loads what it needs when asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelwright.prepare.fingerprints import fingerprint
+from modelwright.prepare.guessing import Guess, guess
+
+if TYPE_CHECKING:
+    from modelwright.prepare.step import prepare
+
+__all__ = ["Guess", "fingerprint", "guess", "prepare"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "prepare":
+        from modelwright.prepare.step import prepare as step
+
+        return step
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

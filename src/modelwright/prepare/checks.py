@@ -1,0 +1,206 @@
+"""Checks over all samples together: duplicates, near-duplicates, conflicting labels, balance, label spellings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.prepare import likeness
+from modelwright.prepare.gather import Gathered
+from modelwright.prepare.issues import Issue
+from modelwright.prepare.scan import Scan
+
+IMBALANCE = 10.0
+"""Largest class over smallest from which imbalance is an issue."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Equal samples.
+
+    Parameters
+    ----------
+    pairs
+        ``(m, 2)`` places that belong in one split.
+    extra
+        Places of the second and later copies with an equal label.
+    conflicting
+        Places whose equals have another label.
+    """
+
+    pairs: NDArray[np.int64]
+    extra: NDArray[np.int64]
+    conflicting: NDArray[np.int64]
+
+
+def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArray[np.bool_]) -> Copies:
+    """Find equal samples by their keys (digests or numbers), and whether their labels agree."""
+    places = np.flatnonzero(usable)
+    if not len(places):
+        empty = np.empty(0, np.int64)
+        return Copies(np.empty((0, 2), np.int64), empty, empty)
+    _, first, inverse = np.unique(keys[places], return_index=True, return_inverse=True)
+    head = places[first[inverse]]
+    later = places[head != places]
+    pairs = np.stack([head[head != places], later], 1)
+    _, label_codes = np.unique(labels[places], return_inverse=True)
+    both = inverse.astype(np.int64) * (int(label_codes.max()) + 1) + label_codes
+    _, first_both, inverse_both = np.unique(both, return_index=True, return_inverse=True)
+    extra = places[first_both[inverse_both] != np.arange(len(places))]
+    kinds = np.bincount(inverse[first_both], minlength=len(first))
+    return Copies(pairs, extra, places[kinds[inverse] > 1])
+
+
+def near_pairs(
+    gathered: Gathered, usable: NDArray[np.bool_], look: Callable[[Sequence[str]], Mapping[str, Scan]], photo: float
+) -> NDArray[np.int64]:
+    """Return ``(m, 2)`` places of near-duplicate pictures that are not equal byte by byte.
+
+    Parameters
+    ----------
+    look
+        Returns the scans of digests, with thumbnails, for the second look.
+    photo
+        Agreement asked of photographs.
+    """
+    hashed = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool) & usable
+    places = np.flatnonzero(hashed)
+    ids = gathered.id_array()[places]
+    _, first = np.unique(ids, return_index=True)
+    places = places[np.sort(first)]  # equal bytes are grouped already
+    if len(places) < 2:
+        return np.empty((0, 2), np.int64)
+    hashes = np.array(gathered.hashes, np.uint64)[places]
+    candidates = places[likeness.pairs(hashes)]
+    kept = [pair for pair in _second_look(gathered, candidates, look, photo)]
+    return np.array(kept, np.int64).reshape(-1, 2)
+
+
+def _second_look(
+    gathered: Gathered, candidates: NDArray[np.int64], look: Callable[[Sequence[str]], Mapping[str, Scan]], photo: float
+) -> Iterator[tuple[int, int]]:
+    for start in range(0, len(candidates), 2048):
+        some = candidates[start : start + 2048]
+        scans = look([gathered.id(place) for place in np.unique(some).tolist()])
+        for one, other in some.tolist():
+            left, right = scans.get(gathered.id(one)), scans.get(gathered.id(other))
+            if left is None or right is None or left.thumb is None or right.thumb is None:
+                continue
+            if likeness.same(left.thumb, right.thumb, small=left.small or right.small, photo=photo):
+                yield one, other
+
+
+def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], *, rows: bool) -> Iterator[Issue]:
+    """Yield ``duplicate`` and ``conflicting-labels`` (``conflicting-rows`` for tables: one issue for all)."""
+    conflicting = set(found.conflicting.tolist())
+    groups: dict[int, list[int]] = {}
+    for head, place in found.pairs.tolist():
+        groups.setdefault(head, [head]).append(place)
+    extra = set(found.extra.tolist())
+    torn = 0
+    for members in groups.values():
+        names = [paths(place) for place in members[:8]]
+        torn += members[0] in conflicting
+        for place in members:
+            others = [name for name, each in zip(names, members[:8], strict=True) if each != place]
+            if place in conflicting and not rows:
+                labels = sorted({str(gathered.label(each)) for each in members})
+                yield Issue(
+                    "conflicting-labels",
+                    0.9,
+                    f"{paths(place)} is labelled {gathered.label(place)!s}, and the same bytes also "
+                    f"{', '.join(label for label in labels if label != str(gathered.label(place)))} ({', '.join(others[:3])})",
+                    place,
+                    gathered.id(place),
+                    f"{gathered.sources[place]}/{paths(place)}",
+                    evidence={"labels": labels, "others": others},
+                )
+            elif place in extra:
+                yield Issue(
+                    "duplicate",
+                    0.4,
+                    f"{paths(place)} has the same {'values' if rows else 'bytes'} as {others[0] if others else names[0]}",
+                    place,
+                    gathered.id(place),
+                    f"{gathered.sources[place]}/{paths(place)}",
+                    evidence={"others": others, "copies": len(members)},
+                )
+    if rows and torn:
+        yield Issue(
+            "conflicting-rows",
+            0.3,
+            f"{torn} sets of equal rows have different answers: no model can be right on all of them",
+            evidence={"sets": torn, "rows": len(conflicting)},
+        )
+
+
+def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
+    """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
+    seen: set[int] = set()
+    for one, other in pairs.tolist():
+        if other in seen:
+            continue
+        seen.add(other)
+        same = gathered.label(one) == gathered.label(other)
+        yield Issue(
+            "near-duplicate",
+            0.3 if same else 0.7,
+            f"{paths(other)} looks the same as {paths(one)}"
+            + ("" if same else f", but is labelled {gathered.label(other)!s} and not {gathered.label(one)!s}"),
+            other,
+            gathered.id(other),
+            f"{gathered.sources[other]}/{paths(other)}",
+            evidence={"other": paths(one), "other_id": gathered.id(one), "same_label": same},
+        )
+
+
+def balance_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
+    """Yield ``rare-class`` for classes with one sample, and ``imbalance``."""
+    for name, count in counts.items():
+        if count == 1:
+            yield Issue(
+                "rare-class", 0.6, f"class {name!r} has one sample only: it can be neither validated nor tested", column=name
+            )
+    if len(counts) > 1:
+        most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+        ratio = counts[most] / max(counts[least], 1)
+        if ratio >= IMBALANCE:
+            yield Issue(
+                "imbalance",
+                min(0.3 + ratio / 200, 0.8),
+                f"class {most!r} has {ratio:.0f} times as many samples ({counts[most]}) as {least!r} ({counts[least]})",
+                evidence={"counts": dict(sorted(counts.items(), key=lambda pair: -pair[1])[:50])},
+            )
+
+
+def spelling(name: str) -> str:
+    """Return what two spellings of one label have in common.
+
+    Examples
+    --------
+    >>> spelling("<=50K.") == spelling(" <=50k"), spelling("a-b") == spelling("a+b")
+    (True, False)
+    """
+    return re.sub(r"\s+", " ", name.strip().rstrip(".").rstrip().casefold())
+
+
+def spelling_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
+    """Yield ``label-variants`` for classes that differ in case, spaces or a final full stop only."""
+    groups: dict[str, list[str]] = {}
+    for name in counts:
+        groups.setdefault(spelling(name), []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            best = max(names, key=lambda name: (counts[name], name))
+            others = sorted(set(names) - {best})
+            yield Issue(
+                "label-variants",
+                0.8,
+                f"classes {', '.join(map(repr, sorted(names)))} are probably one: {best!r}",
+                column=best,
+                evidence={"into": best, "variants": others},
+            )

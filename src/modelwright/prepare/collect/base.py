@@ -1,0 +1,262 @@
+"""What a source is: the seam through which samples come in.
+
+A source streams what it holds, in a fixed order, without judging it: an :class:`Item` for whatever may be a sample, a
+:class:`Rejected` for whatever cannot be one (a device, a ragged row), with the reason. Everything that follows (decoding,
+checks, decisions, splits) is the same for all sources. Registered in :mod:`modelwright.registry` under ``sources``; a
+plug-in brings itself with the entry point ``modelwright.sources``. The contract suite is :mod:`modelwright.testing.source`.
+
+This module imports neither numpy nor pyarrow: fingerprints are made with it on every ``mw run``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from modelwright.errors import InputError
+from modelwright.store.sample_names import os_path, printable
+
+if TYPE_CHECKING:
+    from modelwright.prepare.index import Index
+
+LARGEST_FILE = 256 << 20
+"""Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
+
+Kept = Literal["files", "rows", "objects"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a source is told, checked by its constructor.
+
+    Parameters
+    ----------
+    location
+        As the spec has it: a path relative to ``root``, or a word of the source's own.
+    options
+        The source's option keys, as the spec has them.
+    root
+        The project's folder.
+    input, output
+        The task, for sources that serve several.
+    label
+        The column to predict, for sources that have columns.
+    store
+        The project's store, for sources that read from it.
+    """
+
+    location: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    root: Path = Path()
+    input: str = "image"
+    output: str = "category"
+    label: str | None = None
+    store: Any = None
+
+    @property
+    def path(self) -> Path:
+        """The location as a path, relative ones from the project's folder."""
+        return self.root / self.location
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that may be a sample.
+
+    Exactly one of ``file`` and ``raw`` is given. ``row`` goes with ``raw`` for tables: the columns, typed as the
+    survey said.
+    """
+
+    path: str
+    """Its name inside the source: unique there, printable, and reversible (:func:`printable`)."""
+    label: Any = None
+    group: str | None = None
+    """Samples with the same group never straddle two splits."""
+    file: str | None = None
+    stamp: tuple[int, int, int, int] | None = None
+    """``(size, mtime_ns, inode, ctime_ns)`` of ``file``."""
+    raw: bytes | None = None
+    row: Mapping[str, Any] | None = None
+    annotation: str = "source"
+    """Where the label came from: ``source`` or ``annotation:<seq>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One thing that cannot be a sample, and why; it becomes an issue."""
+
+    path: str
+    kind: str
+    message: str
+    severity: float = 0.8
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a source found out about itself before it streams.
+
+    Parameters
+    ----------
+    columns
+        Column name to type: ``integer``, ``number`` or ``text``; empty for sources of files.
+    remarks
+        What was detected or chosen, each one line with its reason (delimiter, encoding, header …).
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where samples come from. The constructor checks the settings and touches nothing else."""
+
+    kind: ClassVar[str]
+    option_names: ClassVar[Mapping[str, str]]
+    """Option key to one line of help; any other key in the spec is an error."""
+    kept: ClassVar[Kept]
+    """Where the bytes of a sample stay: in their ``files``, as ``rows`` of the dataset, or copied to the store's ``objects``."""
+
+    def __init__(self, settings: Settings) -> None: ...
+
+    def fingerprint(self, index: Index) -> str:
+        """Return the digest of what the source holds now: equal content, equal digest, on any machine."""
+
+    def survey(self) -> Survey:
+        """Look through the source once, in bounded memory.
+
+        Raises
+        ------
+        InputError
+            If there is nothing at the location, or nothing that this source can read.
+        """
+
+    def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
+        """Stream what the source holds, in a fixed order; ``columns`` are the types agreed between all table sources."""
+
+
+def make(kind: str, settings: Settings) -> Source:
+    """Return the source ``kind`` for ``settings``.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind, or an option the source doesn't have.
+    """
+    import difflib
+
+    from modelwright import registry
+
+    made = registry.load("sources", kind)
+    allowed: Mapping[str, str] = made.option_names
+    for key in settings.options:
+        if key not in allowed:
+            near = difflib.get_close_matches(str(key), allowed, 1)
+            raise InputError(
+                f"source '{kind}: {settings.location}' has an unknown option {key!r}; allowed: {', '.join(allowed) or 'none'}",
+                code="unknown-option",
+                hint=f"did you mean {near[0]!r}?" if near else "",
+            )
+    source: Source = made(settings)
+    return source
+
+
+def open_all(spec: Any, store: Any) -> list[Source]:
+    """Return the sources of a spec, in its order."""
+    return [make(each.kind, settings_of(spec, each, store)) for each in spec.sources]
+
+
+def settings_of(spec: Any, source: Any, store: Any) -> Settings:
+    """Return the settings of one source of ``spec``."""
+    return Settings(
+        location=source.location,
+        options=dict(source.options),
+        root=Path(spec.path).resolve().parent,
+        input=spec.input,
+        output=spec.output,
+        label=spec.label,
+        store=store,
+    )
+
+
+def must_exist(path: Path, what: str) -> None:
+    """Raise an :class:`InputError` in words if nothing is at ``path``."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise InputError(
+            f"{what}: there is nothing at {path}", code="no-such-path", hint="check 'sources' in modelwright.yaml"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{what}: {path} cannot be opened: {reason(error)}", code="unreadable") from None
+
+
+def read_regular(path: str | bytes) -> bytes:
+    """Return the bytes of a regular file of at most :data:`LARGEST_FILE` bytes.
+
+    Never blocks on a FIFO, never follows a link that appeared after the folder was listed.
+
+    Raises
+    ------
+    RejectedFileError
+        With the reason in words.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise RejectedFileError("unreadable", f"cannot be opened: {reason(error)}") from error
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise RejectedFileError("not-a-file", "is not a regular file")
+        if found.st_size > LARGEST_FILE:
+            raise RejectedFileError("too-large", f"has {found.st_size} bytes, more than {LARGEST_FILE}")
+        try:
+            return file.readall()
+        except OSError as error:
+            raise RejectedFileError("unreadable", f"cannot be read: {reason(error)}") from error
+
+
+class RejectedFileError(Exception):
+    """A file cannot be used: ``kind`` and the reason. Caught where files are read; never crosses the step."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+def reason(error: OSError) -> str:
+    """Return the system's reason in its own words, without the path.
+
+    Examples
+    --------
+    >>> reason(PermissionError(13, "Permission denied"))
+    'permission denied'
+    """
+    return (error.strerror or errno.errorcode.get(error.errno or 0, type(error).__name__)).lower()
+
+
+__all__ = [
+    "Item",
+    "Kept",
+    "Rejected",
+    "RejectedFileError",
+    "Settings",
+    "Source",
+    "Survey",
+    "make",
+    "must_exist",
+    "open_all",
+    "os_path",
+    "printable",
+    "read_regular",
+    "reason",
+    "settings_of",
+]

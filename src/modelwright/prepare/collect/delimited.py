@@ -1,0 +1,300 @@
+"""Delimited text as it is found in the wild: encoding, delimiter, header and line faults, streamed in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from modelwright.errors import InputError
+from modelwright.prepare.collect.base import Rejected, reason
+
+LONGEST_LINE = 8 << 20
+"""Bytes of the longest line taken as a row; a longer one is skipped and reported."""
+LONGEST_FIELD = 1 << 20
+SAMPLE_BYTES = 256 << 10
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one file is written."""
+
+    delimiter: str
+    header: bool
+    encoding: str
+    """``utf-8`` (with lines that are not taken as Windows-1252), or what the spec or the byte order mark said."""
+    bom: bool
+    names: tuple[str, ...]
+    remarks: tuple[str, ...]
+    index_column: bool = False
+    """The header is one name short: the first cell of each row is an unnamed index."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the spec says about a file; None where it says nothing."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, decompressed on the way if its first bytes are gzip's."""
+    file = path.open("rb")
+    if file.read(2) == b"\x1f\x8b":
+        file.seek(0)
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    file.seek(0)
+    return file
+
+
+def sniff(path: Path, wanted: Wanted) -> Dialect:
+    """Find out how ``path`` is written, from its first 256 KiB.
+
+    Raises
+    ------
+    InputError
+        If it is empty, no text, or its gzip stream is broken at the start.
+    """
+    head, whole = _head(path)
+    if not head.strip(b"\0 \r\n\t"):
+        raise InputError(f"table {path} is empty", code="empty-table", hint="it needs a header and at least two rows")
+    encoding, bom, remarks = _encoding(head, wanted, path)
+    text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    lines = text.splitlines(keepends=True)
+    if not whole and len(lines) > 1:
+        lines = lines[:-1]
+    delimiter = wanted.delimiter or _delimiter(lines[:200])
+    if not wanted.delimiter:
+        remarks.append(f"{path.name}: columns are separated by {_NAMES.get(delimiter, repr(delimiter))}")
+    rows = _sample_rows(lines, delimiter)
+    if not rows:
+        raise InputError(f"table {path} has no rows", code="empty-table")
+    header = wanted.header
+    if header is None:
+        header, why = (False, "the spec names the columns") if wanted.columns else _has_header(rows)
+        if wanted.columns and [cell.strip() for cell in rows[0]] == list(wanted.columns):
+            header, why = True, "the first row repeats the names in the spec"
+        remarks.append(f"{path.name}: {'the first row is the header' if header else 'there is no header'}: {why}")
+    dialect = Dialect(delimiter, header, encoding, bom, (), ())
+    return _named(dialect, rows, wanted, path, remarks)
+
+
+def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: Path, remarks: list[str]) -> Dialect:
+    widths = Counter(len(row) for row in rows[1 if dialect.header else 0 :])
+    usual = widths.most_common(1)[0][0] if widths else len(rows[0])
+    index_column = False
+    if wanted.columns:
+        names = list(wanted.columns)
+        if len(names) != usual:
+            raise InputError(
+                f"table {path}: the spec names {len(names)} columns, the rows have {usual}", code="column-count"
+            )
+    elif dialect.header:
+        names = [cell.strip() for cell in rows[0]]
+        if len(names) == usual - 1:
+            index_column = True
+            remarks.append(f"{path.name}: the header is one name short; the first column is taken as an unnamed index")
+        names = [name or f"column{place}" for place, name in enumerate(names, 1)]
+    else:
+        names = [f"column{place}" for place in range(1, usual + 1)]
+        remarks.append(f"{path.name}: columns are named column1 … column{usual}; name them with 'columns:'")
+    return replace(dialect, names=tuple(names), remarks=tuple(remarks), index_column=index_column)
+
+
+def _head(path: Path) -> tuple[bytes, bool]:
+    try:
+        with open_bytes(path) as file:
+            head = file.read(SAMPLE_BYTES)
+            return head, not file.read(1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"table {path}: the gzip stream is broken: {error}", code="corrupt") from None
+    except OSError as error:
+        raise InputError(f"table {path} cannot be read: {reason(error)}", code="unreadable") from None
+
+
+def _encoding(head: bytes, wanted: Wanted, path: Path) -> tuple[str, bool, list[str]]:
+    remarks: list[str] = []
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            remarks.append(f"{path.name}: encoded as {name}, said by its byte order mark")
+            return name, True, remarks
+    if wanted.encoding:
+        try:
+            return codecs.lookup(wanted.encoding).name, False, remarks
+        except LookupError:
+            raise InputError(
+                f"table {path}: there is no encoding {wanted.encoding!r}", code="bad-option", hint="for example utf-8 or cp1252"
+            ) from None
+    if head.count(b"\0") > len(head) // 4:
+        even = head[0::2].count(b"\0") > head[1::2].count(b"\0")
+        name = "utf-16-be" if even else "utf-16-le"
+        if b"\0\0\0" in head:
+            raise InputError(f"table {path} is not text (it is full of NUL bytes)", code="wrong-format")
+        remarks.append(f"{path.name}: encoded as {name}, seen by its NUL bytes")
+        return name, False, remarks
+    if head[:4] in {b"%PDF", b"PK\x03\x04", b"\x89PNG", b"SQLi"}:
+        raise InputError(
+            f"table {path} is not delimited text", code="wrong-format", hint="CSV, TSV and Parquet are read (also .gz)"
+        )
+    return "utf-8", False, remarks
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    # A comma that is really a decimal comma splits rows as evenly as the true delimiter does, so the rarer characters,
+    # which hardly occur in data by chance, are believed first.
+    best, best_share = ",", 0.0
+    for delimiter in ("\t", ";", "|", ","):
+        widths = Counter(len(row) for row in _sample_rows(lines, delimiter))
+        if not widths:
+            continue
+        width, count = widths.most_common(1)[0]
+        share = count / widths.total()
+        if width > 1 and share >= 0.98:
+            return delimiter
+        if width > 1 and share > best_share:
+            best, best_share = delimiter, share
+    return best
+
+
+def _sample_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return rows
+        except csv.Error:
+            continue
+        if row:
+            rows.append(row)
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
+    first = [cell.strip() for cell in rows[0]]
+    for cell in first:
+        if NUMBER.match(cell):
+            return False, f"its first row holds the number {cell}"
+    below = [row for row in rows[1:200] if len(row) >= len(first)]
+    for place, name in enumerate(first):
+        cells = [row[place].strip() for row in below if row[place].strip()]
+        if cells and sum(bool(NUMBER.match(cell)) for cell in cells) > 0.8 * len(cells):
+            return True, f"{name!r} stands over a column of numbers"
+    again = sum(any(row[place].strip() == name for row in below) for place, name in enumerate(first))
+    if again and again * 2 >= len(first):
+        return False, "the values of its first row come again below"
+    return True, "its words don't come again below"
+
+
+class Reader:
+    """Streams one file's rows: ``(line number, cells)``, and what cannot be a row as :class:`Rejected`.
+
+    After the stream is read, ``other_encoding`` is the number of lines that were not UTF-8 (read as Windows-1252) with
+    the first such line in ``other_line``.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self._path = path
+        self._dialect = dialect
+        self.other_encoding = 0
+        self.other_line = 0
+        self._faults: list[Rejected] = []
+        self._line = 0
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]] | Rejected]:
+        name = self._path.name
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
+        lines = self._lines()
+        reader = csv.reader(lines, delimiter=self._dialect.delimiter, skipinitialspace=True)
+        skip = self._dialect.header
+        while True:
+            start = self._line + 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                self._faults.append(
+                    Rejected(f"{name}#line{start}", "corrupt", f"{name} line {start}: {error}", evidence={"line": start})
+                )
+                reader = csv.reader(lines, delimiter=self._dialect.delimiter, skipinitialspace=True)
+                continue
+            finally:
+                yield from self._faults
+                self._faults.clear()
+            if not row:
+                continue
+            if skip:
+                skip = False
+                continue
+            yield start, row
+
+    def _lines(self) -> Iterator[str]:
+        strict = self._dialect.encoding == "utf-8"
+        try:
+            with open_bytes(self._path) as file:
+                if self._dialect.encoding.startswith("utf-16"):
+                    yield from self._wide_lines(file)
+                    return
+                while raw := file.readline(LONGEST_LINE):
+                    self._line += 1
+                    if len(raw) >= LONGEST_LINE and not raw.endswith(b"\n"):
+                        self._skip(file)
+                        continue
+                    if self._line == 1 and self._dialect.bom:
+                        raw = raw.removeprefix(codecs.BOM_UTF8)
+                    if b"\0" in raw:
+                        self._fault("nul-bytes", "holds NUL bytes", {"count": raw.count(b"\0")})
+                        continue
+                    yield self._text(raw, strict)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self._fault("corrupt", f"the gzip stream ends here ({error}); what came before is used", {})
+        except OSError as error:
+            raise InputError(f"table {self._path} cannot be read: {reason(error)}", code="unreadable") from None
+
+    def _text(self, raw: bytes, strict: bool) -> str:
+        try:
+            return raw.decode(self._dialect.encoding)
+        except UnicodeDecodeError:
+            self.other_encoding += 1
+            self.other_line = self.other_line or self._line
+            # Windows-1252 leaves five bytes undefined; Latin-1 defines all, so this cannot fail.
+            return raw.decode("cp1252" if strict and not set(raw) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "latin-1")
+
+    def _wide_lines(self, file: BinaryIO) -> Iterator[str]:
+        with io.TextIOWrapper(file, self._dialect.encoding, errors="replace", newline="") as text:
+            while line := text.readline(LONGEST_LINE):
+                self._line += 1
+                yield line.removeprefix("\ufeff") if self._line == 1 else line
+
+    def _skip(self, file: BinaryIO) -> None:
+        size = LONGEST_LINE
+        while piece := file.readline(LONGEST_LINE):
+            size += len(piece)
+            if piece.endswith(b"\n"):
+                break
+        self._fault("too-large", f"is {size} bytes long, more than {LONGEST_LINE}", {"bytes": size})
+
+    def _fault(self, kind: str, what: str, evidence: dict[str, int]) -> None:
+        name, line = self._path.name, self._line
+        self._faults.append(
+            Rejected(f"{name}#line{line}", kind, f"{name} line {line} {what}", evidence={"line": line, **evidence})
+        )

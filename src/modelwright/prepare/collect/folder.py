@@ -1,0 +1,193 @@
+"""Source ``folder``: one folder a class, files in it at any depth."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from blake3 import blake3
+
+from modelwright.errors import InputError
+from modelwright.prepare.collect.base import (
+    Item,
+    Kept,
+    Rejected,
+    Settings,
+    Survey,
+    must_exist,
+    printable,
+    reason,
+)
+
+if TYPE_CHECKING:
+    from modelwright.prepare.index import Index
+
+Entry = tuple[bytes, int, int, int, int, str]
+"""Name relative to the folder, size, mtime_ns, inode, ctime_ns, and the reason to reject it (empty: none)."""
+
+_SYSTEM_FILES = frozenset({b"Thumbs.db", b"desktop.ini", b"__MACOSX"})
+
+
+class FolderSource:
+    """A folder with one folder a class; the class is the name of the folder at depth ``level`` (1: the top one).
+
+    Hidden files and folders (``.name``) and the system's own (``Thumbs.db``, ``desktop.ini``, ``__MACOSX``) are passed
+    over. Links that leave the folder, linked folders, FIFOs, sockets and devices are rejected with a reason; nothing is
+    ever opened but regular files. Order: names sorted by their bytes, folder by folder.
+    """
+
+    kind: ClassVar[str] = "folder"
+    option_names: ClassVar[Mapping[str, str]] = {
+        "files": "pattern, or list of patterns, that a file name must match, such as '*.jpg'",
+        "level": "depth of the folder whose name is the class: 1 (default) is the top one",
+        "classes": "list of the class folders to use; default: all",
+    }
+    kept: ClassVar[Kept] = "files"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._level = _whole(settings.options.get("level", 1), settings)
+        self._classes = _words(settings.options.get("classes"), "classes", settings)
+        patterns = _words(settings.options.get("files"), "files", settings)
+        self._accept = re.compile(
+            "|".join(translate(pattern) for pattern in patterns).encode() if patterns else b"(?s:.*)", re.IGNORECASE
+        )
+
+    def fingerprint(self, index: Index) -> str:
+        """Return the digest of all names and contents; hashes only files whose stat changed since the last time.
+
+        Compared are size, mtime, inode and ctime, in nanoseconds. A file rewritten in place within one tick of the
+        file system's clock, with its size and inode kept, is not noticed.
+        """
+        must_exist(self.settings.path, "source folder")
+        entries = list(self._walk())
+        # The options are part of the listing: another pattern is another content.
+        listing = blake3(repr((self._level, self._classes)).encode())
+        for entry in entries:
+            listing.update(b"%b\0%d\0%d\0%d\0%d\0%b\n" % (*entry[:5], entry[5].encode()))
+        mark = listing.hexdigest()
+        known = index.listing(self._key(), mark)
+        if known is not None:
+            return known
+        root = os.fsencode(self.settings.path)
+        digests = index.digests(self._key(), root, [entry[:5] for entry in entries if not entry[5]])
+        content = blake3()
+        for entry in entries:
+            content.update(b"%b\0%b\n" % (entry[0], (entry[5] or digests.get(entry[0], "unreadable")).encode()))
+        digest = content.hexdigest()
+        index.remember_listing(self._key(), mark, digest)
+        return digest
+
+    def _key(self) -> str:
+        return f"folder:{self.settings.path}"
+
+    def survey(self) -> Survey:
+        """Check that there is a folder; nothing is read."""
+        must_exist(self.settings.path, "source folder")
+        if not self.settings.path.is_dir():
+            raise InputError(
+                f"source folder: {self.settings.path} is a file, not a folder",
+                code="not-a-folder",
+                hint="a CSV or Parquet file is a source of kind 'table'",
+            )
+        return Survey()
+
+    def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
+        """Stream the files."""
+        root = os.fsencode(self.settings.path)
+        for name, size, mtime, inode, ctime, problem in self._walk():
+            shown = printable(name)
+            if problem:
+                kind, _, message = problem.partition(": ")
+                yield Rejected(shown, kind, f"{shown} {message}", 0.5 if kind == "symlink" else 0.8)
+                continue
+            yield Item(
+                path=shown,
+                label=self._label(name),
+                file=os.fsdecode(os.path.join(root, name)),  # noqa: PTH118 - bytes
+                stamp=(size, mtime, inode, ctime),
+            )
+
+    def _label(self, name: bytes) -> str | None:
+        parts = name.split(b"/")
+        return printable(parts[self._level - 1]) if len(parts) > self._level else None
+
+    def _walk(self) -> Iterator[Entry]:
+        root = os.fsencode(self.settings.path)
+        pending: list[bytes] = [b""]
+        home = b""
+        while pending:
+            folder = pending.pop()
+            try:
+                with os.scandir(root + b"/" + folder) as found:
+                    entries = sorted(found, key=_by_name)
+            except OSError as error:
+                yield folder.rstrip(b"/") or b".", 0, 0, 0, 0, f"unreadable: cannot be listed: {reason(error)}"
+                continue
+            below: list[bytes] = []
+            depth = folder.count(b"/")
+            for entry in entries:
+                name = entry.name
+                if name[:1] == b"." or name in _SYSTEM_FILES:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if depth != self._level - 1 or not self._classes or printable(name) in self._classes:
+                        below.append(folder + name + b"/")
+                    continue
+                if not self._accept.match(name):
+                    continue
+                path = folder + name
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError as error:
+                    yield path, 0, 0, 0, 0, f"unreadable: cannot be looked at: {reason(error)}"
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns, ""
+                else:
+                    home = home or os.path.realpath(root)
+                    yield path, 0, 0, 0, 0, _why_not(entry, status.st_mode, home)
+            pending.extend(reversed(below))
+
+
+def _by_name(entry: os.DirEntry[bytes]) -> bytes:
+    return entry.name
+
+
+def _why_not(entry: os.DirEntry[bytes], mode: int, home: bytes) -> str:
+    if stat.S_ISLNK(mode):
+        target = os.path.realpath(entry.path)
+        if not target.startswith(home + b"/"):
+            return "symlink: is a link that leaves the folder"
+        if not os.path.exists(target):  # noqa: PTH110 - bytes
+            return "symlink: is a link to nothing"
+        return f"symlink: is a link to {printable(target[len(home) + 1 :])}, which is read where it lies"
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device"}
+    return f"not-a-file: is {kinds.get(stat.S_IFMT(mode), 'not a regular file')}"
+
+
+def _whole(value: Any, settings: Settings) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
+        raise InputError(
+            f"source 'folder: {settings.location}': option 'level' is {value!r}; it must be a whole number from 1 to 32",
+            code="bad-option",
+        )
+    return value
+
+
+def _words(value: Any, key: str, settings: Settings) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise InputError(
+        f"source 'folder: {settings.location}': option {key!r} is {value!r}; it must be text or a list of texts",
+        code="bad-option",
+    )
+

@@ -1,0 +1,339 @@
+"""Gathering: all sources into columns, one pass, in bounded memory.
+
+A sample costs some hundred bytes here whatever it is; pictures and rows themselves are not kept. Rows of tables go
+straight to ``rows.parquet``.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright import canonical
+from modelwright.errors import InputError
+from modelwright.prepare.collect.base import Item, Rejected, Source
+from modelwright.prepare.collect.typing_columns import widest
+from modelwright.prepare.index import Index
+from modelwright.prepare.issues import Issue
+from modelwright.prepare.scan import Scan, Scanner
+from modelwright.progress import Progress
+from modelwright.tasks.base import Modality, Target, UndecodableError
+
+_CHUNK = 8192
+_ARROW = {"integer": "int64", "number": "double", "text": "string"}
+
+
+class Texts:
+    """A long list of texts, kept as Arrow chunks."""
+
+    def __init__(self) -> None:
+        self._chunks: list[Any] = []
+        self._open: list[str] = []
+
+    def append(self, text: str) -> None:
+        """Add one."""
+        self._open.append(text)
+        if len(self._open) == _CHUNK:
+            self._close()
+
+    def _close(self) -> None:
+        import pyarrow
+
+        if self._open:
+            self._chunks.append(pyarrow.array(self._open, pyarrow.string()))
+            self._open = []
+
+    def arrow(self) -> Any:
+        """Return a ``pyarrow.ChunkedArray``."""
+        import pyarrow
+
+        self._close()
+        return pyarrow.chunked_array(self._chunks, pyarrow.string())
+
+
+class Codes:
+    """A long list of texts of which few are different: a number each."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self.codes = array("q")
+
+    def append(self, text: str | None) -> None:
+        """Add one; None is -1."""
+        self.codes.append(-1 if text is None else self.values.setdefault(text, len(self.values)))
+
+    def numpy(self) -> NDArray[np.int64]:
+        """Return ``(n,) int64`` codes."""
+        return np.array(self.codes, np.int64)
+
+
+@dataclass
+class Gathered:
+    """Everything that was found, one entry a sample, in the order of the sources."""
+
+    categories: bool
+    ids: bytearray = field(default_factory=bytearray)
+    sources: array[int] = field(default_factory=lambda: array("H"))
+    paths: Texts = field(default_factory=Texts)
+    labels: Codes = field(default_factory=Codes)
+    numbers: array[float] = field(default_factory=lambda: array("d"))
+    groups: Codes = field(default_factory=Codes)
+    annotations: array[int] = field(default_factory=lambda: array("q"))
+    """Sequence number of the annotation behind a label; -1: the source itself."""
+    unusable: bytearray = field(default_factory=bytearray)
+    hashes: array[int] = field(default_factory=lambda: array("Q"))
+    hashed: bytearray = field(default_factory=bytearray)
+    measures: dict[str, array[float]] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    source_digests: list[str] = field(default_factory=list)
+    scanner: str = ""
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def id(self, place: int) -> str:
+        """Return a sample's digest."""
+        return self.ids[32 * place : 32 * place + 32].hex()
+
+    def id_array(self) -> NDArray[Any]:
+        """Return ``(n,)`` digests as ``V32``."""
+        return np.frombuffer(bytes(self.ids), "V32")
+
+    def label(self, place: int) -> str | float | None:
+        """Return a sample's label."""
+        if not self.categories:
+            value = self.numbers[place]
+            return None if np.isnan(value) else value
+        code = self.labels.codes[place]
+        return None if code < 0 else self.names()[code]
+
+    def names(self) -> list[str]:
+        """Return the class names by code."""
+        return list(self.labels.values)
+
+
+class Gatherer:
+    """Reads all sources of one task into :class:`Gathered`.
+
+    Parameters
+    ----------
+    modality, target
+        The task.
+    index
+        The scan cache.
+    workers
+        Threads that read and decode.
+    group_by
+        Returns a sample's group from its path, or None; from the spec's ``split.group``.
+    labels
+        Sample digest to ``(label, sequence number)``: what people and production said since; the newest wins.
+    progress
+        Who listens.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        target: Target,
+        index: Index,
+        workers: int,
+        group_by: Any,
+        labels: Mapping[str, tuple[Any, int]],
+        progress: Progress,
+    ) -> None:
+        self._modality = modality
+        self._target = target
+        self._index = index
+        self._workers = workers
+        self._group_by = group_by
+        self._labels = labels
+        self._progress = progress
+        self.found = Gathered(categories=target.name != "number")
+
+    def run(self, sources: Sequence[Source], rows: Path) -> Gathered:
+        """Read everything; ``rows`` is where the columns of tables are written."""
+        surveys = [source.survey() for source in sources]
+        types: dict[str, list[str]] = {}
+        for survey in surveys:
+            for remark in survey.remarks:
+                self._progress.say(remark)
+            for name, kind in survey.columns.items():
+                types.setdefault(name, []).append(kind)
+        self.found.columns = {name: widest(kinds) for name, kinds in types.items()}
+        table = self._modality.name == "table"
+        if table and not self.found.columns:
+            raise InputError("no source has columns to learn from", code="empty-source", hint="add a source of kind 'table'")
+        with RowWriter(rows, self.found.columns) if table else _NoRows() as writer:
+            for number, source in enumerate(sources):
+                self._progress.begin(f"reading source {number + 1} of {len(sources)}", None)
+                before = len(self.found)
+                self._read(number, source, writer)
+                if len(self.found) == before and source.kind != "feedback":
+                    self._nothing(number, source, before)
+        return self.found
+
+    def _nothing(self, number: int, source: Source, before: int) -> None:
+        seen = [issue for issue in self.found.issues if issue.path.startswith(f"{number}/")]
+        location = getattr(getattr(source, "settings", None), "location", "")
+        why = f"; {len(seen)} were rejected, the first: {seen[0].message}" if seen else ""
+        raise InputError(
+            f"source '{source.kind}: {location}' holds no samples{why}",
+            code="empty-source",
+            hint="a folder source wants one folder a class, with files in it" if source.kind == "folder" else "",
+        )
+
+    def _read(self, number: int, source: Source, writer: Any) -> None:
+        items = source.items(self.found.columns)
+        if self._modality.name == "table":
+            for item in items:
+                if isinstance(item, Rejected):
+                    self._reject(number, item)
+                else:
+                    self._take_row(number, item, writer)
+            return
+        scanner = Scanner(self._index, source_key(source), self._modality, self._workers)
+        self.found.scanner = scanner.name
+        for taken, scan in scanner.run(items):
+            self._progress.advance()
+            if taken is None or isinstance(scan, Rejected):
+                assert isinstance(scan, Rejected)
+                self._reject(number, scan)
+            else:
+                self._take_scan(number, taken, scan)
+        if scanner.reused:
+            self._progress.say(f"{scanner.reused} unchanged files were not read again, {scanner.read} were read")
+
+    def _reject(self, number: int, rejected: Rejected) -> None:
+        self.found.issues.append(
+            Issue(
+                rejected.kind,
+                rejected.severity,
+                rejected.message,
+                path=f"{number}/{rejected.path}",
+                column=rejected.column,
+                evidence=rejected.evidence,
+            )
+        )
+
+    def _take_row(self, number: int, item: Item, writer: Any) -> None:
+        assert item.raw is not None
+        assert item.row is not None
+        self._progress.advance()
+        digest = canonical.digest_bytes(item.raw)
+        writer.add(item.row)
+        self._take(number, item, digest, unusable=False)
+        self.found.hashes.append(0)
+        self.found.hashed.append(0)
+
+    def _take_scan(self, number: int, item: Item, scan: Scan) -> None:
+        place = len(self.found)
+        for problem in scan.problems:
+            self.found.issues.append(
+                Issue(
+                    problem.kind,
+                    problem.severity,
+                    f"{item.path}: {problem.message}",
+                    place,
+                    scan.digest,
+                    f"{number}/{item.path}",
+                    evidence=problem.evidence,
+                )
+            )
+        self._take(number, item, scan.digest, unusable=scan.fatal)
+        self.found.hashes.append(scan.hash or 0)
+        self.found.hashed.append(scan.hash is not None and not scan.fatal)
+        for name, value in scan.measures.items():
+            column = self.found.measures.setdefault(name, array("d"))
+            column.extend([float("nan")] * (place - len(column)))
+            column.append(value)
+
+    def _take(self, number: int, item: Item, digest: str, *, unusable: bool) -> None:
+        found = self.found
+        place = len(found)
+        said = self._labels.get(digest)
+        raw, sequence = (item.label, int(item.annotation.partition(":")[2] or -1)) if said is None else said
+        label = None
+        kind, message = "", ""
+        try:
+            label = self._target.read(raw)
+            if label is None:
+                kind, message = "missing-label", "has no label"
+        except UndecodableError as error:
+            kind, message = "bad-label", f"has an unusable label: {error.problem.message}"
+        if kind and not unusable:
+            found.issues.append(Issue(kind, 0.9, f"{item.path} {message}", place, digest, f"{number}/{item.path}"))
+        found.ids.extend(bytes.fromhex(digest))
+        found.sources.append(number)
+        found.paths.append(item.path)
+        if found.categories:
+            found.labels.append(label)
+        else:
+            found.labels.append(None)
+        found.numbers.append(float(label) if label is not None and not found.categories else float("nan"))
+        group = item.group if item.group is not None else self._group_by(item.path)
+        found.groups.append(group)
+        found.annotations.append(sequence)
+        found.unusable.append(unusable or bool(kind))
+
+
+def source_key(source: Source) -> str:
+    """Return the key under which a source's files are indexed: the one its fingerprint uses."""
+    settings = getattr(source, "settings", None)
+    return f"{source.kind}:{getattr(settings, 'path', '')}"
+
+
+class RowWriter:
+    """Writes ``rows.parquet``: the columns of tables, in order, in row groups of 8,192."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        self._schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
+        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._rows: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add one row."""
+        self._rows.append(row)
+        if len(self._rows) == _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        if self._rows:
+            arrays = [pyarrow.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
+            self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=self._schema), row_group_size=_CHUNK)
+            self._rows = []
+
+
+class _NoRows:
+    def __enter__(self) -> _NoRows:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return
+
+
+def columns_of(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield ``(name, pyarrow.ChunkedArray)`` of a Parquet file, one column in memory at a time."""
+    import pyarrow.parquet as parquet
+
+    with parquet.ParquetFile(path) as file:
+        for name in file.schema_arrow.names:
+            yield name, file.read(columns=[name], use_threads=False)[name]

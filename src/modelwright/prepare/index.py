@@ -1,0 +1,164 @@
+"""What is remembered between runs so that nothing is read twice: digests by stat, scans by digest, listings.
+
+All of it lives in ``cache/`` and may be deleted at any time. Two stores, by how they are used:
+
+- ``listings/<key>``: one line, "<digest of the stat listing> <content digest>". The fast path of a run with nothing to
+  do reads just this: no database, no numpy.
+- ``scans.sqlite``: the digest of every file by its stat, and what one pass over a file's bytes found, by digest. Opened
+  only when something changed. Written in small transactions while a scan runs, so that a killed one goes on where it was;
+  a damaged one is thrown away and made again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from modelwright import canonical
+from modelwright.prepare.collect.base import RejectedFileError, read_regular
+
+Stat = tuple[bytes, int, int, int, int]
+"""Name, size, mtime_ns, inode, ctime_ns."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    source TEXT NOT NULL, name BLOB NOT NULL, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, digest TEXT NOT NULL,
+    PRIMARY KEY (source, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scans (
+    digest TEXT NOT NULL, scanner TEXT NOT NULL, result BLOB NOT NULL, PRIMARY KEY (digest, scanner)) WITHOUT ROWID;
+"""
+
+
+class Index:
+    """The cache of one project's sources.
+
+    Parameters
+    ----------
+    folder
+        ``Store.cache_dir("prepare")``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._database: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit and close the database if it was opened."""
+        if self._database is not None:
+            with suppress(sqlite3.Error):
+                self._database.commit()
+            self._database.close()
+            self._database = None
+
+    def listing(self, key: str, mark: str) -> str | None:
+        """Return the content digest that went with the stat listing ``mark``, if it is still the newest for ``key``."""
+        try:
+            words = self._listing_path(key).read_text("ascii").split()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return words[1] if len(words) == 2 and words[0] == mark and len(words[1]) == 64 else None
+
+    def remember_listing(self, key: str, mark: str, digest: str) -> None:
+        """Remember it; a torn or lost write only costs a second look."""
+        path = self._listing_path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(f"{mark} {digest}\n", "ascii")
+        temporary.replace(path)
+
+    def _listing_path(self, key: str) -> Path:
+        return self._folder / "listings" / canonical.digest_bytes(key.encode("utf-8", "surrogateescape"))[:32]
+
+    def digests(self, source: str, root: bytes, files: Sequence[Stat]) -> dict[bytes, str]:
+        """Return the digest of each file by name; only those whose stat changed are read. Unreadable ones are left out."""
+        known = self.known(source)
+        found: dict[bytes, str] = {}
+        fresh: list[tuple[Stat, str]] = []
+        for file in files:
+            name, *status = file
+            entry = known.get(name)
+            if entry is not None and entry[:4] == tuple(status):
+                found[name] = entry[4]
+                continue
+            try:
+                digest = canonical.digest_bytes(read_regular(os.path.join(root, name)))  # noqa: PTH118 - bytes
+            except RejectedFileError:
+                continue
+            found[name] = digest
+            fresh.append((file, digest))
+            if len(fresh) >= 512:
+                self.remember_files(source, fresh)
+                fresh = []
+        self.remember_files(source, fresh)
+        return found
+
+    def known(self, source: str) -> dict[bytes, tuple[int, int, int, int, str]]:
+        """Return ``name -> (size, mtime_ns, inode, ctime_ns, digest)`` as last seen."""
+        rows = self._run("SELECT name, size, mtime, inode, ctime, digest FROM files WHERE source = ?", (source,))
+        return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+    def remember_files(self, source: str, files: Iterable[tuple[Stat, str]]) -> None:
+        """Remember the digests of files by their stat, in one transaction."""
+        rows = [(source, *file, digest) for file, digest in files]
+        if rows:
+            self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def scans(self, scanner: str, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield ``(digest, result)`` for those of ``digests`` that ``scanner`` has seen."""
+        for start in range(0, len(digests), 500):
+            some = digests[start : start + 500]
+            marks = ",".join("?" * len(some))
+            yield from self._run(
+                f"SELECT digest, result FROM scans WHERE scanner = ? AND digest IN ({marks})",  # noqa: S608 - only marks
+                (scanner, *some),
+            )
+
+    def remember_scans(self, scanner: str, results: Iterable[tuple[str, bytes]]) -> None:
+        """Remember what a scan found, in one transaction."""
+        rows = [(digest, scanner, result) for digest, result in results]
+        if rows:
+            self._write("INSERT OR REPLACE INTO scans VALUES (?, ?, ?)", rows)
+
+    def _run(self, query: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self._open().execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            return []  # held by another process for long: what it knows is only a saving
+        except sqlite3.DatabaseError:
+            self._throw_away()
+            return []
+
+    def _write(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        try:
+            with self._open() as database:
+                database.executemany(query, rows)
+        except sqlite3.OperationalError:
+            return
+        except sqlite3.DatabaseError:
+            self._throw_away()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self._folder / "scans.sqlite", timeout=10)
+            # A cache: what a power cut loses is scanned again. kill -9 loses nothing.
+            self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + _SCHEMA)
+        return self._database
+
+    def _throw_away(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        for name in ("scans.sqlite", "scans.sqlite-wal", "scans.sqlite-shm"):
+            (self._folder / name).unlink(missing_ok=True)

@@ -1,0 +1,191 @@
+"""The issue list: what is wrong or odd, how sure, on what evidence, what to do about it, and who decided.
+
+An issue's id is the digest of its kind, its samples and its column: the same trouble has the same id in every run, so a
+person's decision about it holds until the data changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from modelwright import canonical
+
+Decision = Literal["drop", "fix", "keep", "review"]
+
+DECISIONS: tuple[Decision, ...] = ("drop", "fix", "keep", "review")
+
+UNUSABLE = frozenset(
+    {
+        "corrupt",
+        "wrong-format",
+        "empty",
+        "too-large",
+        "unreadable",
+        "not-a-file",
+        "symlink",
+        "ragged-row",
+        "nul-bytes",
+        "missing-label",
+        "bad-label",
+    }
+)
+"""Kinds that leave nothing to learn from: dropped whatever anybody decides."""
+
+FAMILIES: Mapping[str, frozenset[str]] = {
+    "corrupt": UNUSABLE,
+    "mislabelled": frozenset({"mislabelled", "conflicting-labels"}),
+}
+"""A rule in the spec's ``clean`` that stands for several kinds; any other rule is the kind itself."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about one kind of issue."""
+
+    suggestion: Decision
+    """What usually is right."""
+    default: Decision
+    """What is done when neither a person nor a rule says anything."""
+    why: str
+
+
+ADVICE: Mapping[str, Advice] = {
+    "duplicate": Advice("drop", "keep", "the same bytes twice teach nothing new; kept copies stay in one split"),
+    "duplicate-rows": Advice("keep", "keep", "equal rows may be real; they stay in one split"),
+    "near-duplicate": Advice("keep", "keep", "kept, in the same split as its like, so that no test sample was seen in training"),
+    "conflicting-labels": Advice("drop", "drop", "nobody can learn from one picture with two labels; label it, and it comes back"),
+    "conflicting-rows": Advice("keep", "keep", "equal inputs with different answers are the noise of the problem itself"),
+    "missing-value": Advice("fix", "fix", "filled in by the packaged graph, in training and in production alike"),
+    "type-mix": Advice("fix", "fix", "cells that are no numbers are taken as missing"),
+    "mixed-encoding": Advice("fix", "fix", "lines that are not UTF-8 are read as Windows-1252"),
+    "duplicate-header": Advice("fix", "fix", "the later columns get a number after their name"),
+    "constant-column": Advice("drop", "drop", "a column with one value tells nothing"),
+    "identifier-column": Advice("drop", "drop", "a column that is different in every row can only be learned by heart"),
+    "leaking-column": Advice("drop", "review", "a column that gives the answer away is often not known in production; kept until somebody decides"),
+    "label-variants": Advice("fix", "review", "labels that differ only in spelling are probably the same"),
+    "rare-class": Advice("keep", "keep", "kept for training only: it can be neither validated nor tested"),
+    "imbalance": Advice("review", "review", "class weights, or more samples of the rare classes, would help"),
+    "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
+    "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),
+}
+
+_UNUSABLE_ADVICE = Advice("drop", "drop", "it cannot be used")
+_REMARK = Advice("review", "keep", "a remark: look at it")
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One thing wrong or odd.
+
+    Parameters
+    ----------
+    kind
+        A word of :data:`ADVICE`, or of the modality's checks.
+    severity
+        0 (a remark) to 1 (cannot be used).
+    message
+        What was found, in words.
+    place
+        Index of the sample's row in the dataset, or -1 for what is about no sample.
+    sample
+        The sample's digest, or None.
+    path
+        ``<source index>/<name in the source>``, or empty.
+    column
+        The column, or None.
+    evidence
+        JSON-ready figures and names behind it.
+    """
+
+    kind: str
+    severity: float
+    message: str
+    place: int = -1
+    sample: str | None = None
+    path: str = ""
+    column: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal characters that stay the same while the trouble does."""
+        return canonical.digest_value([self.kind, self.sample, self.path, self.column])[:16]
+
+    @property
+    def advice(self) -> Advice:
+        """What to do about its kind."""
+        if self.kind in UNUSABLE:
+            return _UNUSABLE_ADVICE
+        return ADVICE.get(self.kind, _REMARK)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """An issue and what was decided about it."""
+
+    issue: Issue
+    decision: Decision
+    by: str
+    """``person:<name>``, ``rule:<clean key>.<rule>`` or ``default``."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The spec's ``clean``, as words."""
+
+    drop: Sequence[str] = ()
+    review: Sequence[str] = ()
+    fix: Sequence[str] = ()
+    keep: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, clean: Any) -> Rules:
+        """Return the rules of a :class:`modelwright.spec.Clean`."""
+        return cls(tuple(clean.drop), tuple(clean.review), tuple(clean.fix), tuple(clean.keep))
+
+
+def decide(issue: Issue, rules: Rules, people: Mapping[str, tuple[str, str]]) -> Decided:
+    """Return the decision about ``issue``: a person's before a rule's before the default.
+
+    Parameters
+    ----------
+    people
+        Issue id to ``(decision, name)``.
+
+    Examples
+    --------
+    >>> dark = Issue("dark", 0.5, "dark", sample="ab")
+    >>> decide(dark, Rules(drop=["dark"]), {}).by
+    'rule:drop.dark'
+    >>> decide(dark, Rules(drop=["dark"]), {dark.id: ("keep", "ann")}).decision
+    'keep'
+    """
+    if issue.kind in UNUSABLE:
+        rule = next((word for word in rules.drop if _means(word, issue.kind)), None)
+        return Decided(issue, "drop", f"rule:drop.{rule}" if rule else "default")
+    person = people.get(issue.id)
+    if person is not None:
+        decision = next((word for word in DECISIONS if word == person[0]), issue.advice.default)
+        return Decided(issue, decision, f"person:{person[1]}")
+    lists: tuple[tuple[Decision, Sequence[str]], ...] = (
+        ("drop", rules.drop),
+        ("fix", rules.fix),
+        ("keep", rules.keep),
+        ("review", rules.review),
+    )
+    for decision, words in lists:
+        for word in words:
+            if _means(word, issue.kind):
+                return Decided(issue, decision, f"rule:{decision}.{word}")
+    return Decided(issue, issue.advice.default, "default")
+
+
+def _means(rule: str, kind: str) -> bool:
+    return rule == kind or kind in FAMILIES.get(rule, ())
+
+
+def people_of(store: Any) -> dict[str, tuple[str, str]]:
+    """Return the people's decisions in a store: issue id to ``(decision, name)``."""
+    return {issue: (each.decision, each.by) for issue, each in store.decisions.current().items()}

@@ -1,0 +1,219 @@
+"""Splits: stratified or binned, grouped, the same for the same seed, and stable while a dataset grows.
+
+Each sample gets a random rank from its group's digest and the seed, not from its place, so that a new file changes
+nothing for the others. Within a stratum (class, or bin of the number to predict) whole groups are dealt to the splits in
+the order of their ranks until the quotas are met; quotas are rounded so that the errors of the strata cancel out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = 0, 1, 2
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who goes where.
+
+    Parameters
+    ----------
+    splits
+        ``(n,) int8``: 0 train, 1 validation, 2 test, -1 for none (a conflict with a locked split).
+    conflicts
+        Indices of the samples that a locked split shuts out.
+    """
+
+    splits: NDArray[np.int8]
+    conflicts: NDArray[np.int64]
+
+
+def ranks(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Return ``(n,) uint64`` pseudo-random ranks of digests: splitmix64 (Steele, Lea, Flood 2014), seeded."""
+    mixed = keys ^ np.uint64((seed * 0x9E3779B97F4A7C15 + 0x1234567) & 0xFFFFFFFFFFFFFFFF)
+    with np.errstate(over="ignore"):
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the stratum of each number: which of ten quantile bins it is in."""
+    edges = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.searchsorted(np.unique(edges), values, side="right")
+
+
+def quotas(counts: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.int64]:
+    """Return ``(strata, 3)`` whole quotas whose rows sum to ``counts``, each within one of the exact share.
+
+    A stratum of any size gives at least one to training (if training gets any). Rounding errors are carried from one
+    stratum to the next, so that the totals come out right too.
+
+    Examples
+    --------
+    >>> quotas(np.array([10, 3, 1]), (0.7, 0.1, 0.2)).tolist()
+    [[7, 1, 2], [2, 0, 1], [1, 0, 0]]
+    """
+    shares = np.asarray(fractions, np.float64) / np.sum(fractions)
+    made = np.zeros((len(counts), 3), np.int64)
+    error = np.zeros(3)
+    for row, count in enumerate(counts):
+        exact = shares * count
+        want = exact + error
+        low = np.floor(exact + 1e-9).astype(np.int64)
+        for place in np.argsort(low - want, kind="stable")[: count - low.sum()]:
+            low[place] += 1
+        if count and shares[TRAIN] and not low[TRAIN]:
+            low[int(np.argmax(low))] -= 1
+            low[TRAIN] += 1
+        error = want - low
+        made[row] = low
+    return made
+
+
+def assign(
+    groups: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    strata: NDArray[np.int64],
+    fractions: Sequence[float],
+    seed: int,
+    known: NDArray[np.int8] | None = None,
+) -> Plan:
+    """Deal samples to train, validation and test.
+
+    Parameters
+    ----------
+    groups
+        ``(n,)`` group numbers, 0 to the number of groups - 1; a group never straddles.
+    keys
+        ``(groups,)`` the groups' digests as numbers; they decide the order, with the seed.
+    strata
+        ``(n,)`` class or bin numbers.
+    fractions
+        Shares of train, validation and test; need not sum to 1.
+    seed
+        Of the order.
+    known
+        ``(n,)`` the split that a sample has already, -1 for none. Known samples keep theirs, and their groups follow.
+        Where a new likeness ties samples of different splits, test is locked and the others are shut out; of train and
+        validation all go to train.
+    """
+    count = len(groups)
+    group_count = len(keys)
+    result = np.full(count, -1, np.int8)
+    conflicts = np.empty(0, np.int64)
+    group_split = np.full(group_count, -1, np.int8)
+    if known is not None:
+        group_split, conflicts = _follow(groups, group_count, known)
+    _deal(groups, ranks(keys, seed), strata, fractions, group_split, free=np.delete(np.arange(count), conflicts))
+    result = group_split[groups]
+    result[conflicts] = -1
+    return Plan(result, conflicts)
+
+
+def _follow(groups: NDArray[np.int64], count: int, known: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    has = np.zeros((count, 3), bool)
+    for split in (TRAIN, VALIDATION, TEST):
+        has[groups[known == split], split] = True
+    made = np.full(count, -1, np.int8)
+    made[has[:, VALIDATION]] = VALIDATION
+    made[has[:, TRAIN]] = TRAIN
+    made[has[:, TEST]] = TEST
+    mine = made[groups]
+    return made, np.flatnonzero((mine == TEST) & (known != TEST) & (known >= 0))
+
+
+def _deal(
+    groups: NDArray[np.int64],
+    order: NDArray[np.uint64],
+    strata: NDArray[np.int64],
+    fractions: Sequence[float],
+    group_split: NDArray[np.int8],
+    free: NDArray[np.int64],
+) -> None:
+    """Fill ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum."""
+    strata_count = int(strata.max(initial=-1)) + 1
+    left = quotas(np.bincount(strata[free], minlength=strata_count), fractions).astype(np.float64)
+    sizes = np.bincount(groups[free], minlength=len(group_split))
+    settled = group_split[groups[free]]
+    for split in (TRAIN, VALIDATION, TEST):
+        left[:, split] -= np.bincount(strata[free][settled == split], minlength=strata_count)
+    by_group = free[np.argsort(groups[free], kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    many = np.flatnonzero((sizes > 1) & (group_split < 0))
+    shares = np.asarray(fractions, np.float64)
+    for group in many[np.lexsort((order[many], -sizes[many]))]:
+        inside = np.bincount(strata[by_group[starts[group] : starts[group + 1]]], minlength=strata_count)
+        present = np.flatnonzero(inside)
+        # The split that lacks most of what the group holds; a split that wants nothing gets nothing.
+        need = (np.minimum(left[present], inside[present, None]) * 1.0).sum(0)
+        need += 1e-6 * left.sum(0)
+        need[shares <= 0] = -np.inf
+        best = int(np.argmax(need))
+        group_split[group] = best
+        left[present, best] -= inside[present]
+    single = free[(sizes[groups[free]] == 1) & (group_split[groups[free]] < 0)]
+    single = single[np.lexsort((order[groups[single]], strata[single]))]
+    cuts = np.flatnonzero(np.diff(strata[single])) + 1
+    for some in np.split(single, cuts):
+        if len(some):
+            wanted = _fit(np.maximum(left[strata[some[0]]], 0), len(some), shares)
+            group_split[groups[some]] = np.repeat(np.arange(3, dtype=np.int8), wanted)
+    _every_class_in_train(groups, strata, group_split, free, order, locked=settled >= 0)
+
+
+def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return three whole numbers that sum to ``count``, in proportion to what is left to fill."""
+    weight = left if left.sum() else shares
+    exact = weight / weight.sum() * count
+    low = np.floor(exact + 1e-9).astype(np.int64)
+    for place in np.argsort(low - exact, kind="stable")[: count - low.sum()]:
+        low[place] += 1
+    return low
+
+
+def _every_class_in_train(
+    groups: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    group_split: NDArray[np.int8],
+    free: NDArray[np.int64],
+    order: NDArray[np.uint64],
+    locked: NDArray[np.bool_],
+) -> None:
+    """Move one group of each stratum that training lacks there, unless all of its groups are locked."""
+    here = group_split[groups[free]]
+    lacking = np.setdiff1d(np.unique(strata[free]), np.unique(strata[free][here == TRAIN]))
+    for stratum in lacking:
+        movable = np.setdiff1d(groups[free[strata[free] == stratum]], groups[free[locked]])
+        if len(movable):
+            # Validation gives before test does.
+            best = movable[np.lexsort((order[movable], group_split[movable]))][0]
+            group_split[best] = TRAIN
+
+
+def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``(count,)`` group numbers of the connected components of ``pairs (m, 2)``, numbered by first member."""
+    parent = np.arange(count)
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = int(parent[node])
+        return node
+
+    for one, other in pairs.tolist():
+        left, right = root(one), root(other)
+        if left != right:
+            parent[max(left, right)] = min(left, right)
+    while True:  # flatten
+        above = parent[parent]
+        if (above == parent).all():
+            break
+        parent = above
+    return np.unique(parent, return_inverse=True)[1].astype(np.int64)
