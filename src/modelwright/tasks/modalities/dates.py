@@ -105,8 +105,8 @@ def parts(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> parts(np.array(["1970-01-02T00:01:00"], "datetime64[s]"))
-    array([[1970.,    1.,    2.,    4.,   60.,    1.]], dtype=float32)
+    >>> parts(np.array(["1970-01-02T00:01:00"], "datetime64[s]")).tolist()
+    [[1970.0, 1.0, 2.0, 4.0, 60.0, 1.0]]
     """
     seconds = times.astype("datetime64[s]")
     missing = np.isnat(seconds)

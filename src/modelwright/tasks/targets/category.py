@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +24,7 @@ class Category:
 
     name: ClassVar[str] = "category"
     version: ClassVar[int] = 1
-    losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "focal")
+    losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "label-smoothing", "focal")
     primary_metric: ClassVar[str] = "f1_macro"
     higher_is_better: ClassVar[Mapping[str, bool]] = category_metrics.HIGHER_IS_BETTER
 
@@ -61,23 +60,22 @@ class Category:
         return text or None
 
     def learn(self, labels: Sequence[Any]) -> dict[str, Any]:
-        """Return ``{"classes": sorted labels, "counts": training samples of each}``.
+        """Return ``{"classes": sorted labels}``.
 
         Raises
         ------
         InputError
             ``one-class`` where there is nothing to tell apart.
         """
-        counts = Counter(label for label in labels if label is not None)
-        if len(counts) < 2:
-            found = f"only one class, {next(iter(counts))!r}" if counts else "no label at all"
+        classes = sorted({label for label in labels if label is not None})
+        if len(classes) < 2:
+            found = f"only one class, {classes[0]!r}" if classes else "no label at all"
             raise InputError(
                 f"the training data has {found}; a category needs at least two classes",
                 code="one-class",
                 hint="one folder per class, or another label column",
             )
-        classes = sorted(counts)
-        return {"classes": classes, "counts": [counts[name] for name in classes]}
+        return {"classes": classes}
 
     def encode(self, labels: Sequence[Any], schema: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return ``(n,) int64`` class indices, -1 for None and for classes that training did not have."""

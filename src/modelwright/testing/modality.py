@@ -1,0 +1,323 @@
+"""The contract of a modality, as checks that every implementation passes: the built-in ones and a stranger's.
+
+A plug-in's author writes a :class:`ModalityCase` with a few samples and runs :data:`CHECKS` over it::
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_my_modality(check):
+        check(my_case)
+
+Nothing here needs more than the ``train`` extra.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from modelwright import canonical, registry
+from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+
+
+@dataclass(frozen=True)
+class ModalityCase:
+    """A modality, and samples to try it on.
+
+    Parameters
+    ----------
+    modality
+        What is tested.
+    raws
+        At least six different samples that decode; the first three must be of one shape.
+    broken
+        Bytes that must not decode.
+    settings
+        For :meth:`Modality.learn`.
+    skips
+        Names of checks that do not apply, with the reason: confessed, not hidden.
+    """
+
+    modality: Modality
+    raws: tuple[bytes, ...]
+    broken: tuple[bytes, ...] = (b"",)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    skips: Mapping[str, str] = field(default_factory=dict)
+
+    def schema(self) -> dict[str, Any]:
+        """Learn the schema from the case's samples, one at a time."""
+        return self.modality.learn(self.undecided(), self.settings)
+
+    def undecided(self) -> Iterator[Arrays]:
+        """Yield the samples decoded without a schema, as they are before there is one."""
+        for raw in self.raws:
+            yield self.modality.decode(raw, {})
+
+
+def check_decode_gives_what_describe_says(case: ModalityCase) -> None:
+    """The server advertises what ``describe`` says, and clients send that."""
+    schema = case.schema()
+    tensors = {entry["name"]: entry for entry in case.modality.describe(schema)}
+    for raw in case.raws:
+        arrays = case.modality.decode(raw, schema)
+        assert arrays.keys() == tensors.keys()
+        for name, array in arrays.items():
+            shape, dtype = tensors[name]["shape"], tensors[name]["dtype"]
+            assert array.shape[0] == 1
+            assert len(array.shape) == len(shape)
+            assert all(want in {-1, got} for want, got in zip(shape, array.shape, strict=True)), (name, array.shape)
+            assert array.dtype == (object if dtype == "string" else np.dtype(dtype)), (name, array.dtype)
+
+
+def check_decode_is_a_function(case: ModalityCase) -> None:
+    """A prediction can be explained later only if the same bytes always mean the same."""
+    schema = case.schema()
+    for raw in case.raws:
+        first, second = case.modality.decode(raw, schema), case.modality.decode(raw, schema)
+        assert all(same(first[name], second[name]) for name in first)
+
+
+def check_broken_bytes_are_refused(case: ModalityCase) -> None:
+    """A sample that cannot be used is an entry in the issue list, with words and figures."""
+    for schema in ({}, case.schema()):
+        for raw in case.broken:
+            try:
+                case.modality.decode(raw, schema)
+            except UndecodableError as error:
+                problem = error.problem
+                assert problem.kind
+                assert problem.message
+                assert "\n" not in problem.message
+                assert 0.0 <= problem.severity <= 1.0
+                canonical.dumps(dict(problem.evidence))
+            else:
+                raise AssertionError(f"{raw[:40]!r} was decoded")
+
+
+def check_any_bytes_decode_or_are_refused(case: ModalityCase) -> None:
+    """Bytes come from anybody: whatever they are, the answer is arrays or an UndecodableError."""
+    schema = case.schema()
+    for raw in _mutants(case.raws, 300):
+        try:
+            case.modality.decode(raw, schema)
+        except UndecodableError as error:
+            canonical.dumps({"message": error.problem.message, **error.problem.evidence})
+
+
+def check_schema_is_json(case: ModalityCase) -> None:
+    """The schema travels in three artifacts, and part of their identity it is."""
+    schema = case.schema()
+    assert json.loads(canonical.dumps(schema)) == schema
+
+
+def check_schema_does_not_depend_on_batches(case: ModalityCase) -> None:
+    """How prepare cuts the stream depends on memory; what is learned must not."""
+    one_by_one = case.schema()
+    together = case.modality.learn([list(case.undecided())], case.settings)
+    assert canonical.dumps(one_by_one) == canonical.dumps(together)
+
+
+def check_measures_keep_their_names(case: ModalityCase) -> None:
+    """Drift compares a production measure with the profile's of the same name."""
+    schema = case.schema()
+    names = None
+    for raw in case.raws:
+        measures = case.modality.measure(case.modality.decode(raw, schema), schema)
+        assert names is None or list(measures) == names
+        names = list(measures)
+        for name, values in measures.items():
+            assert values.shape == (1,), name
+            if values.dtype == object:
+                assert values[0] is None or (isinstance(values[0], str) and values[0]), name
+            else:
+                assert values.dtype == np.float64, name
+                assert not np.isinf(values).any(), name
+
+
+def check_measures_of_a_batch_are_those_of_its_samples(case: ModalityCase) -> None:
+    """Training is measured in batches, production one by one."""
+    schema = case.schema()
+    singles = [case.modality.decode(raw, schema) for raw in case.raws[:3]]
+    batch = case.modality.measure(stacked(singles), schema)
+    for place, single in enumerate(singles):
+        for name, values in case.modality.measure(single, schema).items():
+            if values.dtype == object:
+                assert batch[name][place] == values[0], name
+            else:
+                np.testing.assert_allclose(batch[name][place], values[0], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def check_checks_find_problems_not_exceptions(case: ModalityCase) -> None:
+    """A check's finding goes into the issue list as it is."""
+    for arrays in case.undecided():
+        for problem in case.modality.check(arrays):
+            assert problem.kind
+            assert 0.0 <= problem.severity <= 1.0
+            canonical.dumps(dict(problem.evidence))
+
+
+def check_graph_has_one_form(case: ModalityCase) -> None:
+    """The graph's bytes are part of artifacts' identities: same schema, same bytes."""
+    schema = case.schema()
+    again = json.loads(canonical.dumps(schema))
+    for encoding in case.modality.encodings:
+        first = case.modality.graph(schema, encoding).SerializeToString(deterministic=True)
+        assert first == case.modality.graph(again, encoding).SerializeToString(deterministic=True)
+
+
+def check_graph_gives_the_same_at_any_batch(case: ModalityCase) -> None:
+    """What a sample's features are must not depend on who else is in the batch."""
+    schema = case.schema()
+    singles = [case.modality.decode(raw, schema) for raw in case.raws]
+    for encoding in case.modality.encodings:
+        graph = session(case.modality.graph(schema, encoding))
+        rows = [graph.run(["features"], arrays)[0] for arrays in singles]
+        three = graph.run(["features"], stacked(singles[:3]))[0]
+        assert all(row.shape[1:] == rows[0].shape[1:] and row.dtype == rows[0].dtype for row in rows)
+        assert same(three, np.concatenate(rows[:3])), encoding
+        if encoding == "pixels":
+            assert rows[0].dtype == np.uint8
+            assert rows[0].ndim == 4
+        else:
+            assert rows[0].dtype == np.float32
+            assert rows[0].ndim == 2
+        if encoding == "dense":
+            assert all(np.isfinite(row).all() for row in rows)
+
+
+def check_features_have_names(case: ModalityCase) -> None:
+    """An importance without a name explains nothing."""
+    schema = case.schema()
+    arrays = case.modality.decode(case.raws[0], schema)
+    for encoding in case.modality.encodings:
+        names = case.modality.feature_names(schema, encoding)
+        if encoding != "pixels":
+            features = session(case.modality.graph(schema, encoding)).run(["features"], arrays)[0]
+            assert len(names) == len(set(names)) == features.shape[1]
+
+
+Check = Callable[[ModalityCase], None]
+
+CHECKS: tuple[Check, ...] = (
+    check_decode_gives_what_describe_says,
+    check_decode_is_a_function,
+    check_broken_bytes_are_refused,
+    check_any_bytes_decode_or_are_refused,
+    check_schema_is_json,
+    check_schema_does_not_depend_on_batches,
+    check_measures_keep_their_names,
+    check_measures_of_a_batch_are_those_of_its_samples,
+    check_checks_find_problems_not_exceptions,
+    check_graph_has_one_form,
+    check_graph_gives_the_same_at_any_batch,
+    check_features_have_names,
+)
+
+
+def session(graph: Any) -> Any:
+    """Return an onnxruntime session of a model, one thread, no spinning."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two arrays are bit-equal, NaN being NaN."""
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    return bool(((first == second) | ((first != first) & (second != second))).all())  # noqa: PLR0124
+
+
+def stacked(samples: list[Arrays]) -> Arrays:
+    """Join samples of one shape along the first axis."""
+    return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def _mutants(raws: tuple[bytes, ...], count: int) -> Iterator[bytes]:
+    """Yield damaged copies: cut off, bits flipped, pieces doubled, removed or swapped between samples."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        raw = bytearray(raws[random.integers(len(raws))])
+        for _ in range(random.integers(1, 4)):
+            place, length = int(random.integers(len(raw) + 1)), int(random.integers(1, 33))
+            how = random.integers(5)
+            if how == 0:
+                del raw[place:]
+            elif how == 1 and place < len(raw):
+                raw[place] ^= 1 << int(random.integers(8))
+            elif how == 2:
+                raw[place:place] = random.bytes(length)
+            elif how == 3:
+                del raw[place : place + length]
+            else:
+                other = raws[random.integers(len(raws))]
+                raw[place : place + length] = other[place : place + length]
+        yield bytes(raw)
+
+
+def _picture(pixels: Any, kind: str) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def _image_case() -> ModalityCase:
+    random = np.random.default_rng(1)
+    same_size = [_picture(random.integers(0, 256, (20, 30, 3), np.uint8), "PNG") for _ in range(3)]
+    ramp = np.add.outer(np.arange(90), np.arange(70)).astype(np.uint8)
+    others = [
+        _picture(ramp, "JPEG"),
+        _picture(random.integers(0, 256, (1, 1, 3), np.uint8), "BMP"),
+        _picture(random.integers(0, 256, (300, 4, 3), np.uint8), "TIFF"),
+        _picture(ramp, "GIF"),
+        _picture(np.dstack([ramp, ramp, ramp, ramp]), "WEBP"),
+    ]
+    broken = (b"", b"<html>no picture here</html>", same_size[0][:60], others[0][:200], b"GIF89a", b"\x00" * 100)
+    return ModalityCase(modality("image"), (*same_size, *others), broken)
+
+
+def _table_case() -> ModalityCase:
+    random = np.random.default_rng(2)
+    rows: list[dict[str, Any]] = [
+        {
+            "age": float(random.normal(40, 10)) if place % 7 else None,
+            "income": float(np.exp(random.normal(8, 2))),
+            "rooms": int(random.integers(1, 9)),
+            "farbe ü": ["rot", "blau", "grün", None][place % 4],
+            "city": f"c{int(random.zipf(1.6)) % 300}",
+            "member": bool(place % 3),
+            "since": f"{1990 + place % 30}-{1 + place % 12:02d}-17T{place % 24:02d}:30:00",
+            "id": f"id-{place}",
+            "y": place,
+        }
+        for place in range(400)
+    ]
+    del rows[10]["city"]
+    raws = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    settings = {"target": "y"}
+    return ModalityCase(
+        modality("table"), tuple(raws), (b"", b"  \n", b"[]", b"{", b'{"age": NaN}', b"\xff\xfe"), settings
+    )
+
+
+_CASES: dict[str, Callable[[], ModalityCase]] = {"image": _image_case, "table": _table_case}
+
+
+@cache
+def case(name: str) -> ModalityCase:
+    """Return the samples on which the built-in modality ``name`` is tested."""
+    return _CASES[name]()
+
+
+def built_in() -> list[str]:
+    """Return the names of the built-in modalities; each has a :func:`case`."""
+    return list(registry.BUILT_IN["modalities"])

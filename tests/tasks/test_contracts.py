@@ -1,0 +1,26 @@
+"""Every registered modality and target keeps its contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelwright.testing import modality as modalities
+from modelwright.testing import target as targets
+
+
+@pytest.mark.parametrize("check", modalities.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", modalities.built_in())
+def test_modality(name: str, check: modalities.Check) -> None:
+    case = modalities.case(name)
+    if check.__name__ in case.skips:
+        pytest.skip(case.skips[check.__name__])
+    check(case)
+
+
+@pytest.mark.parametrize("check", targets.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", targets.built_in())
+def test_target(name: str, check: targets.Check) -> None:
+    case = targets.case(name)
+    if check.__name__ in case.skips:
+        pytest.skip(case.skips[check.__name__])
+    check(case)
