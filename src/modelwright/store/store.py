@@ -16,6 +16,12 @@ from modelwright.store.objects import Objects
 from modelwright.store.scratch import Scratch
 
 if TYPE_CHECKING:
+    from modelwright.store.annotations import Annotations
+    from modelwright.store.catalog import Catalog
+    from modelwright.store.catalog.database import Database
+    from modelwright.store.catalog.ledger import Ledger
+    from modelwright.store.decisions import Decisions
+    from modelwright.store.deployments import Deployments
     from modelwright.store.logs import Logs
 
 FORMAT = 1
@@ -100,6 +106,34 @@ class Store:
         return Keys(self.root, self._scratch)
 
     @cached_property
+    def annotations(self) -> Annotations:
+        """Statements about samples."""
+        from modelwright.store.annotations import Annotations
+
+        return Annotations(self._ledger("annotations"))
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """What people decided about issues."""
+        from modelwright.store.decisions import Decisions
+
+        return Decisions(self._ledger("decisions"))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Runs, lineage and audit."""
+        from modelwright.store.catalog import Catalog
+
+        return Catalog(self._database, self._ledger("audit"), self.artifacts, self._annotated)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        """Which package is champion where."""
+        from modelwright.store.deployments import Deployments
+
+        return Deployments(self.root, self._scratch, self.artifacts, lambda: self.catalog.audit)
+
+    @cached_property
     def logs(self) -> Logs:
         """The prediction logs."""
         from modelwright.store.logs import Logs
@@ -122,3 +156,22 @@ class Store:
         with storage_errors("make", path):
             path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def close(self) -> None:
+        """Close the database's connections in this process, if there are any; the store stays usable."""
+        if "_database" in self.__dict__:
+            self._database.close()
+
+    @cached_property
+    def _database(self) -> Database:
+        from modelwright.store.catalog.database import Database
+
+        return Database(self.root, self._address)
+
+    def _ledger(self, name: str) -> Ledger:
+        from modelwright.store.catalog.ledger import Ledger
+
+        return Ledger(name, self.root, self._database, self._scratch)
+
+    def _annotated(self, head: str) -> int:
+        return self.annotations.count(head)
