@@ -1,0 +1,131 @@
+"""From log records back to measures, by the package that answered them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.errors import InputError
+from modelwright.monitor.windows import Seen
+from modelwright.runtime.predictor import group
+from modelwright.runtime.reader import PROFILE, PackageReader
+from modelwright.store import Store
+from modelwright.store.logs import Record
+from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What monitoring needs of a package: how to decode and measure, and the profile."""
+
+    digest: str
+    name: str
+    modality: Modality
+    target: str
+    schema: Mapping[str, Any]
+    profile: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> bool:
+        """Whether its quality is a share of right answers (else a mean absolute error)."""
+        return self.target == "category"
+
+
+def open_package(store: Store, digest: str) -> InForce | None:
+    """Return what is needed of a package, checked; None if the store has none of this digest or it has no profile.
+
+    Raises
+    ------
+    IntegrityError
+        If it is there and is not what its manifest says.
+    """
+    try:
+        artifact = store.artifacts.open(digest, "package")
+    except InputError as error:
+        if error.code in {"no-such-artifact", "bad-digest"}:
+            return None
+        raise
+    reader = PackageReader.open(artifact.folder)
+    manifest = reader.manifest
+    if PROFILE not in manifest["files"]:
+        return None
+    return InForce(
+        digest=digest,
+        name=manifest["name"],
+        modality=modality(manifest["task"]["modality"]),
+        target=manifest["task"]["target"],
+        schema=manifest["schema"]["input"],
+        profile=reader.read_json(PROFILE),
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A decoded batch: measures ``(n,)`` of inputs and predictions, certainties, who they were, how many failed."""
+
+    measures: Mapping[str, NDArray[Any]]
+    answers: Mapping[str, NDArray[Any]]
+    certainty: NDArray[np.float64]
+    seen: Sequence[Seen]
+    undecodable: int
+
+
+def read_answer(output: Mapping[str, Any], target: str) -> dict[str, Any] | None:
+    """Return ``{"label", "confidence"}`` or ``{"value", "spread"}`` of a logged answer; None if it is none.
+
+    Examples
+    --------
+    >>> read_answer({"label": "cat", "score": 0.9, "scores": {"cat": 0.9, "dog": 0.1}}, "category")
+    {'label': 'cat', 'confidence': 0.9}
+    >>> read_answer({"value": 3.0, "low": 2.0, "high": 4.5}, "number")
+    {'value': 3.0, 'spread': 2.5}
+    """
+    try:
+        if target == "category":
+            return {"label": str(output["label"]), "confidence": float(output["score"])}
+        if target == "number":
+            return {"value": float(output["value"]), "spread": float(output["high"]) - float(output["low"])}
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None
+
+
+def decode(records: Sequence[Record], package: InForce) -> Batch:
+    """Decode and measure the inputs of some records, and read their answers.
+
+    A record whose input cannot be decoded or whose answer is none counts as undecodable, and nothing else.
+    """
+    inputs: list[Arrays] = []
+    answers: list[dict[str, Any]] = []
+    seen: list[Seen] = []
+    for record in records:
+        answer = read_answer(record.output, package.target)
+        if answer is None:
+            continue
+        try:
+            inputs.append(package.modality.decode(record.input, package.schema))
+        except UndecodableError:
+            continue
+        answers.append(answer)
+        said, certainty = answer.values()
+        seen.append(
+            Seen(record.sample, record.time, record.package, said, certainty if math.isfinite(certainty) else 0.0)
+        )
+    measured = [package.modality.measure(arrays, package.schema) for _, arrays in group(inputs)]
+    names = list(measured[0]) if measured else []
+    return Batch(
+        measures={name: np.concatenate([one[name] for one in measured]) for name in names},
+        answers={name: _column([answer[name] for answer in answers]) for name in (answers[0] if answers else ())},
+        certainty=np.array([one.certainty for one in seen], dtype=np.float64),
+        seen=seen,
+        undecodable=len(records) - len(seen),
+    )
+
+
+def _column(values: list[Any]) -> NDArray[Any]:
+    return np.array(values, dtype=object if isinstance(values[0], str) else np.float64)
