@@ -24,17 +24,25 @@ from modelwright.spec.values import (
 
 ISSUE_KINDS = (
     "blurry",
+    "capped-target",
     "conflicting-labels",
+    "conflicting-rows",
     "constant-column",
     "corrupt",
     "dark",
     "duplicate",
+    "duplicate-header",
+    "duplicate-rows",
     "empty",
     "identifier-column",
+    "imbalance",
+    "label-variants",
+    "leaking-column",
     "low-information",
     "mislabelled",
     "missing-label",
     "missing-value",
+    "mixed-encoding",
     "near-duplicate",
     "odd-aspect",
     "outlier",
@@ -43,6 +51,7 @@ ISSUE_KINDS = (
     "rare-class",
     "symlink",
     "too-large",
+    "type-mix",
     "wrong-format",
 )
 """Kinds of problems that prepare finds."""
@@ -73,7 +82,11 @@ _NAME = Text(
 _COLUMN = Text("a column's name")
 
 SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
-    "folder": {},
+    "folder": {
+        "files": ListOf(Text("a pattern such as '*.jpg'")),
+        "level": Number(1, 32, whole=True),
+        "classes": ListOf(Text("a folder's name")),
+    },
     "table": {
         "label": _COLUMN,
         "delimiter": Text("a character, or one of comma, semicolon, tab"),
