@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md."""
+"""The command line: verbs in, one answer out. :mod:`modelwright.cli.commands` is the table of what there is."""

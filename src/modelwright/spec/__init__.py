@@ -19,12 +19,13 @@ from modelwright.spec.model import (
     Train,
 )
 from modelwright.spec.reading import check_files, load, loads
-from modelwright.spec.writing import write
+from modelwright.spec.writing import Draft, write
 
 __all__ = [
     "Clean",
     "Condition",
     "Deploy",
+    "Draft",
     "Monitor",
     "Packaging",
     "Retrain",

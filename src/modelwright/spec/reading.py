@@ -24,7 +24,7 @@ from modelwright.spec.model import (
     StoreSettings,
     Train,
 )
-from modelwright.spec.values import Comparison, Wrong, nearest, untyped
+from modelwright.spec.values import Comparison, Wrong, name_of, nearest, untyped
 
 _PARTS: Mapping[str, type[Any]] = {
     "clean": Clean,
@@ -128,7 +128,7 @@ class _Reader:
         sources = self.sources(top, root)
         plain["input"] = plain["input"] or ("table" if sources[0].kind == "table" else "image")
         if plain["name"] is None:
-            plain["name"] = _name_of(self.path.absolute().parent.name)
+            plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
         self.check_clean(parts["clean"])
         parts["split"] = self.check_split(parts["split"], plain["input"])
@@ -332,11 +332,6 @@ class _Reader:
                     self.lines[f"deploy.{one}"],
                     f"deploy.{one}: found it without deploy.{other}; allowed: both or neither",
                 )
-
-
-def _name_of(folder: str) -> str:
-    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "-" for letter in folder)
-    return kept.strip("-_")[:64] or "project"
 
 
 def check_files(spec: Spec, step: str = "prepare") -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -335,4 +335,13 @@ def untyped(node: Node) -> Any:
     return node.text
 
 
-Options = Mapping[str, Type]
+def name_of(text: str) -> str:
+    """Return the project name nearest to any text, such as a folder's name.
+
+    Examples
+    --------
+    >>> name_of("Belt & fruit (2024)"), name_of("写真")
+    ('Belt---fruit--2024', 'project')
+    """
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "-" for letter in text)
+    return kept.strip("-_")[:64] or "project"

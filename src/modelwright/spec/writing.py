@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from modelwright.spec.model import Source
+from modelwright.spec.values import name_of
 
 _WORDS = frozenset({"", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./ ")
@@ -19,7 +19,9 @@ class Draft:
 
     Parameters
     ----------
-    name, problem
+    name
+        Any text, such as the folder's name; what a name may not hold becomes ``-``.
+    problem
         As in the spec.
     input, output, label
         The guessed task.
@@ -73,7 +75,7 @@ def write(draft: Draft) -> str:
         "# Guessed from the data, correct what is wrong:",
     ]
     lines += [f"#   - {' '.join(reason.split())}" for reason in draft.reasons] or ["#   - nothing had to be guessed"]
-    lines += ["", f"name: {scalar(draft.name)}"]
+    lines += ["", f"name: {scalar(name_of(draft.name))}"]
     if draft.problem:
         lines.append(f"problem: {scalar(' '.join(draft.problem.split()))}")
     lines += [
@@ -118,10 +120,3 @@ def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(json.dumps(str(each)) for each in value) + "]"
     return scalar(str(value))
-
-
-def name_for(folder: Path) -> str:
-    """Return a project name for a folder."""
-    from modelwright.spec.reading import _name_of
-
-    return _name_of(folder.absolute().name)

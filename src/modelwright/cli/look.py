@@ -1,0 +1,176 @@
+"""Looking: status, log, lineage, explore."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelwright.cli.parsing import whole
+from modelwright.cli.projects import relative, the_project
+
+if TYPE_CHECKING:
+    from modelwright.cli.screen import Screen
+
+REPORTS = ("dataset", "model", "report", "findings")
+
+
+def add_status(parser: ArgumentParser) -> None:
+    """Add no arguments."""
+
+
+def status(options: Namespace, screen: Screen) -> int:
+    """Say where the project stands."""
+    found = the_project(options).status()
+    screen.answer(found, status_lines(screen, found))
+    return 0
+
+
+def status_lines(screen: Screen, found: Mapping[str, Any]) -> list[str]:
+    """Return the project's steps, champion, server, open issues and what to do next."""
+    from modelwright.cli.screen import clean, moment, short
+
+    task = found.get("task") or {}
+    name = screen.style(clean(str(found["project"])), "bold")
+    lines = [f"{name}  {task.get('input')} → {task.get('output')}  {clean(relative(found['path']))}"]
+    if found.get("problem"):
+        lines.append(f"  {clean(str(found['problem']))}")
+    rows = [
+        (step["step"], step["status"], short(step["artifact"]), moment(step.get("created"))) for step in found["steps"]
+    ]
+    lines += ["", *screen.table(rows), ""]
+    if report := found.get("report"):
+        word = str(report["verdict"])
+        reasons = clean("; ".join(map(str, report.get("reasons") or [])))
+        shown = screen.style(word, "bad" if word == "refused" else "good")
+        lines.append(f"  gate      {shown}{f': {reasons}' if reasons else ''}")
+    if champion := found.get("champion"):
+        since = f"since {moment(champion.get('since'))}, by {clean(str(champion.get('by')))}"
+        lines.append(f"  champion  {short(champion['package'])} {since}")
+    if server := found.get("server"):
+        where = f"{server.get('url')} (pid {server.get('pid')})" if server.get("running") else "not running"
+        lines.append(f"  server    {where}")
+    if issues := found.get("issues"):
+        lines.append(f"  issues    {issues['open']:,} open of {issues['total']:,}")
+    if labels := found.get("labels"):
+        lines.append(f"  labels    {labels['new']:,} new since the dataset was made")
+    if findings := found.get("findings"):
+        lines.append(f"  drift     {screen.style('alarm', 'bad') if findings.get('alarm') else 'none'}")
+    if found.get("next"):
+        lines.append(f"  next      {screen.style(clean(str(found['next'])), 'bold')}")
+    return lines
+
+
+def add_log(parser: ArgumentParser) -> None:
+    """Add the arguments of ``mw log``."""
+    parser.add_argument(
+        "-n", dest="limit", type=whole(1, 100_000), default=20, metavar="N", help="at most so many; default: 20"
+    )
+
+
+def log(options: Namespace, screen: Screen) -> int:
+    """List runs, the newest first."""
+    from modelwright.cli.screen import length, moment, short
+
+    runs = the_project(options).log(limit=options.limit)
+    rows = [
+        (
+            moment(each.get("started")),
+            each["step"],
+            each["status"],
+            "" if each.get("seconds") is None else length(each["seconds"]),
+            short(each.get("artifact")),
+            each.get("error") or "",
+        )
+        for each in runs
+    ]
+    lines = screen.table(rows, ("when", "step", "status", "took", "artifact", ""), right=(3,))
+    screen.answer({"runs": runs}, lines or ["Nothing was run yet.", "  next: mw run"])
+    return 0
+
+
+def add_lineage(parser: ArgumentParser) -> None:
+    """Add the arguments of ``mw lineage``."""
+    parser.add_argument("id", metavar="ID", help="a digest, or the beginning of one, as status and log show them")
+
+
+def lineage(options: Namespace, screen: Screen) -> int:
+    """Draw what something was made from and what was made from it, as text."""
+    found = the_project(options).lineage(options.id)
+    lines = lineage_lines(screen, found)
+    if found.get("picture"):
+        lines.append(f"  picture: {relative(found['picture'])}")
+    screen.answer(found, lines)
+    return 0
+
+
+def lineage_lines(screen: Screen, found: Mapping[str, Any]) -> list[str]:
+    """Return two trees: upstream ("made from") and downstream ("used for"), each node drawn out once."""
+    from modelwright.cli.screen import clean, short
+
+    nodes = {node["id"]: node for node in found["nodes"]}
+    root = found["root"]
+
+    def words(digest: str) -> str:
+        node = nodes.get(digest, {})
+        label = node.get("label")
+        shown = short(digest) if not label or label == digest else str(label)
+        return clean(f"{node.get('kind', '')} {shown}{'  ' + str(node['note']) if node.get('note') else ''}".strip())
+
+    def tree(start: str, children: Mapping[str, list[tuple[str, str]]]) -> list[str]:
+        lines: list[str] = []
+        seen = {start}
+        stack = [(digest, "", last) for digest, last in _marked(children.get(start, []))][::-1]
+        while stack:
+            digest, prefix, last = stack.pop()
+            again = digest in seen
+            branch, above = ("└─ " if last else "├─ "), " (see above)" if again and children.get(digest) else ""
+            lines.append(f"  {prefix}{branch}{words(digest)}{above}")
+            if not again:
+                seen.add(digest)
+                below = prefix + ("   " if last else "│  ")
+                stack += [(child, below, end) for child, end in _marked(children.get(digest, []))][::-1]
+        return lines
+
+    upward: dict[str, list[tuple[str, str]]] = {}
+    downward: dict[str, list[tuple[str, str]]] = {}
+    for edge in found["edges"]:
+        role = str(edge[2]) if len(edge) > 2 else ""
+        upward.setdefault(edge[1], []).append((edge[0], role))
+        downward.setdefault(edge[0], []).append((edge[1], role))
+    lines = [screen.style(words(root), "bold")]
+    for title, children in (("made from", upward), ("used for", downward)):
+        if drawn := tree(root, children):
+            lines += [screen.style(title, "dim"), *drawn]
+    return lines
+
+
+def _marked(children: list[tuple[str, str]]) -> list[tuple[str, bool]]:
+    """Return each child once, and whether it is the last."""
+    names = list(dict.fromkeys(name for name, _ in children))
+    return [(name, index == len(names) - 1) for index, name in enumerate(names)]
+
+
+def add_explore(parser: ArgumentParser) -> None:
+    """Add the arguments of ``mw explore``."""
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=REPORTS,
+        default="dataset",
+        help=f"which report: {', '.join(REPORTS)}; default: dataset",
+    )
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def explore(options: Namespace, screen: Screen) -> int:
+    """Say where a report is, and open it if asked to."""
+    path = the_project(options).report_path(options.what).absolute()
+    opened = False
+    if options.open:
+        import webbrowser
+
+        opened = webbrowser.open(path.as_uri())
+    lines = [str(path) if not screen.colour else screen.style(str(path), "link")]
+    screen.answer({"kind": options.what, "path": str(path), "url": path.as_uri(), "opened": opened}, lines)
+    return 0
