@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,10 +60,11 @@ class Scratch:
             except OSError:
                 os.close(handle)  # a sweeper was faster: it is removing this folder
                 continue
-            # The lock lives as long as this handle, which is never closed: as long as the process. Had a sweeper been
-            # faster still, the folder is gone, and the lock is on nothing.
+            # The lock lives as long as this handle is open. Had a sweeper been faster still, the folder is gone, and the
+            # lock is on nothing.
             with suppress(FileNotFoundError):
                 if os.fstat(handle).st_ino == folder.stat().st_ino:
+                    weakref.finalize(self, _give_up, folder, handle, os.getpid())
                     return folder
             os.close(handle)
 
@@ -81,3 +83,10 @@ class Scratch:
             return True
         finally:
             os.close(handle)
+
+
+def _give_up(folder: Path, handle: int, owner: int) -> None:
+    """Remove the folder when its owner has no more use for it; a forked child leaves its parent's alone."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)

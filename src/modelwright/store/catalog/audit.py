@@ -30,7 +30,7 @@ class Audit:
             if event is None or body["event"] == event:
                 yield Event(seq, body["event"], about, body["by"], body["time"], body["details"])
 
-    def look(self, test_split: str, by: str, details: Mapping[str, Any]) -> int:
+    def look(self, test_split: str, by: str, details: Mapping[str, Any] | None = None) -> int:
         """Count one look at a test split (its digest), durably, and return how many there have been, this one included.
 
         The same model looked at again is a look too: ``details`` says what was looked at.
@@ -40,7 +40,7 @@ class Audit:
         InputError
             If ``test_split`` is not a digest.
         """
-        self.record(LOOK, check_digest(test_split), by, details)
+        self.record(LOOK, check_digest(test_split), by, details or {})
         return self.looks(test_split)
 
     def looks(self, test_split: str) -> int:

@@ -25,7 +25,7 @@ class Run:
     artifact
         Digest of what it made, if it made anything.
     error
-        ``{"code", "message", "hint"}``, if it failed.
+        What went wrong, in one line, if it failed.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Run:
     started: int
     finished: int | None
     artifact: str | None
-    error: Mapping[str, str] | None
+    error: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""

@@ -52,9 +52,7 @@ class Runs:
             connection.execute(insert(RUNS).values(row))
         return run
 
-    def finish(
-        self, run_id: str, status: str, artifact: str | None = None, error: Mapping[str, str] | None = None
-    ) -> None:
+    def finish(self, run_id: str, status: str, artifact: str | None = None, error: str | None = None) -> None:
         """Note how a run ended.
 
         Raises
@@ -74,7 +72,7 @@ class Runs:
             .values(
                 status=status,
                 artifact=artifact,
-                error=None if error is None else _text(error),
+                error=error,
                 finished=time.time_ns(),
             )
         )
@@ -118,7 +116,7 @@ def _run(row: Any) -> Run:
         row.started,
         row.finished,
         row.artifact,
-        None if row.error is None else json.loads(row.error),
+        row.error,
     )
 
 
