@@ -20,8 +20,10 @@ from modelwright.models.base import FitContext, Fold, History, Task
 from modelwright.tasks.base import Encoding
 
 MOST_ROUNDS = 3000
+SMALL = 100_000
+"""Numbers (samples × features) below which a second thread costs more than it brings."""
 OBJECTIVES = {
-    "cross_entropy": "multiclass",
+    "cross-entropy": "multiclass",
     "squared": "regression",
     "absolute": "regression_l1",
     "huber": "huber",
@@ -126,11 +128,13 @@ class _Listener:
 
 
 class Boosting:
-    """LightGBM with early stopping on the validation samples. Deterministic whatever the number of threads."""
+    """LightGBM with early stopping on the validation samples. Deterministic for a number of threads."""
 
     name: ClassVar[str] = "boosting"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("table", "category"), ("table", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        (modality, target) for modality in ("image", "table") for target in ("category", "number")
+    )
     encoding: ClassVar[Encoding] = "trees"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
@@ -159,7 +163,8 @@ class Boosting:
         import lightgbm
 
         train = train.fitting()
-        settings = _settings(task, params, context)
+        threads = context.threads if train.count * train.features.shape[1] >= SMALL else 1
+        settings = _settings(task, params, context, threads)
         truth = train.truth.astype(np.float64)
         mean, scale = (0.0, 1.0) if task.target == "category" else (float(truth.mean()), float(truth.std()) or 1.0)
         options = {"free_raw_data": True, "categorical_feature": list(task.categorical), "params": settings}
@@ -187,7 +192,7 @@ class Boosting:
         except lightgbm.basic.LightGBMError as error:
             raise ModelwrightError(f"gradient boosting failed: {error}", code="fit-failed") from error
         best = listener.best[1] if validation.count else rounds
-        return _finish(booster, best, listener, task, {"mean": mean, "scale": scale, "threads": context.threads})
+        return _finish(booster, best, listener, task, {"mean": mean, "scale": scale, "threads": threads})
 
     def load(self, folder: Path) -> BoostingModel:
         """Open a saved model; its shape must be what ``boosting.json`` says."""
@@ -201,7 +206,7 @@ class Boosting:
         return BoostingModel(text, meta)
 
 
-def _settings(task: Task, params: Mapping[str, Any], context: FitContext) -> dict[str, Any]:
+def _settings(task: Task, params: Mapping[str, Any], context: FitContext, threads: int) -> dict[str, Any]:
     """Return LightGBM's parameters."""
     if task.target == "category":
         objective: dict[str, Any] = {"objective": "binary"}
@@ -224,7 +229,7 @@ def _settings(task: Task, params: Mapping[str, Any], context: FitContext) -> dic
         "deterministic": True,
         "force_row_wise": True,
         "feature_pre_filter": False,
-        "num_threads": context.threads,
+        "num_threads": threads,
         "verbosity": -1,
     }
 

@@ -86,7 +86,7 @@ class Training:
         if task.target == "number":
             self._value_mean = float(train.truth.astype(np.float64).mean())
             self._value_scale = float(train.truth.astype(np.float64).std()) or 1.0
-        self._loss = context.loss or ("cross_entropy" if task.target == "category" else "squared")
+        self._loss = context.loss or ("cross-entropy" if task.target == "category" else "squared")
         self._curve: list[dict[str, float]] = []
         self._best = (math.inf, 0)
         self._best_tensors: Tensors = {}
@@ -244,7 +244,7 @@ class Training:
         """Return the mean validation loss (the plain loss of the task, not the one trained with)."""
         import torch
 
-        plain = "cross_entropy" if self._task.target == "category" else self._loss
+        plain = "cross-entropy" if self._task.target == "category" else self._loss
         self._network.eval()
         total, weight = 0.0, 0.0
         with torch.inference_mode():

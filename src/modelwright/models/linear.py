@@ -80,7 +80,7 @@ class Logistic:
 
     name: ClassVar[str] = "logistic"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("table", "category")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "category"), ("table", "category")})
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
@@ -148,7 +148,7 @@ class Ridge:
 
     name: ClassVar[str] = "ridge"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("table", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "number"), ("table", "number")})
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
@@ -180,7 +180,7 @@ class Lasso:
 
     name: ClassVar[str] = "lasso"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("table", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "number"), ("table", "number")})
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from modelwright.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-CATEGORY = ("cross_entropy", "label_smoothing", "focal")
+CATEGORY = ("cross-entropy", "label-smoothing", "focal")
 NUMBER = ("squared", "absolute", "huber")
 
 
@@ -19,7 +19,7 @@ def per_sample(name: str, scores: torch.Tensor, truth: torch.Tensor) -> Any:
     Parameters
     ----------
     name
-        ``cross_entropy``; ``label_smoothing`` (0.1; Szegedy et al., 2016); ``focal`` (gamma 2; Lin et al., 2017);
+        ``cross-entropy``; ``label-smoothing`` (0.1; Szegedy et al., 2016); ``focal`` (gamma 2; Lin et al., 2017);
         ``squared``; ``absolute``; ``huber`` (delta 1 standard deviation).
     scores
         ``(n, k)`` logits, or ``(n, 1)`` standardised values.
@@ -33,9 +33,9 @@ def per_sample(name: str, scores: torch.Tensor, truth: torch.Tensor) -> Any:
     """
     from torch.nn import functional
 
-    if name == "cross_entropy":
+    if name == "cross-entropy":
         return functional.cross_entropy(scores, truth, reduction="none")
-    if name == "label_smoothing":
+    if name == "label-smoothing":
         return functional.cross_entropy(scores, truth, reduction="none", label_smoothing=0.1)
     if name == "focal":
         plain = functional.cross_entropy(scores, truth, reduction="none")
