@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelwright.deploy.messages import HttpError, shorten
 from modelwright.deploy.served import Served
 from modelwright.deploy.work import sample_of
 from modelwright.tasks.base import UndecodableError
 
+if TYPE_CHECKING:
+    from modelwright.store.annotations import Statement
+
 KEYS = frozenset({"id", "sample", "truth", "author", "new_class"})
 MOST = 256
-"""Truths in one request: each is made durable on its own before the answer."""
+"""Truths in one request; all are kept, durably, before the answer, or none."""
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Annotations(Protocol):
     """The part of the store's annotation log that feedback needs."""
 
-    def append(
-        self, sample: str, kind: str, value: Any, author: str, source: str, prediction: str | None = None
-    ) -> int:
-        """Append durably; return the sequence number."""
+    def append_many(self, statements: Sequence[Statement]) -> int:
+        """Append durably, all or none; return the sequence number of the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,13 @@ def _read_truth(entry: dict[str, Any], served: Served, where: str) -> str | floa
 
 
 def keep(annotations: Annotations, truths: list[Truth]) -> list[dict[str, Any]]:
-    """Append the statements, each durable before the next; return what is answered. Not on the event loop."""
+    """Append the statements, all or none, durable when this returns; return what is answered. Not on the event loop."""
+    from modelwright.store.annotations import Statement
+
+    last = annotations.append_many(
+        [Statement(each.sample, "label", each.value, each.author, "feedback", each.prediction) for each in truths]
+    )
+    first = last - len(truths) + 1
     return [
-        {
-            "sample": truth.sample,
-            "truth": truth.value,
-            "sequence": annotations.append(
-                truth.sample, "label", truth.value, truth.author, "feedback", prediction=truth.prediction
-            ),
-        }
-        for truth in truths
+        {"sample": truth.sample, "truth": truth.value, "sequence": number} for number, truth in enumerate(truths, first)
     ]

@@ -37,7 +37,7 @@ _SIGNAL = _Signal()
 
 
 class Exchange:
-    """One request on the short way; has what uvicorn reads of its own ``RequestResponseCycle``, in whose place it is."""
+    """One request on the short way; has what uvicorn reads of its own ``RequestResponseCycle``."""
 
     __slots__ = ("admitted", "body", "disconnected", "head", "keep_alive", "limit", "more_body", "response_complete")
     message_event = _SIGNAL

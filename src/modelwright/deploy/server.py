@@ -12,12 +12,14 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.deploy.settings import ServeSettings
-from modelwright.errors import InputError, MissingExtraError
+from modelwright.deploy.state import read_state, remove_state, write_state
+from modelwright.errors import InputError, MissingExtraError, ModelwrightError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -62,15 +64,41 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None] | None = None
     from modelwright.store import Store
 
     store = Store.open(settings.store)
-    pointer = Path(store.root) / "deployments" / f"{settings.target}.json"
+    pointer = store.root / "deployments" / f"{settings.target}.json"
     opened = functools.partial(_open, store, settings.threads, open_served)
-    stamp = _stamp(pointer)
-    served = opened(choose(store, settings))
-    listener = listen(settings.host, settings.port)
-    try:
-        uvloop.run(_run(settings, store, served, opened, (pointer, stamp), listener, on_ready))
-    finally:
-        listener.close()
+    with _only_one(store, settings.target):
+        stamp = _stamp(pointer)
+        served = opened(choose(store, settings))
+        listener = listen(settings.host, settings.port)
+
+        def ready(url: str) -> None:
+            write_state(store.root, settings.target, url, served.package, time.time_ns())
+            if on_ready is not None:
+                on_ready(url)
+
+        try:
+            uvloop.run(_run(settings, store, served, opened, (pointer, stamp), listener, ready))
+        finally:
+            listener.close()
+            remove_state(store.root, settings.target)
+
+
+@contextlib.contextmanager
+def _only_one(store: Store, target: str) -> Generator[None, None, None]:
+    """Hold the target's lock for as long as it is served."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock(f"server-{target}", timeout=0.5))
+        except ModelwrightError as error:
+            if error.code != "locked":
+                raise
+            running = read_state(store.root, target)
+            raise InputError(
+                f"target {target!r} is already served at {running.url} (process {running.pid})",
+                code="already-running",
+                hint="stop it first, or serve another target",
+            ) from error
+        yield
 
 
 def choose(store: Store, settings: ServeSettings) -> str:
@@ -161,7 +189,7 @@ async def _run(
     opened: Callable[[str], Served],
     pointer: tuple[Path, tuple[int, int, int] | None],
     listener: socket.socket,
-    on_ready: Callable[[str], None] | None,
+    on_ready: Callable[[str], None],
 ) -> None:
     from modelwright.deploy.watcher import Watcher
 
@@ -199,6 +227,7 @@ def build(settings: ServeSettings, store: Store, served: Served) -> Service:
     from modelwright.deploy.guard import Guard
     from modelwright.deploy.metrics import Metrics
     from modelwright.deploy.service import Service
+    from modelwright.engine.threads import usable_cores
     from modelwright.store.logs import Record
 
     metrics = Metrics()
@@ -224,7 +253,7 @@ def build(settings: ServeSettings, store: Store, served: Served) -> Service:
         metrics,
         settings.limits,
         target=settings.target,
-        decoders=settings.batching.decoders or min(4, len(os.sched_getaffinity(0))),
+        decoders=settings.batching.decoders or min(4, usable_cores()),
     )
 
 
@@ -232,7 +261,7 @@ def make_server(
     settings: ServeSettings,
     service: Service,
     context: ssl.SSLContext | None,
-    on_ready: Callable[[str], None] | None,
+    on_ready: Callable[[str], None],
 ) -> uvicorn.Server:
     """Return uvicorn's server with our connection class, our start and our end."""
     import uvicorn
@@ -256,8 +285,7 @@ def make_server(
                 )
             ]
             self.started = True
-            if on_ready is not None:
-                on_ready(address(settings, listener))
+            on_ready(address(settings, listener))
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Say that we are leaving, then let uvicorn finish what is under way."""

@@ -1,0 +1,197 @@
+"""Prediction for files: pictures, folders of them, and tables, answered in a stream.
+
+Memory is bounded by one batch, whatever the number or size of files. A file or row that cannot be used is reported in
+its place and the rest is answered.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from modelwright import canonical
+from modelwright.errors import InputError
+from modelwright.progress import SILENT, Progress
+from modelwright.runtime.predictor import Predictor
+
+BATCH = 64
+LARGEST_FILE = 256 << 20
+"""Bytes of one picture; a table may be of any size."""
+TABLES = {".csv": ",", ".tsv": "\t"}
+LINES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many samples were answered, and how many could not be."""
+
+    answered: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class _Item:
+    source: str
+    raw: bytes
+    error: dict[str, str] | None = None
+
+
+def predict_files(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    out: TextIO,
+    *,
+    layout: Literal["jsonl", "csv"] = "jsonl",
+    progress: Progress = SILENT,
+) -> Counts:
+    """Answer every sample in ``paths`` and write one line each to ``out``, in order.
+
+    Parameters
+    ----------
+    predictor
+        An opened package.
+    paths
+        Files, or folders (walked in the order of names; hidden files left out). For tables: CSV, TSV, JSON lines.
+    out
+        Where the lines go. ``jsonl``: ``{"input": where, …answer…}`` or ``{"input": where, "error": {…}}``; ``csv``:
+        ``input``, the answer's plain fields, ``error``.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, before anything is answered.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"no such file or folder: {path}", code="no-such-path")
+    rows = predictor.manifest["task"]["modality"] == "table"
+    items = _rows(paths) if rows else _files(paths)
+    write = _CsvLines(out, predictor) if layout == "csv" else _JsonLines(out)
+    answered = failed = 0
+    progress.begin("predictions", None)
+    while batch := list(islice(items, BATCH)):
+        for item, answer in zip(batch, _answers(predictor, batch), strict=True):
+            write.line(item.source, answer)
+            good = "error" not in answer
+            answered += good
+            failed += not good
+        progress.advance(len(batch))
+    out.flush()
+    return Counts(answered, failed)
+
+
+def _answers(predictor: Predictor, batch: Sequence[_Item]) -> list[dict[str, Any]]:
+    usable = [item.raw for item in batch if item.error is None]
+    found = iter(predictor.predict(usable, on_error="report"))
+    return [next(found) if item.error is None else {"error": item.error} for item in batch]
+
+
+def _walk(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from _walk(sorted(child for child in path.iterdir() if not child.name.startswith(".")))
+        else:
+            yield path
+
+
+def _failure(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message, "hint": ""}
+
+
+def _files(paths: Iterable[Path]) -> Iterator[_Item]:
+    for path in _walk(paths):
+        where = str(path)
+        try:
+            if not path.is_file():
+                yield _Item(where, b"", _failure("not-a-file", "not a regular file"))
+            elif path.stat().st_size > LARGEST_FILE:
+                yield _Item(where, b"", _failure("too-large", f"larger than {LARGEST_FILE >> 20} MiB"))
+            else:
+                yield _Item(where, path.read_bytes())
+        except OSError as error:
+            yield _Item(where, b"", _failure("unreadable", error.strerror or "cannot be read"))
+
+
+def _rows(paths: Iterable[Path]) -> Iterator[_Item]:
+    for path in _walk(paths):
+        suffix = path.suffix.lower()
+        try:
+            if suffix in TABLES:
+                yield from _delimited(path, TABLES[suffix])
+            elif suffix in LINES:
+                yield from _json_lines(path)
+            elif suffix == ".json":
+                yield _Item(str(path), path.read_bytes())
+            else:
+                allowed = ", ".join((*TABLES, *LINES, ".json"))
+                yield _Item(str(path), b"", _failure("wrong-format", f"not a table this reads: {allowed}"))
+        except UnicodeDecodeError as error:
+            yield _Item(str(path), b"", _failure("wrong-encoding", f"not UTF-8 at byte {error.start}"))
+        except OSError as error:
+            yield _Item(str(path), b"", _failure("unreadable", error.strerror or "cannot be read"))
+        except csv.Error as error:
+            yield _Item(str(path), b"", _failure("corrupt", f"not a table: {error}"))
+
+
+def _delimited(path: Path, delimiter: str) -> Iterator[_Item]:
+    """Yield the rows of a CSV as JSON; an empty cell is a missing value, everything else stays text."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        head = next(reader, None)
+        if head is None:
+            yield _Item(str(path), b"", _failure("empty", "the table is empty"))
+            return
+        if len(set(head)) != len(head):
+            twice = next(name for name in head if head.count(name) > 1)
+            yield _Item(str(path), b"", _failure("duplicate-column", f"column {twice!r} is there twice"))
+            return
+        for number, cells in enumerate(reader, 1):
+            if not cells:
+                continue
+            where = f"{path}#{number}"
+            if len(cells) != len(head):
+                message = f"{len(cells)} cells; the header has {len(head)}"
+                yield _Item(where, b"", _failure("ragged", message))
+                continue
+            row = {name: cell or None for name, cell in zip(head, cells, strict=True)}
+            yield _Item(where, canonical.dumps(row))
+
+
+def _json_lines(path: Path) -> Iterator[_Item]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _Item(f"{path}#{number}", line.strip())
+
+
+class _JsonLines:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def line(self, source: str, answer: dict[str, Any]) -> None:
+        self._out.write(json.dumps({"input": source, **answer}, ensure_ascii=False) + "\n")
+
+
+class _CsvLines:
+    """Plain fields only: what is nested (the score of every class) is in the JSON lines."""
+
+    def __init__(self, out: TextIO, predictor: Predictor) -> None:
+        number = predictor.manifest["task"]["target"] == "number"
+        self._fields = ["value", "low", "high"] if number else ["label", "score"]
+        self._writer = csv.writer(out)
+        self._writer.writerow(["input", *self._fields, "error"])
+
+    def line(self, source: str, answer: dict[str, Any]) -> None:
+        error = answer.get("error", {}).get("message", "")
+        cells = [_safe(source), *(_safe(answer.get(field, "")) for field in self._fields), _safe(error)]
+        self._writer.writerow(cells)
+
+
+def _safe(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
