@@ -60,8 +60,8 @@ class Scratch:
             except OSError:
                 os.close(handle)  # a sweeper was faster: it is removing this folder
                 continue
-            # The lock lives as long as this handle is open. Had a sweeper been faster still, the folder is gone, and the
-            # lock is on nothing.
+            # The lock lives as long as this handle is open. Had a sweeper been faster still, the folder is gone, and
+            # the lock is on nothing.
             with suppress(FileNotFoundError):
                 if os.fstat(handle).st_ino == folder.stat().st_ino:
                     weakref.finalize(self, _give_up, folder, handle, os.getpid())
