@@ -76,7 +76,7 @@ def near_pairs(
         return np.empty((0, 2), np.int64)
     hashes = np.array(gathered.hashes, np.uint64)[places]
     candidates = places[likeness.pairs(hashes)]
-    kept = [pair for pair in _second_look(gathered, candidates, look, photo)]
+    kept = list(_second_look(gathered, candidates, look, photo))
     return np.array(kept, np.int64).reshape(-1, 2)
 
 
@@ -163,7 +163,10 @@ def balance_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
     for name, count in counts.items():
         if count == 1:
             yield Issue(
-                "rare-class", 0.6, f"class {name!r} has one sample only: it can be neither validated nor tested", column=name
+                "rare-class",
+                0.6,
+                f"class {name!r} has one sample only: it can be neither validated nor tested",
+                column=name,
             )
     if len(counts) > 1:
         most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])

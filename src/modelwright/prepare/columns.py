@@ -29,7 +29,9 @@ class ColumnFindings:
     """Column to ``{"missing", "distinct", "type"}``, for the report."""
 
 
-def check(rows: Path, usable: NDArray[np.bool_], codes: NDArray[np.int64], numbers: NDArray[np.float64]) -> ColumnFindings:
+def check(
+    rows: Path, usable: NDArray[np.bool_], codes: NDArray[np.int64], numbers: NDArray[np.float64]
+) -> ColumnFindings:
     """Check every column of ``rows.parquet``, one in memory at a time.
 
     Parameters
@@ -76,20 +78,23 @@ def check(rows: Path, usable: NDArray[np.bool_], codes: NDArray[np.int64], numbe
         leak = _leak(values, kind, distinct, usable, codes, numbers)
         if leak:
             found.issues.append(
-                Issue("leaking-column", 0.9, f"column {name!r} gives the answer away: {leak}", column=name, evidence={"distinct": distinct})
+                Issue(
+                    "leaking-column",
+                    0.9,
+                    f"column {name!r} gives the answer away: {leak}",
+                    column=name,
+                    evidence={"distinct": distinct},
+                )
             )
         _mix(found.keys, values)
     return found
 
 
 def _facts(dense: Any) -> tuple[str, int, int]:
-    import pyarrow.compute as compute
     import pyarrow.types as kinds
+    from pyarrow import compute
 
-    if kinds.is_integer(dense.type):
-        kind = "integer"
-    else:
-        kind = "number" if kinds.is_floating(dense.type) else "text"
+    kind = "integer" if kinds.is_integer(dense.type) else "number" if kinds.is_floating(dense.type) else "text"
     return kind, int(dense.null_count), int(compute.count_distinct(dense, mode="only_valid").as_py())
 
 
@@ -114,9 +119,9 @@ def _identifier(name: str, dense: Any, values: NDArray[np.float64], kind: str, p
     if present < _LEAST_ROWS or kind == "number":
         return ""
     if kind == "text":
-        if distinct * 2 < present or distinct <= 100 and distinct < present:
+        if distinct * 2 < present or (distinct <= 100 and distinct < present):
             return ""
-        some = [value for value in dense.drop_null()[:50].to_pylist()]
+        some = list(dense.drop_null()[:50].to_pylist())
         if sum(bool(_DATE.match(value)) for value in some) > len(some) // 2:
             return ""
         return f"{distinct} different texts in {present} rows"
@@ -124,7 +129,11 @@ def _identifier(name: str, dense: Any, values: NDArray[np.float64], kind: str, p
         steps = np.diff(values[~np.isnan(values)])
         if len(steps) and (steps == steps[0]).all():
             return "it counts the rows"
-        if re.search(r"(?:^|[_\W])(?:id|no|nr|key|index)$|(?<=[a-z])(?:Id|ID|No|Nr)$", name, re.IGNORECASE if name.islower() else 0):
+        if re.search(
+            r"(?:^|[_\W])(?:id|no|nr|key|index)$|(?<=[a-z])(?:Id|ID|No|Nr)$",
+            name,
+            re.IGNORECASE if name.islower() else 0,
+        ):
             return "its name says so, and it is different in every row"
     return ""
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.drawing import chart, page as draw
+from modelwright.drawing import chart
+from modelwright.drawing import page as draw
 from modelwright.prepare import split
 from modelwright.prepare.columns import ColumnFindings
 from modelwright.prepare.gather import Gathered
@@ -124,7 +125,9 @@ def _balance(gathered: Gathered, outcome: Outcome) -> Any:
     for code, name in enumerate(outcome.names):
         mine = outcome.kept & (outcome.labels == code)
         if mine.any():
-            rows.append([name, *(int((mine & (outcome.splits == number)).sum()) for number in range(3)), int(mine.sum())])
+            rows.append(
+                [name, *(int((mine & (outcome.splits == number)).sum()) for number in range(3)), int(mine.sum())]
+            )
     rows.sort(key=lambda row: -row[-1])
     return draw.section(
         "Classes",
@@ -163,7 +166,14 @@ def _worst(decided: Sequence[Decided], pictures: Pictures | None) -> Any:
             small = pictures.small(each.issue.place)
             shown = draw.image(small, each.issue.message, width=72) if small else "–"
         rows.append(
-            [shown, each.issue.kind, f"{each.issue.severity:.2f}", _clip(each.issue.message), each.decision, each.issue.id]
+            [
+                shown,
+                each.issue.kind,
+                f"{each.issue.severity:.2f}",
+                _clip(each.issue.message),
+                each.decision,
+                each.issue.id,
+            ]
         )
     head = ["", "issue", "severity", "what was found", "decision", "id"]
     if pictures is None:
@@ -182,7 +192,9 @@ def _sheet(outcome: Outcome, pictures: Pictures) -> Any:
     for code in present:
         places = np.flatnonzero(outcome.kept & (outcome.labels == code))
         chosen = places[np.linspace(0, len(places) - 1, min(each_class, len(places))).astype(int)]
-        shown = [(small, pictures.path(place)) for place in chosen.tolist() if (small := pictures.small(place)) is not None]
+        shown = [
+            (small, pictures.path(place)) for place in chosen.tolist() if (small := pictures.small(place)) is not None
+        ]
         parts.extend([draw.h("h3", outcome.names[code]), draw.gallery(shown)])
     return draw.section("Samples of each class", *parts)
 
@@ -214,7 +226,14 @@ def _measure_figures(gathered: Gathered, outcome: Outcome) -> Iterator[Any]:
 def _columns(columns: ColumnFindings, outcome: Outcome) -> Any:
     total = len(outcome.kept)
     rows = [
-        [name, facts["type"], facts["distinct"], facts["missing"], _share(facts["missing"], total), "left out" if name in outcome.dropped_columns else "used"]
+        [
+            name,
+            facts["type"],
+            facts["distinct"],
+            facts["missing"],
+            _share(facts["missing"], total),
+            "left out" if name in outcome.dropped_columns else "used",
+        ]
         for name, facts in list(columns.summary.items())[:300]
     ]
     missing = [(name, 100 * facts["missing"] / total) for name, facts in columns.summary.items() if facts["missing"]]

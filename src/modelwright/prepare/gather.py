@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,18 +43,18 @@ class Texts:
             self._close()
 
     def _close(self) -> None:
-        import pyarrow
+        import pyarrow as pa
 
         if self._open:
-            self._chunks.append(pyarrow.array(self._open, pyarrow.string()))
+            self._chunks.append(pa.array(self._open, pa.string()))
             self._open = []
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.ChunkedArray``."""
-        import pyarrow
+        import pyarrow as pa
 
         self._close()
-        return pyarrow.chunked_array(self._chunks, pyarrow.string())
+        return pa.chunked_array(self._chunks, pa.string())
 
 
 class Codes:
@@ -169,7 +169,9 @@ class Gatherer:
         self.found.columns = {name: widest(kinds) for name, kinds in types.items()}
         table = self._modality.name == "table"
         if table and not self.found.columns:
-            raise InputError("no source has columns to learn from", code="empty-source", hint="add a source of kind 'table'")
+            raise InputError(
+                "no source has columns to learn from", code="empty-source", hint="add a source of kind 'table'"
+            )
         with RowWriter(rows, self.found.columns) if table else _NoRows() as writer:
             for number, source in enumerate(sources):
                 self._progress.begin(f"reading source {number + 1} of {len(sources)}", None)
@@ -293,14 +295,14 @@ class RowWriter:
     """Writes ``rows.parquet``: the columns of tables, in order, in row groups of 8,192."""
 
     def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
-        import pyarrow
-        import pyarrow.parquet as parquet
+        import pyarrow as pa
+        from pyarrow import parquet
 
-        self._schema = pyarrow.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
+        self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
         self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[Mapping[str, Any]] = []
 
-    def __enter__(self) -> RowWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -314,16 +316,16 @@ class RowWriter:
             self._flush()
 
     def _flush(self) -> None:
-        import pyarrow
+        import pyarrow as pa
 
         if self._rows:
-            arrays = [pyarrow.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
-            self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=self._schema), row_group_size=_CHUNK)
+            arrays = [pa.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=_CHUNK)
             self._rows = []
 
 
 class _NoRows:
-    def __enter__(self) -> _NoRows:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -332,7 +334,7 @@ class _NoRows:
 
 def columns_of(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield ``(name, pyarrow.ChunkedArray)`` of a Parquet file, one column in memory at a time."""
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
         for name in file.schema_arrow.names:

@@ -78,7 +78,9 @@ def guess(path: str | os.PathLike[str]) -> Guess:
 
 def _folder(path: Path) -> Guess:
     try:
-        entries = sorted((entry for entry in os.scandir(path) if not entry.name.startswith(".")), key=lambda each: each.name)
+        entries = sorted(
+            (entry for entry in os.scandir(path) if not entry.name.startswith(".")), key=lambda each: each.name
+        )
     except OSError as error:
         raise InputError(f"{path} cannot be listed: {(error.strerror or '').lower()}", code="unreadable") from None
     folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -88,7 +90,9 @@ def _folder(path: Path) -> Guess:
         if tables:
             return _table(path, tables)
         if not files:
-            raise InputError(f"the folder {path} is empty", code="empty-source", hint="put one folder a class in it, or a table")
+            raise InputError(
+                f"the folder {path} is empty", code="empty-source", hint="put one folder a class in it, or a table"
+            )
         raise InputError(
             f"the folder {path} has no class folders and no table; it holds {_some([entry.name for entry in files])}",
             code="no-classes",
@@ -107,7 +111,9 @@ def _class_folders(path: Path, folders: Sequence[Path]) -> Guess:
         if inner:
             level, names = 2, inner
             options["level"] = 2
-            reasons.append(f"the top folders are {_some([folder.name for folder in folders])}, so classes are the folders below")
+            reasons.append(
+                f"the top folders are {_some([folder.name for folder in folders])}, so classes are the folders below"
+            )
     endings = _endings(folders)
     pictures = Counter({ending: count for ending, count in endings.items() if ending in _PICTURES})
     if not pictures:
@@ -117,7 +123,9 @@ def _class_folders(path: Path, folders: Sequence[Path]) -> Guess:
             code="empty-source",
             hint=f"pictures end in {', '.join(_PICTURES)}",
         )
-    reasons.append(f"folder with pictures in {len(names)} folders at depth {level}: each folder is a class ({_some(names)})")
+    reasons.append(
+        f"folder with pictures in {len(names)} folders at depth {level}: each folder is a class ({_some(names)})"
+    )
     masks = _masks(folders)
     if masks:
         options["files"] = [f"*{ending}" for ending in sorted(pictures) if ending != masks]

@@ -54,16 +54,26 @@ class Advice:
 ADVICE: Mapping[str, Advice] = {
     "duplicate": Advice("drop", "keep", "the same bytes twice teach nothing new; kept copies stay in one split"),
     "duplicate-rows": Advice("keep", "keep", "equal rows may be real; they stay in one split"),
-    "near-duplicate": Advice("keep", "keep", "kept, in the same split as its like, so that no test sample was seen in training"),
-    "conflicting-labels": Advice("drop", "drop", "nobody can learn from one picture with two labels; label it, and it comes back"),
-    "conflicting-rows": Advice("keep", "keep", "equal inputs with different answers are the noise of the problem itself"),
+    "near-duplicate": Advice(
+        "keep", "keep", "kept, in the same split as its like, so that no test sample was seen in training"
+    ),
+    "conflicting-labels": Advice(
+        "drop", "drop", "nobody can learn from one picture with two labels; label it, and it comes back"
+    ),
+    "conflicting-rows": Advice(
+        "keep", "keep", "equal inputs with different answers are the noise of the problem itself"
+    ),
     "missing-value": Advice("fix", "fix", "filled in by the packaged graph, in training and in production alike"),
     "type-mix": Advice("fix", "fix", "cells that are no numbers are taken as missing"),
     "mixed-encoding": Advice("fix", "fix", "lines that are not UTF-8 are read as Windows-1252"),
     "duplicate-header": Advice("fix", "fix", "the later columns get a number after their name"),
     "constant-column": Advice("drop", "drop", "a column with one value tells nothing"),
     "identifier-column": Advice("drop", "drop", "a column that is different in every row can only be learned by heart"),
-    "leaking-column": Advice("drop", "review", "a column that gives the answer away is often not known in production; kept until somebody decides"),
+    "leaking-column": Advice(
+        "drop",
+        "review",
+        "a column that gives the answer away is often not known in production; kept until somebody decides",
+    ),
     "label-variants": Advice("fix", "review", "labels that differ only in spelling are probably the same"),
     "rare-class": Advice("keep", "keep", "kept for training only: it can be neither validated nor tested"),
     "imbalance": Advice("review", "review", "class weights, or more samples of the rare classes, would help"),

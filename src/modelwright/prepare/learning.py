@@ -28,13 +28,13 @@ def learn_table(
 
 def training_rows(rows: Path, train: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
     """Yield the training rows of ``rows.parquet`` by column, a few thousand at a time."""
-    import pyarrow
-    import pyarrow.parquet as parquet
+    import pyarrow as pa
+    from pyarrow import parquet
 
     start = 0
     with parquet.ParquetFile(rows) as file:
         for batch in file.iter_batches(batch_size=8192, use_threads=False):
-            some = batch.filter(pyarrow.array(train[start : start + len(batch)]))
+            some = batch.filter(pa.array(train[start : start + len(batch)]))
             start += len(batch)
             if len(some):
                 yield by_column(some)
@@ -77,4 +77,6 @@ def _decoded(
                 raw = read_regular(os.path.join(os.fsencode(source.settings.path), os_path(name)))  # noqa: PTH118 - bytes
             yield modality.decode(raw, {})
         except (RejectedFileError, UndecodableError) as error:
-            raise InputError(f"{name} changed while it was read: {error}", code="source-changed", hint="run it again") from error
+            raise InputError(
+                f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"
+            ) from error

@@ -49,7 +49,9 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Averaging every pixel of a large picture costs as much as decoding it; eight per thumbnail cell and axis do.
     step = max(1, min(height, width) // (SIDE * 8))
     picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("L")
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(height, width) >= SIDE else Image.Resampling.BILINEAR))
+    return np.asarray(
+        picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(height, width) >= SIDE else Image.Resampling.BILINEAR)
+    )
 
 
 def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:

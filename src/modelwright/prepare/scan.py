@@ -13,7 +13,6 @@ import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +50,9 @@ def scan_bytes(raw: bytes, modality: Modality) -> Scan:
     except UndecodableError as error:
         return Scan(digest, (error.problem,), fatal=True)
     problems = tuple(modality.check(inputs))
-    measures = {name: float(values[0]) for name, values in modality.measure(inputs, {}).items() if values.dtype.kind == "f"}
+    measures = {
+        name: float(values[0]) for name, values in modality.measure(inputs, {}).items() if values.dtype.kind == "f"
+    }
     if "image" not in inputs:
         return Scan(digest, problems, measures)
     picture = inputs["image"][0]

@@ -117,7 +117,9 @@ def assign(
     return Plan(result, conflicts)
 
 
-def _follow(groups: NDArray[np.int64], count: int, known: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+def _follow(
+    groups: NDArray[np.int64], count: int, known: NDArray[np.int8]
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     has = np.zeros((count, 3), bool)
     for split in (TRAIN, VALIDATION, TEST):
         has[groups[known == split], split] = True

@@ -79,7 +79,9 @@ def prepare(
         digests = [source.fingerprint(index) for source in sources]
         heads = combine(digests, store)
         workers = 1 if modality.name == "table" else idle_cores()
-        gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality.name), _statements(store), progress)
+        gatherer = Gatherer(
+            modality, target, index, workers, _group_by(spec, modality.name), _statements(store), progress
+        )
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
         progress.begin("checking")
@@ -154,7 +156,9 @@ def _judge(
     columns = ColumnFindings()
     dropped: tuple[str, ...] = ()
     if table:
-        columns = check(rows, usable, labels if gathered.categories else np.full(len(usable), -1), np.array(gathered.numbers))
+        columns = check(
+            rows, usable, labels if gathered.categories else np.full(len(usable), -1), np.array(gathered.numbers)
+        )
         about = judge(columns.issues)
         dropped = tuple(
             each.issue.column

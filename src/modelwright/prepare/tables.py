@@ -19,56 +19,58 @@ if TYPE_CHECKING:
 
 def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     """Write one row a sample, kept or dropped, in the order of the sources."""
-    import pyarrow
-    import pyarrow.parquet as parquet
+    import pyarrow as pa
+    from pyarrow import parquet
 
     count = len(gathered)
     if gathered.categories:
-        codes = pyarrow.array(outcome.labels, mask=outcome.labels < 0)
-        labels = pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array(outcome.names, pyarrow.string()))
-        labels = labels.cast(pyarrow.string())
+        codes = pa.array(outcome.labels, mask=outcome.labels < 0)
+        labels = pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string()))
+        labels = labels.cast(pa.string())
     else:
-        labels = pyarrow.array(outcome.labels, mask=np.isnan(outcome.labels))
-    splits = pyarrow.DictionaryArray.from_arrays(
-        pyarrow.array(outcome.splits, mask=outcome.splits < 0), pyarrow.array(split.NAMES)
+        labels = pa.array(outcome.labels, mask=np.isnan(outcome.labels))
+    splits = pa.DictionaryArray.from_arrays(
+        pa.array(outcome.splits, mask=outcome.splits < 0), pa.array(split.NAMES)
     )
     annotations = ["source" if each < 0 else f"annotation:{each}" for each in gathered.annotations]
     columns: dict[str, Any] = {
-        "id": pyarrow.array([gathered.id(place) for place in range(count)], pyarrow.string()),
-        "source": pyarrow.array(np.array(gathered.sources, np.int32)),
+        "id": pa.array([gathered.id(place) for place in range(count)], pa.string()),
+        "source": pa.array(np.array(gathered.sources, np.int32)),
         "path": gathered.paths.arrow(),
         "label": labels,
-        "split": splits.cast(pyarrow.string()),
-        "group": pyarrow.array([f"{key:016x}" for key in outcome.group_keys[outcome.groups].tolist()], pyarrow.string()),
-        "status": pyarrow.array(np.where(outcome.kept, "kept", "dropped").tolist(), pyarrow.string()),
-        "annotation": pyarrow.array(annotations, pyarrow.string()),
+        "split": splits.cast(pa.string()),
+        "group": pa.array(
+            [f"{key:016x}" for key in outcome.group_keys[outcome.groups].tolist()], pa.string()
+        ),
+        "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
+        "annotation": pa.array(annotations, pa.string()),
     }
     for name, values in gathered.measures.items():
         full = np.full(count, np.nan)
         full[: len(values)] = values
-        columns[f"measure.{name}"] = pyarrow.array(full, mask=np.isnan(full))
-    parquet.write_table(pyarrow.table(columns), path, compression="zstd", row_group_size=65536)
+        columns[f"measure.{name}"] = pa.array(full, mask=np.isnan(full))
+    parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=65536)
 
 
 def write_issues(path: Path, decided: Sequence[Decided]) -> None:
     """Write one row an issue, the most severe first."""
-    import pyarrow
-    import pyarrow.parquet as parquet
+    import pyarrow as pa
+    from pyarrow import parquet
 
-    schema = pyarrow.schema(
+    schema = pa.schema(
         [
-            ("id", pyarrow.string()),
-            ("kind", pyarrow.string()),
-            ("severity", pyarrow.float64()),
-            ("sample", pyarrow.string()),
-            ("path", pyarrow.string()),
-            ("column", pyarrow.string()),
-            ("message", pyarrow.string()),
-            ("evidence", pyarrow.string()),
-            ("suggestion", pyarrow.string()),
-            ("decision", pyarrow.string()),
-            ("decided_by", pyarrow.string()),
-            ("why", pyarrow.string()),
+            ("id", pa.string()),
+            ("kind", pa.string()),
+            ("severity", pa.float64()),
+            ("sample", pa.string()),
+            ("path", pa.string()),
+            ("column", pa.string()),
+            ("message", pa.string()),
+            ("evidence", pa.string()),
+            ("suggestion", pa.string()),
+            ("decision", pa.string()),
+            ("decided_by", pa.string()),
+            ("why", pa.string()),
         ]
     )
     rows = [
@@ -88,4 +90,4 @@ def write_issues(path: Path, decided: Sequence[Decided]) -> None:
         }
         for each in decided
     ]
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path, compression="zstd")
+    parquet.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")

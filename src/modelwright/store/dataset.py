@@ -216,7 +216,7 @@ class Dataset:
 
     def _columns(self, places: NDArray[np.int64], batch: int) -> Iterator[Any]:
         """Yield ascending rows of ``rows.parquet`` as Arrow batches of at most ``batch`` rows."""
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet
 
         with parquet.ParquetFile(self.artifact.path("rows.parquet")) as file:
             start = 0
@@ -331,9 +331,9 @@ def _checked(split: str) -> str:
 
 
 def _splits_array() -> Any:
-    import pyarrow
+    import pyarrow as pa
 
-    return pyarrow.array(list(SPLITS))
+    return pa.array(list(SPLITS))
 
 
 def _alike(window: Sequence[Arrays]) -> Iterator[list[int]]:

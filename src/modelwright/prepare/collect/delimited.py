@@ -141,7 +141,9 @@ def _encoding(head: bytes, wanted: Wanted, path: Path) -> tuple[str, bool, list[
             return codecs.lookup(wanted.encoding).name, False, remarks
         except LookupError:
             raise InputError(
-                f"table {path}: there is no encoding {wanted.encoding!r}", code="bad-option", hint="for example utf-8 or cp1252"
+                f"table {path}: there is no encoding {wanted.encoding!r}",
+                code="bad-option",
+                hint="for example utf-8 or cp1252",
             ) from None
     if head.count(b"\0") > len(head) // 4:
         even = head[0::2].count(b"\0") > head[1::2].count(b"\0")
@@ -233,7 +235,9 @@ class Reader:
                 break
             except csv.Error as error:
                 self._faults.append(
-                    Rejected(f"{name}#line{start}", "corrupt", f"{name} line {start}: {error}", evidence={"line": start})
+                    Rejected(
+                        f"{name}#line{start}", "corrupt", f"{name} line {start}: {error}", evidence={"line": start}
+                    )
                 )
                 reader = csv.reader(lines, delimiter=self._dialect.delimiter, skipinitialspace=True)
                 continue

@@ -96,4 +96,8 @@ def _cell(value: Any, kind: str) -> Any:
         return None
     if wide != wide or abs(wide) == float("inf"):  # noqa: PLR0124 - NaN
         return None
-    return int(wide) if kind == "integer" and wide.is_integer() and abs(wide) < 2**63 else (None if kind == "integer" else wide)
+    return (
+        int(wide)
+        if kind == "integer" and wide.is_integer() and abs(wide) < 2**63
+        else (None if kind == "integer" else wide)
+    )

@@ -190,4 +190,3 @@ def _words(value: Any, key: str, settings: Settings) -> tuple[str, ...]:
         f"source 'folder: {settings.location}': option {key!r} is {value!r}; it must be text or a list of texts",
         code="bad-option",
     )
-

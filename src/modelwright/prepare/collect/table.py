@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal as decimals
 import difflib
 import glob
@@ -115,7 +115,9 @@ class TableSource:
             try:
                 found = path.stat()
             except OSError as error:
-                raise InputError(f"{self._where}: {path} cannot be opened: {reason(error)}", code="unreadable") from None
+                raise InputError(
+                    f"{self._where}: {path} cannot be opened: {reason(error)}", code="unreadable"
+                ) from None
             stats.append((os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns))
         key = f"table:{self.settings.path}"
         mark = canonical.digest_value([[printable(stat[0]), *stat[1:]] for stat in stats])
@@ -141,16 +143,15 @@ class TableSource:
         remarks: list[str] = []
         types: dict[str, list[str]] = {}
         for path in self._files():
-            if _is_parquet(path):
-                found = _parquet_columns(path, self._where)
-            else:
-                found = self._survey_text(path, remarks)
+            found = _parquet_columns(path, self._where) if _is_parquet(path) else self._survey_text(path, remarks)
             self._check_columns(path, list(found))
             for name, kind in found.items():
                 types.setdefault(name, []).append(kind)
         leave = {self._label, self._group, *self._ignore}
         remarks.extend(f"columns left out because the spec says so: {name}" for name in self._ignore)
-        return Survey({name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}, tuple(remarks))
+        return Survey(
+            {name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}, tuple(remarks)
+        )
 
     def _survey_text(self, path: Path, remarks: list[str]) -> dict[str, str]:
         dialect = sniff(path, self._wanted)
@@ -179,7 +180,9 @@ class TableSource:
                 else:
                     tally.add(cell)
         if not rows:
-            raise InputError(f"table {path} has no rows", code="empty-table", hint=f"{ragged} ragged lines" if ragged else "")
+            raise InputError(
+                f"table {path} has no rows", code="empty-table", hint=f"{ragged} ragged lines" if ragged else ""
+            )
         if ragged > rows:
             raise InputError(
                 f"table {path}: {ragged} of {rows + ragged} rows don't have the {len(names)} cells of the header",
@@ -333,7 +336,7 @@ class TableSource:
             return None
         if isinstance(value, decimals.Decimal):
             return float(value) if value.is_finite() else None
-        if isinstance(value, (datetime.date, datetime.time)):
+        if isinstance(value, (dt.date, dt.time)):
             return value.isoformat()
         if isinstance(value, bytes):
             return value.decode("utf-8", "backslashreplace")
@@ -357,13 +360,13 @@ def _is_parquet(path: Path) -> bool:
 
 def _parquet_file(path: Path, where: str) -> Any:
     try:
-        import pyarrow
-        import pyarrow.parquet as parquet
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtraError("reading Parquet", "train") from None
     try:
         return parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{where}: {path} is not readable as Parquet: {_first(error)}", code="corrupt") from None
 
 
@@ -386,14 +389,14 @@ def _parquet_columns(path: Path, where: str) -> dict[str, str]:
 
 
 def _parquet_batches(path: Path, columns: Sequence[str], where: str) -> Iterator[list[dict[str, Any]]]:
-    import pyarrow
+    import pyarrow as pa
 
     file = _parquet_file(path, where)
     present = [name for name in columns if name in file.schema_arrow.names]
     try:
         for batch in file.iter_batches(batch_size=2048, columns=present, use_threads=False):
             yield batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{where}: {path} is damaged: {_first(error)}", code="corrupt") from None
 
 
