@@ -1,0 +1,219 @@
+"""What there is: status, issues, runs, lineage, reports. Nothing here starts work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.errors import InputError, ModelwrightError
+from modelwright.project.workflow import STEPS, Workflow, read_json, report_of
+
+if TYPE_CHECKING:
+    from modelwright.spec import Spec
+    from modelwright.store import Artifact, Store
+
+KIND_OF = {"prepare": "dataset", "train": "model", "package": "package", "validate": "report"}
+REPORTS = ("dataset", "model", "report", "findings")
+DECISIONS = ("drop", "fix", "keep", "review")
+
+
+class Views:
+    """Looks at one project."""
+
+    def __init__(self, path: Path, spec: Spec, store: Store, workflow: Workflow) -> None:
+        self.path = path
+        self.spec = spec
+        self.store = store
+        self.workflow = workflow
+
+    def status(self) -> dict[str, Any]:
+        """Return where the project stands: from files alone, no database and nothing heavy imported."""
+        steps, trouble = self._steps()
+        report = self.store.artifacts.latest("report")
+        champion = self.store.deployments.champion(self.workflow.target)
+        findings = self.store.artifacts.latest("findings")
+        found = None
+        if findings is not None:
+            content = read_json(findings, "findings.json")
+            found = {"artifact": findings.digest, "alarm": content["alarm"], "alerts": content["alerts"]}
+        dataset = self.store.artifacts.latest("dataset")
+        server = self.server()
+        return {
+            "project": self.spec.name,
+            "path": str(self.path),
+            "problem": self.spec.problem,
+            "task": {"input": self.spec.input, "output": self.spec.output},
+            "steps": steps,
+            "trouble": trouble,
+            "report": None if report is None else _gist(read_json(report, "report.json")),
+            "champion": champion,
+            "server": server if server["running"] else None,
+            "issues": None if dataset is None else dataset.meta.get("issues"),
+            "findings": found,
+            "reports": {kind: _text(self._report(kind)) for kind in REPORTS},
+            "next": self._next(steps, report, champion, found),
+        }
+
+    def _steps(self) -> tuple[list[dict[str, Any]], str | None]:
+        trouble = None
+        try:
+            known = self.workflow.keys()
+        except ModelwrightError as error:  # a source that is away does not hide what is there
+            known, trouble = {}, error.message
+        steps = []
+        for step in STEPS[:4]:
+            current = known.get(step, ("", None))[1]
+            newest = current or self.store.artifacts.latest(KIND_OF[step])
+            steps.append(
+                {
+                    "step": step,
+                    "status": "current" if current else "outdated" if newest else "missing",
+                    "artifact": None if newest is None else newest.digest,
+                    "created": None if newest is None else newest.observed.get("created"),
+                }
+            )
+        return steps, trouble
+
+    def _next(
+        self,
+        steps: Sequence[dict[str, Any]],
+        report: Artifact | None,
+        champion: dict[str, Any] | None,
+        findings: dict[str, Any] | None,
+    ) -> str:
+        if any(step["status"] != "current" for step in steps):
+            return "mw run"
+        if report is not None and read_json(report, "report.json")["verdict"] == "refused":
+            return "mw issues"
+        if champion is None or champion["package"] != steps[2]["artifact"]:
+            return "mw deploy"
+        return "mw retrain" if findings is not None and findings["alarm"] else "mw monitor"
+
+    def server(self) -> dict[str, Any]:
+        """Return ``{"running", "url", "pid"}`` of the background server."""
+        from modelwright.deploy import process
+
+        return process.status(self.store.root, self.workflow.target)
+
+    # ------------------------------------------------------------------ issues
+
+    def issues(self, kind: str | None, decision: str | None) -> list[dict[str, Any]]:
+        """Return the newest dataset's issues, worst first, with people's newer decisions already in."""
+        dataset = self._latest("dataset", "prepare")
+        import pyarrow.parquet as pq
+
+        rows: list[dict[str, Any]] = pq.read_table(dataset.path("issues.parquet")).to_pylist()
+        people = self.store.decisions.current()
+        listed = []
+        for row in rows:
+            row["evidence"] = json.loads(row["evidence"]) if isinstance(row["evidence"], str) else row["evidence"]
+            person = people.get(row["id"])
+            if person is not None:
+                row |= {"decision": person.decision, "decided_by": f"person:{person.by}"}
+            if kind in {None, row["kind"]} and decision in {None, row["decision"]}:
+                listed.append(row)
+        return sorted(listed, key=lambda row: (-row["severity"], row["kind"], row["id"]))
+
+    def decide(self, issues: Sequence[str], decision: str, by: str, reason: str) -> dict[str, Any]:
+        """Record a decision about each of ``issues``, or take the last one back (``undo``)."""
+        if decision not in {*DECISIONS, "undo"}:
+            raise InputError(
+                f"there is no decision {decision!r}; there are {', '.join(DECISIONS)} and undo", code="unknown-decision"
+            )
+        known = {row["id"] for row in self.issues(None, None)}
+        if missing := [issue for issue in issues if issue not in known]:
+            raise InputError(f"there is no issue {missing[0]!r}", code="unknown-issue", hint="mw issues lists them")
+        for issue in issues:
+            if decision == "undo":
+                self.store.decisions.undo(issue, by)
+            else:
+                self.store.decisions.record(issue, decision, by, reason)
+        return {"decided": len(issues), "issues": list(issues)}
+
+    # ------------------------------------------------------------------ runs, lineage, reports
+
+    def log(self, limit: int) -> list[dict[str, Any]]:
+        """Return the newest runs first."""
+        return [run.as_dict() for run in self.store.catalog.runs.list(limit)]
+
+    def lineage(self, digest: str) -> dict[str, Any]:
+        """Return the graph around an artifact, and draw it into ``cache/``."""
+        from modelwright.drawing import chart, page
+
+        artifact = self.store.artifacts.open(digest)
+        graph = self.store.catalog.lineage.of(artifact.digest).as_dict()
+        nodes = [(node["id"], f"{node['kind']} {node['id'][:8]}") for node in graph["nodes"]]
+        drawing = chart.graph(nodes, [(edge[0], edge[1]) for edge in graph["edges"]])
+        picture = self.store.cache_dir("lineage") / f"{artifact.digest[:16]}.html"
+        rows = [[node["kind"], node["id"][:16], node["label"], node["note"]] for node in graph["nodes"]]
+        picture.write_text(
+            page.document(
+                f"Lineage of {artifact.kind} {artifact.digest[:12]}",
+                page.section("What was made from what", page.figure(drawing, "Left to right: from data to production.")),
+                page.section("Artifacts", page.table(["kind", "digest", "what", "note"], rows)),
+            ),
+            encoding="utf-8",
+        )
+        return {"root": artifact.digest, **graph, "picture": str(picture)}
+
+    def report_path(self, kind: str) -> Path:
+        """Return the newest HTML report of ``kind``."""
+        if kind not in REPORTS:
+            raise InputError(f"there is no report of a {kind!r}; there are {', '.join(REPORTS)}", code="unknown-kind")
+        path = self._report(kind)
+        if path is None:
+            raise InputError(f"there is no report of a {kind} yet", code="nothing-yet", hint="mw run")
+        return path
+
+    def _report(self, kind: str) -> Path | None:
+        artifact = self.store.artifacts.latest(kind)
+        return None if artifact is None else artifact.attached("report.html")
+
+    # ------------------------------------------------------------------ packages
+
+    def package_to_use(self, digest: str | None = None) -> Path:
+        """Return the folder of a package: the one asked for, else the champion's, else the newest."""
+        return self._package(digest).folder / "content"
+
+    def _package(self, digest: str | None = None) -> Artifact:
+        if digest is not None:
+            return self.store.artifacts.open(digest, "package")
+        champion = self.store.deployments.champion(self.workflow.target)
+        if champion is not None:
+            return self.store.artifacts.open(champion["package"], "package")
+        return self._latest("package", "run")
+
+    def export(self, form: str, to: Path | None) -> dict[str, Any]:
+        """Write a package in the form ``form`` to ``to`` (default: the project's name, in the current folder)."""
+        from modelwright import registry
+
+        exporter = registry.load("exporters", form)
+        package = self._package()
+        report = report_of(self.store, package.digest)
+        suffix = ".mwpkg" if form == "mwpkg" else ""
+        destination = to or Path(f"{self.spec.name}{suffix}")
+        exporter(package, destination)
+        size = sum(path.stat().st_size for path in destination.rglob("*")) if destination.is_dir() else destination.stat().st_size
+        return {
+            "format": form,
+            "path": str(destination),
+            "bytes": size,
+            "package": package.digest,
+            "verdict": None if report is None else read_json(report, "report.json")["verdict"],
+        }
+
+    def _latest(self, kind: str, step: str) -> Artifact:
+        found = self.store.artifacts.latest(kind)
+        if found is None:
+            raise InputError(f"there is no {kind} yet in {self.path}", code="nothing-yet", hint=f"mw {step}")
+        return found
+
+
+def _gist(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: report[name] for name in ("verdict", "reasons", "metrics")}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
