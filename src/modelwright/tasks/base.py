@@ -84,8 +84,8 @@ class Modality(Protocol):
             With the problem found; never another exception, whatever the bytes, and within bounded memory.
         """
 
-    def check(self, inputs: Arrays) -> list[Problem]:
-        """Return what is odd about one decoded sample."""
+    def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
+        """Return what is odd about one decoded sample; ``measures`` are its own, where they were taken already."""
 
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return per-sample measures, each ``(n,)`` float64 (numbers) or object (categories, None for missing).

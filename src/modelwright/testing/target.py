@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def check_read_refuses_what_is_no_label(case: TargetCase) -> None:
     for missing in (None, "", "  ", math.nan, np.float32("nan")):
         assert case.target.read(missing) is None
     for odd in (math.inf, -math.inf, [], {}, b"x", object(), np.zeros(2)):
-        assert _refused(lambda odd=odd: case.target.read(odd), UndecodableError), f"{odd!r} was read as a label"
+        assert _refused(partial(case.target.read, odd), UndecodableError), f"{odd!r} was read as a label"
 
 
 def _refused(action: Callable[[], Any], kind: type[Exception]) -> bool:
@@ -83,7 +83,7 @@ def _refused(action: Callable[[], Any], kind: type[Exception]) -> bool:
 def check_nothing_to_learn_is_said(case: TargetCase) -> None:
     """One class, or a constant, is the user's mistake and has an error of its own."""
     for labels in case.nothing:
-        assert _refused(lambda labels=labels: case.target.learn(labels), InputError), f"learned from {labels[:3]!r}"
+        assert _refused(partial(case.target.learn, labels), InputError), f"learned from {labels[:3]!r}"
 
 
 def check_schema_and_calibration_are_json(case: TargetCase) -> None:

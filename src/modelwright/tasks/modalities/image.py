@@ -56,9 +56,9 @@ class Image:
         """
         return {"image": decode_rgb(raw, int(schema.get("max_pixels", MAX_PIXELS)))[None]}
 
-    def check(self, inputs: Arrays) -> list[Problem]:
+    def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
         """Return remarks: ``dark``, ``overexposed``, ``blurry``, ``low-information``, ``odd-aspect``."""
-        return image_measures.problems(inputs["image"])
+        return image_measures.problems(inputs["image"], measures)
 
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image_measures.NAMES`."""

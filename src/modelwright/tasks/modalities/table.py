@@ -70,7 +70,7 @@ class Table:
             for column in schema["columns"]
         }
 
-    def check(self, inputs: Arrays) -> list[Problem]:
+    def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
         """Return ``missing-value`` for a row with more than half of its values missing."""
         missing = sum(bool(_is_missing(values).all()) for values in inputs.values())
         if not inputs or missing * 2 <= len(inputs):
