@@ -13,8 +13,8 @@ from pathlib import Path
 from modelwright.cli.check import Check
 
 GB = 10**9
-EARLIEST = 1_780_000_000
-"""June 2026, in seconds since 1970: a clock before this one is wrong."""
+EARLIEST = 1_735_689_600
+"""The beginning of 2025, in seconds since 1970: no machine that runs this Modelwright is rightly before it."""
 
 
 def every(folder: Path) -> list[Check]:

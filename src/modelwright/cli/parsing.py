@@ -42,6 +42,10 @@ class Parser(argparse.ArgumentParser):
             help="answer with one JSON document on standard output",
         )
 
+    def actions(self) -> list[argparse.Action]:
+        """Return every argument, in the order in which they were added."""
+        return list(self._actions)
+
     def error(self, message: str) -> NoReturn:
         """Raise the mistake as one line."""
         raise UsageError(f"{self.prog}: {' '.join(message.split())}", hint=f"{self.prog} --help")

@@ -69,7 +69,7 @@ def _chosen(found: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> list[Mapp
         fitting = [each for each in found if each["id"].startswith(prefix)]
         if len(fitting) != 1:
             raise InputError(
-                f"{len(fitting) or 'no'} issue{'s' if len(fitting) != 1 else ''} with an id that begins with {prefix!r}",
+                f"{len(fitting) or 'no'} issues have an id that begins with {prefix!r}",
                 code="unknown-issue" if not fitting else "ambiguous",
                 hint="mw issues lists them" if not fitting else "give more of the id",
             )
@@ -81,7 +81,7 @@ def _decide(project: Any, found: Sequence[Mapping[str, Any]], options: Namespace
     if not (options.ids or options.kind or options.decision or options.all):
         raise UsageError(
             f"mw issues: --decide {options.decide} would be about all {len(found):,} issues",
-            hint="name ids, --kind or --decision, or say --all",
+            hint="name ids, --kind or --decision, or --all",
         )
     if not found:
         raise InputError(

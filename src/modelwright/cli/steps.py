@@ -63,7 +63,7 @@ def _make_if_new(options: Namespace, screen: Screen) -> None:
         raise InputError(
             f"{found} is a project already, and {options.path!r} is not among its sources",
             code="other-source",
-            hint=f"add it under 'sources' in {relative(found / SPEC_NAME)}, or choose another folder: mw -C DIR run PATH",
+            hint=f"add it under 'sources' in {relative(found / SPEC_NAME)}, or go elsewhere: mw -C DIR run PATH",
         )
 
 

@@ -23,6 +23,7 @@ from modelwright.spec.values import (
 )
 
 ISSUE_KINDS = (
+    "bad-label",
     "blurry",
     "capped-target",
     "conflicting-labels",
@@ -44,14 +45,19 @@ ISSUE_KINDS = (
     "missing-value",
     "mixed-encoding",
     "near-duplicate",
+    "not-a-file",
+    "nul-bytes",
     "odd-aspect",
     "outlier",
     "overexposed",
     "ragged-row",
     "rare-class",
+    "small-split",
+    "split-conflict",
     "symlink",
     "too-large",
     "type-mix",
+    "unreadable",
     "wrong-format",
 )
 """Kinds of problems that prepare finds."""
@@ -63,12 +69,20 @@ METRICS: dict[str, tuple[str, ...]] = {
         "precision_macro",
         "recall_macro",
         "f1_macro",
+        "f1_weighted",
         "auc_roc",
         "log_loss",
+        "brier",
+        "ece",
     ),
-    "number": ("mae", "rmse", "r2"),
+    "number": ("mae", "rmse", "r2", "median_ae", "coverage", "interval_width"),
 }
 """Metrics that validation reports, by output."""
+LOSSES: dict[str, tuple[str, ...]] = {
+    "category": ("cross-entropy", "label-smoothing", "focal"),
+    "number": ("squared", "absolute", "huber"),
+}
+"""Losses by output; the first is what auto takes."""
 MEASUREMENTS = ("latency_p50_ms", "latency_p95_ms", "peak_memory_mb", "size_mb")
 """Figures measured on this machine, which ``accept`` may name too."""
 
@@ -180,9 +194,9 @@ KEYS: tuple[Key, ...] = (
     Key(
         "clean.drop",
         _ISSUES,
-        ("corrupt", "wrong-format", "too-large", "empty", "duplicate", "conflicting-labels", "missing-label"),
-        "[corrupt, wrong-format, too-large, empty, duplicate, conflicting-labels, missing-label]",
-        "Kinds of problems whose samples (or columns) are left out. Whatever cannot be read is left out anyway.",
+        ("corrupt", "duplicate", "conflicting-labels"),
+        "[corrupt, duplicate, conflicting-labels]",
+        "Kinds of problems whose samples (or columns) are left out. What cannot be read is left out in any case.",
     ),
     Key(
         "clean.fix",
@@ -252,10 +266,12 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "train.loss",
-        Text("auto, or the name of a loss"),
+        WordOr("auto", "auto", Text("the name of a loss")),
         "auto",
         "auto",
-        "What is minimised; auto takes the output's own.",
+        "What is minimised: "
+        + "; ".join(f"for {output} {', '.join(names)}" for output, names in LOSSES.items())
+        + ". Auto takes the first.",
     ),
     Key("train.folds", Number(0, 50, whole=True), 0, "0", "Folds of cross-validation; 0 uses the validation split."),
     Key(

@@ -274,7 +274,7 @@ class _Reader:
         shares = ", ".join(f"{name} {split[name]:g}" for name in names)
         if abs(sum(split[name] for name in names) - 1.0) > 1e-6 or min(split[name] for name in names) < 0:
             raise mistake(self.path, line, f"split: found shares that sum to {total:g} ({shares}); allowed: a sum of 1")
-        for name in ("train", "test"):
+        for name in names:
             if split[name] <= 0:
                 raise mistake(self.path, line, f"split.{name}: found {split[name]:g}; allowed: more than 0 ({shares})")
         grouped = split["group"] is not None
@@ -310,16 +310,16 @@ class _Reader:
             )
 
     def check_train(self, train: Mapping[str, Any], output: str) -> None:
-        """Check the metric against the output, and the folds."""
-        known = table.METRICS.get(output)
-        if known and train["metric"] not in ("auto", *known):
-            near = nearest(train["metric"], known)
-            raise mistake(
-                self.path,
-                self.lines["train.metric"],
-                f"train.metric: found {train['metric']!r}; allowed for the output {output!r}: auto, {', '.join(known)}",
-                hint=f"did you mean {near!r}?" if near else "",
-            )
+        """Check metric and loss against the output, and the folds."""
+        for name, words in (("metric", table.METRICS.get(output)), ("loss", table.LOSSES.get(output))):
+            if words and train[name] not in ("auto", *words):
+                near = nearest(train[name], words)
+                raise mistake(
+                    self.path,
+                    self.lines[f"train.{name}"],
+                    f"train.{name}: found {train[name]!r}; allowed for the output {output!r}: auto, {', '.join(words)}",
+                    hint=f"did you mean {near!r}?" if near else "",
+                )
         if train["folds"] == 1:
             raise mistake(self.path, self.lines["train.folds"], "train.folds: found '1'; allowed: 0, or at least 2")
 

@@ -48,7 +48,10 @@ class Type(Protocol):
 
 def nearest(word: str, words: Any) -> str:
     """Return the word most like ``word``, or nothing."""
-    near = difflib.get_close_matches(word.lower(), list(words), 1, 0.55)
+    known = list(words)
+    near = difflib.get_close_matches(word.lower(), known, 1, 0.55)
+    if not near and len(word) >= 2:
+        near = [each for each in known if each.startswith(word.lower())]
     return near[0] if near else ""
 
 
@@ -164,7 +167,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of one type; a single value counts as a list of one. ``empty`` words say that it holds nothing."""
+    """A list of one type; a single value counts as a list of one."""
 
     item: Type
     least: int = 0
@@ -172,8 +175,7 @@ class ListOf:
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
-        words = self.item.allowed
-        return f"a list; each {words}" if words.startswith(("one of", "a ")) else f"a list of {words}"
+        return f"a list{f' of at least {self.least}' if self.least else ''}, each {self.item.allowed}"
 
     def read(self, node: Node) -> tuple[Any, ...]:
         """Return the values, each once, in order."""
@@ -181,7 +183,7 @@ class ListOf:
             raise Wrong(node, self.allowed)
         nodes = node.items if node.kind == "list" else (node,)
         if len(nodes) < self.least:
-            raise Wrong(node, f"{self.allowed}, at least {self.least}")
+            raise Wrong(node, self.allowed)
         return tuple(dict.fromkeys(self.item.read(each) for each in nodes))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,11 +53,20 @@ def scalar(text: str) -> str:
     plain = (
         text.lower() not in _WORDS
         and text == text.strip()
-        and text[0].isalpha()
+        and text[:1].isalpha()
         and all(letter in _SAFE for letter in text)
     )
-    # JSON strings are YAML strings; escaping everything beyond ASCII keeps any file name on one line.
-    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if plain else '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    """Return one character for a double-quoted YAML scalar; what is not printable as its number."""
+    if letter in {'"', "\\"}:
+        return "\\" + letter
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def write(draft: Draft) -> str:
@@ -118,5 +126,5 @@ def _value(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(json.dumps(str(each)) for each in value) + "]"
+        return "[" + ", ".join(scalar(str(each)) for each in value) + "]"
     return scalar(str(value))
