@@ -121,7 +121,7 @@ def _balance(gathered: Gathered, outcome: Outcome) -> Any:
             "Answers by split",
             draw.figure(chart.histogram(edges.tolist(), series, x_label="answer"), "The splits should look alike."),
         )
-    rows = []
+    rows: list[list[Any]] = []
     for code, name in enumerate(outcome.names):
         mine = outcome.kept & (outcome.labels == code)
         if mine.any():
@@ -154,35 +154,32 @@ def _decisions(decided: Sequence[Decided]) -> Any:
 def _worst(decided: Sequence[Decided], pictures: Pictures | None) -> Any:
     """Show the most severe issues, but of no kind more than its share, so that one flood hides nothing."""
     kinds: dict[str, int] = {}
-    chosen = []
+    chosen: list[Decided] = []
     for each in decided:
         kinds[each.issue.kind] = kinds.get(each.issue.kind, 0) + 1
         if kinds[each.issue.kind] <= 8 and len(chosen) < _WORST:
             chosen.append(each)
-    rows = []
+    rows: list[list[Any]] = []
+    shown: list[tuple[bytes, str]] = []
     for each in chosen:
-        shown: Any = ""
-        if pictures is not None and each.issue.place >= 0:
-            small = pictures.small(each.issue.place)
-            shown = draw.image(small, each.issue.message, width=72) if small else "–"
-        rows.append(
-            [
-                shown,
-                each.issue.kind,
-                f"{each.issue.severity:.2f}",
-                _clip(each.issue.message),
-                each.decision,
-                each.issue.id,
-            ]
-        )
-    head = ["", "issue", "severity", "what was found", "decision", "id"]
-    if pictures is None:
-        head, rows = head[1:], [row[1:] for row in rows]
-    return draw.section("The worst issues", draw.table(head, rows, caption="All of them: mw issues"))
+        small = pictures.small(each.issue.place, 160) if pictures is not None and each.issue.place >= 0 else None
+        if small is not None:
+            shown.append((small, f"{each.issue.kind}: {_clip(_name(each.issue.path), 40)} ({each.decision})"))
+        issue = each.issue
+        rows.append([issue.kind, f"{issue.severity:.2f}", _clip(issue.message, 300), each.decision, issue.id])
+    return draw.section(
+        "The worst issues",
+        draw.gallery(shown, width=128) if shown else None,
+        draw.table(["issue", "severity", "what was found", "decision", "id"], rows, caption="All of them: mw issues"),
+    )
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 300 else text[:297] + "…"
+def _name(path: str) -> str:
+    return path.partition("/")[2]
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _sheet(outcome: Outcome, pictures: Pictures) -> Any:
@@ -193,7 +190,7 @@ def _sheet(outcome: Outcome, pictures: Pictures) -> Any:
         places = np.flatnonzero(outcome.kept & (outcome.labels == code))
         chosen = places[np.linspace(0, len(places) - 1, min(each_class, len(places))).astype(int)]
         shown = [
-            (small, pictures.path(place)) for place in chosen.tolist() if (small := pictures.small(place)) is not None
+            (small, _clip(pictures.path(place).rpartition("/")[2], 18)) for place in chosen.tolist() if (small := pictures.small(place)) is not None
         ]
         parts.extend([draw.h("h3", outcome.names[code]), draw.gallery(shown)])
     return draw.section("Samples of each class", *parts)

@@ -173,10 +173,13 @@ def open_all(spec: Any, store: Any) -> list[Source]:
 
 
 def settings_of(spec: Any, source: Any, store: Any) -> Settings:
-    """Return the settings of one source of ``spec``."""
+    """Return the settings of one source of ``spec``; a table is told of the column that groups samples."""
+    options = dict(source.options)
+    if source.kind == "table" and spec.split.group is not None:
+        options.setdefault("group", spec.split.group)
     return Settings(
         location=source.location,
-        options=dict(source.options),
+        options=options,
         root=Path(spec.path).resolve().parent,
         input=spec.input,
         output=spec.output,

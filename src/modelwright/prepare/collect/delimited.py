@@ -57,12 +57,9 @@ class Wanted:
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading, decompressed on the way if its first bytes are gzip's."""
-    file = path.open("rb")
-    if file.read(2) == b"\x1f\x8b":
-        file.seek(0)
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    file.seek(0)
-    return file
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def sniff(path: Path, wanted: Wanted) -> Dialect:
@@ -120,11 +117,18 @@ def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: Path, 
 
 
 def _head(path: Path) -> tuple[bytes, bool]:
+    head = b""
     try:
         with open_bytes(path) as file:
-            head = file.read(SAMPLE_BYTES)
-            return head, not file.read(1)
+            while len(head) < SAMPLE_BYTES:
+                piece = file.read1(1 << 14) if isinstance(file, gzip.GzipFile) else file.read(1 << 14)
+                if not piece:
+                    return head, True
+                head += piece
+            return head, False
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if head:
+            return head, False  # what is there is used; the reader reports where it ends
         raise InputError(f"table {path}: the gzip stream is broken: {error}", code="corrupt") from None
     except OSError as error:
         raise InputError(f"table {path} cannot be read: {reason(error)}", code="unreadable") from None
