@@ -1,0 +1,173 @@
+"""Champion and challenger on the same stored traffic, from the raw bytes that production sent."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelwright.progress import SILENT, Progress
+from modelwright.retrain.promotion import Pairs
+from modelwright.runtime.predictor import Predictor
+from modelwright.store import Store
+
+BATCH = 32
+LIMIT = 2000
+EXAMPLES = 24
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stored input: its digest, its bytes, and its truth (None: unknown)."""
+
+    sample: str
+    raw: bytes
+    truth: Any = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sample on which the two differ."""
+
+    sample: str
+    truth: Any
+    champion: Any
+    challenger: Any
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of it.
+
+    Attributes
+    ----------
+    samples
+        How many were answered by both.
+    failed
+        How many could not be answered by one of them (no decode, a shape that does not fit).
+    agreement
+        Share of equal labels; for numbers: share that differ by less than 1 % of the champion's spread of answers.
+    pairs
+        Losses where the truth is known.
+    changed
+        Some samples on which they differ, those with known truth first.
+    latency_ms
+        Mean milliseconds a sample: ``{"champion", "challenger"}``. Observed, never part of an identity.
+    """
+
+    samples: int
+    failed: int
+    agreement: float
+    pairs: Pairs
+    changed: tuple[Example, ...]
+    latency_ms: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, without latencies."""
+        return {
+            "samples": self.samples,
+            "failed": self.failed,
+            "agreement": self.agreement,
+            "labelled": self.pairs.count,
+            "champion_loss": float(self.pairs.champion.mean()) if self.pairs.count else None,
+            "challenger_loss": float(self.pairs.challenger.mean()) if self.pairs.count else None,
+            "changed": [
+                {
+                    "sample": one.sample,
+                    "truth": one.truth,
+                    "champion": one.champion,
+                    "challenger": one.challenger,
+                }
+                for one in self.changed
+            ],
+        }
+
+
+def replay(
+    champion: Predictor, challenger: Predictor, traffic: Iterable[Sample], progress: Progress = SILENT
+) -> Replay:
+    """Let both answer the same samples; memory is bounded by one batch of inputs.
+
+    Parameters
+    ----------
+    champion, challenger
+        Opened packages of one task. Their classes may differ: a truth that one has never learned is an error of it.
+    traffic
+        Stored inputs, such as :func:`recent_traffic` gives.
+    """
+    category = champion.target.name == "category"
+    key = "label" if category else "value"
+    losses: list[tuple[float, float]] = []
+    answers: list[tuple[Any, Any]] = []
+    changed: deque[Example] = deque(maxlen=EXAMPLES)
+    told: list[Example] = []
+    spent = {"champion": 0.0, "challenger": 0.0}
+    failed = 0
+    progress.begin("replaying stored traffic")
+    stream = iter(traffic)
+    while batch := list(itertools.islice(stream, BATCH)):
+        raws = [one.raw for one in batch]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name, predictor in (("champion", champion), ("challenger", challenger)):
+            started = time.perf_counter()
+            found[name] = predictor.predict(raws, on_error="report")
+            spent[name] += time.perf_counter() - started
+        for one, first, second in zip(batch, found["champion"], found["challenger"], strict=True):
+            if key not in first or key not in second:
+                failed += 1
+                continue
+            said = first[key], second[key]
+            answers.append(said)
+            if one.truth is not None:
+                losses.append((_loss(said[0], one.truth, category), _loss(said[1], one.truth, category)))
+            if said[0] != said[1]:
+                example = Example(one.sample, one.truth, *said)
+                if one.truth is not None and len(told) < EXAMPLES:
+                    told.append(example)
+                else:
+                    changed.append(example)
+        progress.advance(len(batch))
+    table = np.array(losses, dtype=np.float64).reshape(-1, 2)
+    samples = len(answers)
+    return Replay(
+        samples=samples,
+        failed=failed,
+        agreement=_agreement(answers, category=category),
+        pairs=Pairs(table[:, 0], table[:, 1]),
+        changed=tuple([*told, *changed][:EXAMPLES]),
+        latency_ms={name: 1000 * seconds / max(1, samples + failed) for name, seconds in spent.items()},
+    )
+
+
+def _loss(said: Any, truth: Any, category: bool) -> float:
+    return float(str(said) != str(truth)) if category else abs(float(said) - float(truth))
+
+
+def _agreement(answers: list[tuple[Any, Any]], *, category: bool) -> float:
+    if not answers:
+        return 1.0
+    if category:
+        return sum(first == second for first, second in answers) / len(answers)
+    values = np.array(answers, dtype=np.float64)
+    return float(np.mean(np.abs(values[:, 0] - values[:, 1]) <= 0.01 * values[:, 0].std()))
+
+
+def recent_traffic(store: Store, deployment: str, truths: Mapping[str, Any], *, limit: int = LIMIT) -> Iterator[Sample]:
+    """Yield the newest ``limit`` distinct inputs of a deployment's log, each with its truth where that is known.
+
+    Only digests are held; the bytes are streamed from the log.
+    """
+    newest: dict[str, None] = {}
+    for _, records in store.logs.read(deployment):
+        for record in records:
+            newest.pop(record.sample, None)
+            newest[record.sample] = None
+        while len(newest) > limit:
+            del newest[next(iter(newest))]
+    for sample, _, raw in store.logs.find_inputs(set(newest)):
+        yield Sample(sample, raw, truths.get(sample))
