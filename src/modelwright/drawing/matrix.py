@@ -43,7 +43,7 @@ def heatmap(
     upright = side < 26 or any(text_width(name, 11) > side - 2 for name in column_labels)
     longest = max((text_width(name, 11) for name in column_labels), default=0)
     top = (16 if column_title else 0) + (min(120.0, longest) + 8 if upright else 18)
-    width, height = max(WIDTH, left + side * across + 4), top + rows * side + 4
+    width, height = max(200.0, left + side * across + 16), top + rows * side + 4
     parts: list[Element] = []
     if column_title:
         parts.append(label(f"{column_title} →", left, 11, size=11))
@@ -82,12 +82,16 @@ def _cells(matrix: Sequence[Sequence[float | None]], *, by_row: bool) -> list[tu
         if value is not None and math.isfinite(value) and value != 0
     ]
     largest = max((abs(value) for _, _, value in found), default=1.0)
+    tops: dict[int, float] = {}
+    for i, _, value in found:
+        tops[i] = max(tops.get(i, 0.0), abs(value))
     sums: dict[int, float] = {}
     for i, _, value in found:
-        sums[i] = sums.get(i, 0.0) + abs(value) / largest
+        # Shares of the row's largest first: the plain sum of huge or tiny figures overflows or vanishes.
+        sums[i] = sums.get(i, 0.0) + abs(value) / tops[i]
     if len(found) > _MOST_CELLS:
         found = sorted(sorted(found, key=lambda cell: -abs(cell[2]))[:_MOST_CELLS])
-    return [(i, j, value, abs(value) / largest / (sums[i] if by_row else 1.0)) for i, j, value in found]
+    return [(i, j, value, abs(value) / tops[i] / sums[i] if by_row else abs(value) / largest) for i, j, value in found]
 
 
 def _tip(names: tuple[list[str], list[str]], row: int, column: int, value: float, shade: float, *, by_row: bool) -> str:

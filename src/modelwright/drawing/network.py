@@ -7,6 +7,7 @@ of their neighbours, a few sweeps back and forth.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from modelwright.drawing.axes import colour, coordinate, empty, label, shorten, svg, text_width
@@ -43,9 +44,11 @@ def graph(
         return empty(title)
     links = [(str(e[0]), str(e[1]), str(e[2]) if len(e) > 2 else "") for e in edges]
     links = [link for link in dict.fromkeys(links) if link[0] in drawn and link[1] in drawn and link[0] != link[1]]
-    layers = _ordered(_layers(list(drawn), links), links)
+    layers, routes = _routed(_layers(list(drawn), links), links)
+    steps = [(a, b, "") for route in routes for a, b in pairwise(route)]
+    layers = _ordered(layers, steps)
     kinds = {kind: index for index, kind in enumerate(dict.fromkeys(str(n.get("kind", "")) for n in drawn.values()))}
-    widths = [max(_node_width(drawn[name]) for name in layer) for layer in layers]
+    widths = [max(_node_width(drawn[name]) for name in layer if name in drawn) for layer in layers]
     tallest = max(len(layer) for layer in layers)
     height = tallest * (_HEIGHT + _GAP) - _GAP + 16
     places: dict[str, tuple[float, float, float]] = {}
@@ -57,9 +60,9 @@ def graph(
         x += width + _CORRIDOR
     total = x - _CORRIDOR + 8
     parts: list[Element] = []
-    for a, b, words in links:
+    for (a, b, words), route in zip(links, routes, strict=True):
         tip = f"{_words(drawn[a])} → {_words(drawn[b])}" + (f": {words}" if words else "")
-        parts.append(_edge(places[a], places[b], tip))
+        parts.append(_edge([places[name] for name in route], tip))
     for name, node in drawn.items():
         parts.append(_node(node, places[name], colour(kinds[str(node.get("kind", ""))]), framed=name == highlight))
     if len(nodes) > _MOST_NODES:
@@ -106,6 +109,22 @@ def _layers(names: list[str], links: Sequence[tuple[str, str, str]]) -> list[lis
     for name in names:
         layers[depth[name]].append(name)
     return [layer for layer in layers if layer]
+
+
+def _routed(layers: list[list[str]], links: Sequence[tuple[str, str, str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Give an edge that passes over layers an empty place in each of them, so that it runs around nodes, not behind.
+
+    Returns the layers with these places, and for each link the names along its way.
+    """
+    depth = {name: index for index, layer in enumerate(layers) for name in layer}
+    filled = [list(layer) for layer in layers]
+    routes = []
+    for number, (a, b, _) in enumerate(links):
+        between = [f"\0{number}:{layer}" for layer in range(depth[a] + 1, depth[b])]
+        for name, layer in zip(between, range(depth[a] + 1, depth[b]), strict=True):
+            filled[layer].append(name)
+        routes.append([a, *between, b])
+    return filled, routes
 
 
 def _ordered(layers: list[list[str]], links: Sequence[tuple[str, str, str]]) -> list[list[str]]:
@@ -168,13 +187,19 @@ def _node(node: Mapping[str, Any], place: tuple[float, float, float], fill: str,
     )
 
 
-def _edge(start: tuple[float, float, float], stop: tuple[float, float, float], tip: str) -> Element:
-    x1, y1 = start[0] + start[2], start[1] + _HEIGHT / 2
-    x2, y2 = stop[0], stop[1] + _HEIGHT / 2
-    reach = max(24.0, abs(x2 - x1) / 2)
-    places = (x1, y1, x1 + reach, y1, x2 - reach, y2, x2 - 5, y2)
-    curve = "M{},{}C{},{} {},{} {},{}".format(*map(coordinate, places))
-    head = "M{},{}L{},{}L{},{}Z".format(*map(coordinate, (x2 - 7, y2 - 4, x2, y2, x2 - 7, y2 + 4)))
+def _edge(route: Sequence[tuple[float, float, float]], tip: str) -> Element:
+    """Draw a curve from the right of the first place to the left of the last, straight through those between."""
+    middle = _HEIGHT / 2
+    curve = ""
+    for (x1, y1, width), (x2, y2, across) in pairwise(route):
+        x1, y1, y2 = x1 + width, y1 + middle, y2 + middle
+        reach = max(24.0, abs(x2 - x1) / 2)
+        if not curve:
+            curve = "M{},{}".format(*map(coordinate, (x1, y1)))
+        curve += "C{},{} {},{} {},{}".format(*map(coordinate, (x1 + reach, y1, x2 - reach, y2, x2, y2)))
+        curve += f"H{coordinate(x2 + across)}" if (x2, y2 - middle) != route[-1][:2] else ""
+    x, y = route[-1][0], route[-1][1] + middle
+    head = "M{},{}L{},{}L{},{}Z".format(*map(coordinate, (x - 7, y - 4, x, y, x - 7, y + 4)))
     ink = "var(--soft,#5d646f)"
     return h(
         "g",

@@ -79,6 +79,7 @@ th,td{padding:.42rem .8rem .42rem 0;text-align:left;vertical-align:top;border-bo
 th{color:var(--soft);font-weight:550;font-size:.85rem;white-space:nowrap}
 tbody tr:last-child td{border-bottom:0}
 .number{text-align:right;white-space:nowrap}
+td.number+td:not(.number),th.number+th:not(.number){padding-left:.9rem}
 figure{margin:0 0 1.1rem}
 figcaption{font-size:.88rem;margin-top:.35rem;max-width:46rem}
 img{max-width:100%;height:auto;border-radius:6px;background:var(--grid)}
