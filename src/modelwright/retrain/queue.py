@@ -85,7 +85,8 @@ def rank(
     Returns
     -------
     list of Ranked
-        The same for the same arguments, in any order of ``samples``. Time grows with ``n`` × ``budget``, memory with ``n``.
+        The same for the same arguments, in any order of ``samples``. Time grows with ``n`` × ``budget``, memory
+        with ``n``.
 
     Examples
     --------
@@ -115,9 +116,8 @@ def rank(
         nearest = np.minimum(nearest, np.linalg.norm(points - points[best], axis=1))
     left = np.flatnonzero(free)
     drawn = np.random.default_rng(seed).choice(left, min(random_part, len(left)), replace=False) if len(left) else left
-    for index in drawn.tolist():
-        chosen.append(Ranked(names[index], 0.0, float(unsure[index]), 0.0, "drawn at random, to keep figures honest"))
-    return chosen
+    reason = "drawn at random, to keep figures honest"
+    return chosen + [Ranked(names[index], 0.0, float(unsure[index]), 0.0, reason) for index in drawn.tolist()]
 
 
 def _ranked(name: str, unsure: float, novelty: float, *, anything_near: bool) -> Ranked:
@@ -148,7 +148,7 @@ def _distance_to(points: NDArray[np.float64], anchors: NDArray[np.float64]) -> N
 
 
 def embed(measures: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """Return ``(n, d)`` features of measures: numbers by their ranks' scale (median, interquartile range), values one-hot.
+    """Return ``(n, d)`` features of measures: numbers by median and interquartile range, values one-hot.
 
     The 16 most frequent values of a category get a column; a missing number is the median.
     """
@@ -170,7 +170,7 @@ def embed(measures: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         columns.append(np.clip(np.where(np.isfinite(numbers), (numbers - middle) / width, 0.0), -5.0, 5.0))
     if not columns:
         return np.zeros((len(next(iter(measures.values()), ())), 1))
-    return np.stack(columns, axis=1) / np.sqrt(len(columns))
+    return np.asarray(np.stack(columns, axis=1) / np.sqrt(len(columns)), dtype=np.float64)
 
 
 def label_queue(

@@ -145,7 +145,8 @@ def replay(
 
 
 def _loss(said: Any, truth: Any, category: bool) -> float:
-    return float(str(said) != str(truth)) if category else abs(float(said) - float(truth))
+    distance: float = float(str(said) != str(truth)) if category else abs(float(said) - float(truth))
+    return distance
 
 
 def _agreement(answers: list[tuple[Any, Any]], *, category: bool) -> float:
@@ -154,7 +155,8 @@ def _agreement(answers: list[tuple[Any, Any]], *, category: bool) -> float:
     if category:
         return sum(first == second for first, second in answers) / len(answers)
     values = np.array(answers, dtype=np.float64)
-    return float(np.mean(np.abs(values[:, 0] - values[:, 1]) <= 0.01 * values[:, 0].std()))
+    near = np.abs(values[:, 0] - values[:, 1]) <= 0.01 * values[:, 0].std()
+    return int(np.count_nonzero(near)) / len(answers)
 
 
 def recent_traffic(store: Store, deployment: str, truths: Mapping[str, Any], *, limit: int = LIMIT) -> Iterator[Sample]:
