@@ -139,7 +139,7 @@ class Figures:
             negative = ranked - positive
             # float32 counts to 2^24 exactly; the sum of products needs more.
             below = np.cumsum(negative, axis=1, dtype=np.float64)
-            rest = below[:, -1]
+            rest = below[:, -1].copy()
             below -= 0.5 * negative
             pairs = positive.sum(1, dtype=np.float64) * rest
             won = np.einsum("ij,ij->i", below, positive)
