@@ -73,6 +73,12 @@ def test_a_written_rule_takes_its_kinds_from_the_defaults() -> None:
     assert clean.review == ("duplicate",)
 
 
+def test_equal_rows_are_kept_and_equal_pictures_are_not() -> None:
+    assert "duplicate" in loads(BASE).clean.drop
+    assert "duplicate" not in loads("sources: [{csv: a.csv}]").clean.drop
+    assert "duplicate" in loads("sources: [{csv: a.csv}]\nclean: {drop: [duplicate]}").clean.drop
+
+
 def test_group_makes_the_split_grouped() -> None:
     split = loads(BASE + "split: {group: '(plate\\d+)_'}").split
     assert (split.by, split.group) == ("group", r"(plate\d+)_")

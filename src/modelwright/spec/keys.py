@@ -195,7 +195,7 @@ KEYS: tuple[Key, ...] = (
         "clean.drop",
         _ISSUES,
         ("corrupt", "duplicate", "conflicting-labels"),
-        "[corrupt, duplicate, conflicting-labels]",
+        "[corrupt, duplicate, conflicting-labels]; for tables [corrupt, conflicting-labels]: equal rows may be real",
         "Kinds of problems whose samples (or columns) are left out. What cannot be read is left out in any case.",
     ),
     Key(

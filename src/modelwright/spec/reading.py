@@ -130,7 +130,7 @@ class _Reader:
         if plain["name"] is None:
             plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
-        self.check_clean(parts["clean"])
+        self.check_clean(parts["clean"], plain["input"])
         parts["split"] = self.check_split(parts["split"], plain["input"])
         self.check_train(parts["train"], plain["output"])
         self.check_deploy(parts["deploy"])
@@ -240,10 +240,13 @@ class _Reader:
 
     # ------------------------------------------------------------------ what several keys say together
 
-    def check_clean(self, clean: dict[str, Any]) -> None:
+    def check_clean(self, clean: dict[str, Any], modality: str) -> None:
         """Refuse a kind of problem that two rules claim; a default gives way to what is written."""
         rules = ("drop", "fix", "keep", "review")
         given = [rule for rule in rules if f"clean.{rule}" in self.lines]
+        if modality == "table" and "drop" not in given:
+            # Two equal rows are usually two events; two equal files are one picture, copied.
+            clean["drop"] = tuple(kind for kind in clean["drop"] if kind != "duplicate")
         for rule in rules:
             if rule not in given:
                 taken = {kind for other in given for kind in clean[other]}
