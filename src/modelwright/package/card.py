@@ -103,7 +103,7 @@ def _limits(facts: Facts) -> str:
     for name, sketch in sorted(profile.items())[:_SHOWN]:
         if sketch.get("kind") == "number" and sketch.get("edges"):
             low, high = sketch["edges"][0], sketch["edges"][-1]
-            lines.append(f"- {_plain(name)}: mostly {low:.4g} to {high:.4g}")
+            lines.append(f"- {_plain(name)}: mostly {_figure(low)} to {_figure(high)}")
         elif sketch.get("kind") == "category":
             lines.append(f"- {_plain(name)}: {len(sketch.get('values', {}))} known values")
     if facts.model.get("cut_short"):
@@ -124,6 +124,11 @@ def _made(facts: Facts) -> str:
             "which are replayed wherever it is going to run. Whoever gets the package gets these samples.",
         ]
     )
+
+
+def _figure(value: float) -> str:
+    # A bin of its own for zeros has the smallest number above zero as its edge.
+    return "0" if abs(value) < 1e-300 else f"{value:.4g}"
 
 
 def _plain(text: str) -> str:

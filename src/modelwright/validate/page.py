@@ -44,7 +44,7 @@ def _verdict(report: Mapping[str, Any]) -> Element:
     if primary:
         interval = f"95 % interval {primary['low']:.4g} to {primary['high']:.4g}"
         cards.append((report["primary_metric"], f"{primary['value']:.4g}", interval))
-    baseline = (report["baseline"] or {}).get("metrics", {}).get(report["primary_metric"])
+    baseline = report["baseline"]["metrics"].get(report["primary_metric"])
     if baseline is not None:
         cards.append(("trivial baseline", f"{baseline:.4g}", "class shares, or the mean"))
     difference = report["gap"].get(report["primary_metric"])
@@ -61,7 +61,7 @@ def _verdict(report: Mapping[str, Any]) -> Element:
 
 def _figures(report: Mapping[str, Any]) -> Element:
     metrics = report["metrics"]
-    train, baseline = report["train_metrics"], (report["baseline"] or {}).get("metrics", {})
+    train, baseline = report["train_metrics"], report["baseline"]["metrics"]
     rows = [(key, entry["value"], entry["low"], entry["high"]) for key, entry in sorted(metrics.items())]
     # Figures between 0 and 1 share an axis; errors in the label's own unit would flatten them.
     shares = [row for row in rows if row[2] >= -0.001 and row[3] <= 1.001]
@@ -232,9 +232,9 @@ def _cost(measured: Mapping[str, Any]) -> Element:
     ]
     drawn = None
     if len(latencies) > 1:
-        counts, edges = np.histogram(np.minimum(latencies, np.quantile(latencies, 0.99)), bins=30)
+        counts, edges = np.histogram(np.minimum(latencies, np.quantile(latencies, 0.95)), bins=30)
         histogram = chart.histogram(edges.tolist(), {"latency": counts.tolist()}, x_label="ms")
-        drawn = page.figure(histogram, "The slowest hundredth is drawn in the last bin. Measured on this machine.")
+        drawn = page.figure(histogram, "The slowest twentieth is drawn in the last bin. Measured on this machine.")
     return page.section("What it costs", page.cards(cards), drawn)
 
 

@@ -112,18 +112,21 @@ def reliability(scored: Scored) -> list[dict[str, float]]:
     return bins
 
 
-def trivial(target: Target, schema: Mapping[str, Any], truth: NDArray[Any]) -> Scored | None:
-    """Return what a model says that has seen labels only: the class shares of the training split, or its mean.
+def trivial(target: Target, schema: Mapping[str, Any], train: NDArray[Any], truth: NDArray[Any]) -> Scored:
+    """Return what a model says that has seen the training split's labels only: its class shares, or its mean.
 
-    None where the target's schema has neither.
+    Parameters
+    ----------
+    train
+        ``(m,)`` truth of the training split: class indices, or numbers.
+    truth
+        ``(n,)`` truth of the samples to score.
     """
-    if "counts" in schema:
-        shares = np.array(schema["counts"], dtype=np.float64) + 1.0
+    if "classes" in schema:
+        shares = np.bincount(train[train >= 0], minlength=len(schema["classes"])) + 1.0
         constant = np.log(shares / shares.sum())
-    elif "mean" in schema:
-        constant = np.array([schema["mean"]])
     else:
-        return None
+        constant = np.array([train[np.isfinite(train)].mean(dtype=np.float64)])
     scores = np.repeat(constant[None].astype(np.float32), len(truth), axis=0)
     return score(target, target.outputs(scores, schema, {}), truth)
 

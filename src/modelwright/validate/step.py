@@ -235,11 +235,9 @@ def _objections(parity: Parity, against: Against | None) -> list[str]:
     return found
 
 
-def _baseline(dataset: Dataset, test: Scored, seed: int) -> dict[str, Any] | None:
+def _baseline(dataset: Dataset, test: Scored, seed: int) -> dict[str, Any]:
     schema = dataset.schema["output"]
-    scored = scoring.trivial(dataset.target, schema, test.truth)
-    if scored is None:
-        return None
+    scored = scoring.trivial(dataset.target, schema, dataset.truth("train"), test.truth)
     found = paired(scored.loss[test.known], test.loss[test.known], seed=seed)
     return {
         "metrics": dataset.target.metrics(scored.truth, scored.outputs, schema),
