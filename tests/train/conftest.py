@@ -36,7 +36,7 @@ def publish(
 ) -> Dataset:
     """Publish a dataset whose samples are kept as objects."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     kind, output = tasks.modality(modality), tasks.target(target)
     train = [place for place, split in enumerate(splits) if split == "train"]
@@ -45,10 +45,8 @@ def publish(
         columns = {name: np.array([row[name] for row in rows], object) for name in rows[0]}
         learned = kind.learn([columns], {})
     else:
-        learned = kind.learn(
-            [[kind.decode(raws[place], {})] for place in train][0:0] or _batches(kind, raws, train), {}
-        )
-    schema = {
+        learned = kind.learn([[kind.decode(raws[place], {}) for place in train]], {})
+    schema: dict[str, Any] = {
         "modality": modality,
         "modality_version": kind.version,
         "input": learned,
@@ -84,10 +82,6 @@ def publish(
         parquet.write_table(table, writer.file("samples.parquet"))
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
         return Dataset(store, writer.publish(meta, {}))
-
-
-def _batches(kind: Any, raws: Sequence[bytes], places: Sequence[int]) -> Any:
-    return [[kind.decode(raws[place], {}) for place in places]]
 
 
 def flowers(count: int, seed: int = 0) -> tuple[list[bytes], list[Any], list[Any]]:

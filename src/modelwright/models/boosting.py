@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import IntegrityError, ModelwrightError
-from modelwright.models import files, onnx_graph, tree_graph
+from modelwright.models import files, onnx_graph, tree_graph, tree_text
 from modelwright.models.base import FitContext, Fold, History, Task
 from modelwright.tasks.base import Encoding
 
@@ -202,7 +202,8 @@ class Boosting:
             text = (folder / "trees.txt").read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise IntegrityError(f"trees.txt of the model cannot be read: {error}") from error
-        _audit(text, meta)
+        _check_meta(meta)
+        tree_text.audit(text, int(meta["features"]), int(meta["trees_per_round"]))
         return BoostingModel(text, meta)
 
 
@@ -225,6 +226,7 @@ def _settings(task: Task, params: Mapping[str, Any], context: FitContext, thread
         "lambda_l2": float(params["l2"]),
         "cat_smooth": 10.0,
         "max_cat_threshold": 32,
+        "min_data_per_group": max(10, int(params["least_in_leaf"])),
         "seed": context.seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -257,10 +259,12 @@ def _finish(booster: Any, best: int, listener: _Listener, task: Task, scaling: M
     return BoostingModel(head + "\n", meta, History(tuple(listener.curve), best, listener.cut_short))
 
 
-def _audit(text: str, meta: Mapping[str, Any]) -> None:
-    """Refuse a text whose header does not say what ``boosting.json`` says, before LightGBM reads it."""
-    header = dict(line.split("=", 1) for line in text[:100_000].split("\n\n", 1)[0].splitlines() if "=" in line)
-    found = (header.get("max_feature_idx"), header.get("num_tree_per_iteration"))
-    right = (str(int(meta["features"]) - 1), str(meta["trees_per_round"]))
-    if not text.startswith("tree\n") or found != right:
-        raise IntegrityError(f"trees.txt of the model says {found}; boosting.json says {right}")
+def _check_meta(meta: Mapping[str, Any]) -> None:
+    """Refuse a description whose figures are not figures, or do not fit each other."""
+    counts = [meta[name] for name in ("classes", "features", "scores", "threads", "trees_per_round")]
+    sound = all(type(count) is int and 0 <= count <= 1 << 20 for count in counts)
+    sound = sound and all(isinstance(meta[name], int | float) and np.isfinite(meta[name]) for name in ("mean", "scale"))
+    classes = meta["classes"]
+    sound = sound and meta["trees_per_round"] == (classes if classes > 2 else 1) and meta["scores"] == (classes or 1)
+    if not sound:
+        raise IntegrityError("boosting.json of the model has figures that do not fit each other")

@@ -88,7 +88,7 @@ class Breaker:
 
     def advance(self, units: int = 1, note: str = "") -> None:
         """Count, and stop."""
-        self._left -= units > 0
+        self._left -= units > 0 or bool(note)
         if self._left <= 0:
             raise Interrupted
 
