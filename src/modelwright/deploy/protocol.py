@@ -106,9 +106,8 @@ class Connection(HttpToolsProtocol):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Some clients offer HTTP/2 with every first request. The offer is ignored; what follows is not read.
-            self._last_request()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse(self._refusal or failure(400, "bad-request", "this is not an HTTP/1.1 request"))
@@ -119,6 +118,20 @@ class Connection(HttpToolsProtocol):
             self._refuse(failure(431, "head-too-large", "the request's headers are too large"))
         elif self._received > self.limits.head + 2 * self.limits.body:  # chunk framing or trailers out of proportion
             self._refuse(too_large(self.limits.body))
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the request again as if no upgrade had been offered.
+
+        Java's client, among others, offers HTTP/2 with its first request. The parser takes what follows the head of
+        such a request for another protocol, and would lose its body.
+        """
+        if self._closing or self.parser is None:
+            return
+        dropped = {b"upgrade", b"connection", b"http2-settings"}
+        kept = b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] not in dropped)
+        head = b"%s %s HTTP/1.1\r\n%sconnection: close\r\n\r\n" % (self.parser.get_method(), self.url, kept)
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
@@ -150,6 +163,8 @@ class Connection(HttpToolsProtocol):
         self._head_done = True
         if not self.url.startswith(b"/"):
             self._stop(failure(400, "bad-target", "the request target has to be a path"))
+        if self.parser.should_upgrade():
+            return
         previous = cast("Exchange | None", self.cycle)
         if previous is not None and not previous.response_complete:
             super().on_headers_complete()
@@ -184,6 +199,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand the request to the service."""
+        if self.parser.should_upgrade():
+            return
         self._receiving = False
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
@@ -218,12 +235,23 @@ class Connection(HttpToolsProtocol):
             self._release()
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if not self.flow.write_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
         else:
             self._silent_since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """Read no further requests from a client that does not take its answers."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        super().resume_writing()
+        self.flow.resume_reading()
 
     def _stop(self, response: Response) -> None:
         """Refuse from inside a parser callback."""
@@ -242,6 +270,8 @@ class Connection(HttpToolsProtocol):
                 self._last_request()
                 return
             cycle.disconnected = True
+            cycle.body = bytearray()
+        self._release()
         if not self.transport.is_closing():
             self.transport.write(render(response, keep_alive=False, with_body=True))
             self._linger()
