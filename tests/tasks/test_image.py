@@ -181,7 +181,6 @@ def huge_png(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_the_header_is_believed_before_the_pixels() -> None:
     for width, height in ((50_000, 50_000), (8001, 8000), (2**31 - 1, 2**31 - 1), (10_000, 10_000)):
         assert refusal(huge_png(width, height)) == "too-large", (width, height)
@@ -341,6 +340,7 @@ for name, truth, scores in (("category", [0, 1], np.eye(2)), ("number", [0.0, 1.
     outputs = made.outputs(scores.astype(np.float32), learned, {})
     made.metrics(np.array(truth), outputs, learned)
     made.decode(outputs, learned)
+assert not {"PIL.PdfImagePlugin", "PIL.FitsImagePlugin"} & set(sys.modules)
 heavy = {"onnx", "onnxruntime", "torch", "sklearn", "scipy", "pyarrow", "lightgbm", "pandas"} & set(sys.modules)
 assert not heavy, heavy
 """

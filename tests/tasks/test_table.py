@@ -99,6 +99,7 @@ def test_columns_that_teach_nothing_are_left_out_with_a_reason() -> None:
             "name": [f"person {place}" for place in range(count)],
             "y": np.arange(count),
             "skip": np.arange(count),
+            "list": [[1, 2], *["a"] * (count - 1)],
         },
         target="y",
         ignore=("skip",),
@@ -110,7 +111,8 @@ def test_columns_that_teach_nothing_are_left_out_with_a_reason() -> None:
     assert "constant" in reasons["yes"]
     assert "no value" in reasons["empty"]
     assert "identifier" in reasons["name"]
-    assert set(schema["others"]) == {"same", "one", "yes", "empty", "name", "y", "skip"}
+    assert "lists" in reasons["list"]
+    assert set(schema["others"]) == {"list", "same", "one", "yes", "empty", "name", "y", "skip"}
 
 
 def test_a_constant_with_gaps_is_kept_for_its_gaps() -> None:
@@ -362,6 +364,9 @@ def test_day_first_is_seen_in_the_data() -> None:
 @given(st.datetimes())
 def test_the_parts_of_any_time_are_right(moment: datetime) -> None:
     (row,) = dates.parts(dates.moments([moment]))
+    assert (dates.parts(np.array([moment], "datetime64[us]")) == row).all()
+    written = dates.parse(moment.isoformat())
+    assert written == moment
     assert row[:4].tolist() == [moment.year, moment.month, moment.day, moment.weekday()]
     assert row[4] == moment.hour * 3600 + moment.minute * 60 + moment.second
     assert row[5] == moment.toordinal() - date(1970, 1, 1).toordinal()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -72,7 +73,8 @@ class Image:
         batches
             Arrays with ``image`` ``(n, H, W, 3)``, or lists of such; read once.
         settings
-            ``height`` and ``width`` fix the size, ``max_pixels`` the decoder's limit.
+            ``height`` and ``width`` fix the size, ``max_pixels`` the decoder's limit; ``samples`` says how many there
+            are, where the batches are but a part of them.
 
         Returns
         -------
@@ -96,9 +98,10 @@ class Image:
             grey = grey and bool((pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 1] == pixels[:, 2]).all())
         if not samples:
             raise InputError("no image could be read, so there is nothing to learn from", code="no-samples")
+        samples = int(settings.get("samples", samples))
         mean = total / (255.0 * count)
         std = np.sqrt(np.maximum(squares / (255.0**2 * count) - mean * mean, 1e-6))
-        height, width, reason = _choose_size(heights, widths, settings)
+        height, width, reason = _choose_size(heights, widths, samples, settings)
         channels = 1 if grey else 3
         most = _DENSE_GREY if grey else _DENSE_COLOUR
         schema: dict[str, Any] = {
@@ -147,7 +150,9 @@ def _each(batches: Iterable[Any]) -> Iterator[NDArray[np.uint8]]:
             yield arrays["image"]
 
 
-def _choose_size(heights: list[int], widths: list[int], settings: Mapping[str, Any]) -> tuple[int, int, str]:
+def _choose_size(
+    heights: list[int], widths: list[int], samples: int, settings: Mapping[str, Any]
+) -> tuple[int, int, str]:
     if settings.get("height") and settings.get("width"):
         return int(settings["height"]), int(settings["width"]), "the size was set"
     height, width = int(np.median(heights)), int(np.median(widths))
@@ -159,7 +164,7 @@ def _choose_size(heights: list[int], widths: list[int], settings: Mapping[str, A
             f"the pictures are small ({width} × {height}, the median) and keep their size",
         )
     # Below some 2,000 pictures a larger input is fitted by its noise; above, it costs more than a CPU gives.
-    side = _SIZES[0] if size < 192 or len(heights) < 2000 else _SIZES[1]
+    side = _SIZES[0] if size < 192 or samples < 2000 else _SIZES[1]
     return side, side, f"the pictures are larger ({width} × {height}, the median) than a model on a CPU needs"
 
 
@@ -175,9 +180,10 @@ def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
 
     if not raw:
         raise UndecodableError(Problem("empty", 1.0, "the file is empty (0 bytes)"))
+    _load_decoders()
     try:
         image = Pillow.open(io.BytesIO(raw), formats=FORMATS)
-    except Pillow.DecompressionBombError as error:
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise UndecodableError(Problem("too-large", 1.0, f"the header asks for too many pixels: {error}")) from error
     except Exception as error:
         raise UndecodableError(_unopened(raw)) from error
@@ -199,6 +205,19 @@ def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise UndecodableError(Problem("corrupt", 1.0, f"the {kind} gave no RGB pixels (shape {pixels.shape})"))
     return pixels
+
+
+@cache
+def _load_decoders() -> None:
+    """Import the six decoders alone: Pillow, asked for one that isn't loaded, imports all of its forty."""
+    from PIL import (  # noqa: F401 - importing registers them
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
 
 
 def _unopened(raw: bytes) -> Problem:

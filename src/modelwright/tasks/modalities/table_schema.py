@@ -210,16 +210,34 @@ class _Column:
         self.missing += len(words) - len(known)
         self._take_texts(self.forced or "", known)
 
+    def _take_words(self, values: cells.Values) -> bool:
+        """Take values that are all text or None, each different one looked at once; False if they are not."""
+        if not set(map(type, values)) <= {str, type(None)}:
+            return False
+        try:
+            found = {value: cells.category(value, self.name) for value in dict.fromkeys(values)}
+        except UndecodableError:
+            return False
+        words = [found[value] for value in values]
+        known = [word for word in words if word]
+        self.missing += len(words) - len(known)
+        if known:
+            self._take_texts("text", known)
+            self._try_dates(known)
+        return True
+
     def _take_mixed(self, values: cells.Values) -> None:
+        if self._take_words(values):
+            return
         figures: list[float] = []
-        words: dict[str, list[str]] = {"text": [], "boolean": [], "odd": []}
+        words: dict[str, list[str]] = {"text": [], "boolean": []}
         times: list[date] = []
         numbers_as_text: list[str] = []
         for value in values:
             try:
                 word = cells.category(value, self.name)
             except UndecodableError:
-                words["odd"].append("")
+                self.seen["odd"] += 1
                 continue
             if not word or value != value:  # noqa: PLR0124 - NaN is not itself
                 self.missing += 1
@@ -249,8 +267,7 @@ class _Column:
         """Read texts as dates for as long as every one of them is one."""
         if self.seen["not a date"]:
             return
-        found = [dates.parse(word) for word in words]
-        if None in found:
+        if any(dates.parse(word) is None for word in words):
             self.seen["not a date"] = 1
             self._pending = []
             return
@@ -262,6 +279,8 @@ class _Column:
         known = total - self.missing
         if not known:
             return "no value in the training data"
+        if self.seen["odd"]:
+            return "it holds lists or objects; a column holds numbers, text, dates or booleans"
         kind = self.forced or self._kind(known)
         share = self.missing / total
         if kind == "number":
