@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from modelwright import canonical
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -15,7 +16,6 @@ PUBLIC = KEY.public_key().public_bytes_raw()
 
 def graph_bytes(*, external: bool = False) -> bytes:
     """Return a graph from ``c0 (n, 1)`` and ``c1 (n, 1)`` to ``value``, ``low`` and ``high``: c0 + 2 c1, ± 1."""
-    import onnx
     from onnx import TensorProto, helper
 
     two = helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelwright.runtime.external import has_external_data
 from onnx import TensorProto, helper
 
+from modelwright.runtime.external import has_external_data
 
-def tensor(external: bool) -> onnx.TensorProto:
+
+def tensor(external: bool) -> Any:
     made = helper.make_tensor("location", TensorProto.FLOAT, [1], [2.0])
     if external:
         made.data_location = TensorProto.EXTERNAL
@@ -18,20 +21,20 @@ def tensor(external: bool) -> onnx.TensorProto:
     return made
 
 
-def sparse(external: bool) -> onnx.SparseTensorProto:
+def sparse(external: bool) -> Any:
     indices = helper.make_tensor("i", TensorProto.INT64, [1], [0])
     return helper.make_sparse_tensor(tensor(external), indices, [4])
 
 
-def graph(*nodes: onnx.NodeProto, initializer: onnx.TensorProto | None = None) -> onnx.GraphProto:
+def graph(*nodes: Any, initializer: Any = None) -> Any:
     return helper.make_graph(list(nodes), "g", [], [], [initializer] if initializer else [])
 
 
-def constant(external: bool) -> onnx.NodeProto:
+def constant(external: bool) -> Any:
     return helper.make_node("Constant", [], ["c"], value=tensor(external))
 
 
-def models(external: bool) -> dict[str, onnx.ModelProto]:
+def models(external: bool) -> dict[str, Any]:
     subgraph = helper.make_node("If", ["x"], ["y"], then_branch=graph(constant(external)), else_branch=graph())
     many = helper.make_node("Odd", [], ["y"], domain="x", tensors=[tensor(external), tensor(external)])
     many_graphs = helper.make_node("Odd", [], ["y"], domain="x", graphs=[graph(initializer=tensor(external))])
@@ -54,12 +57,12 @@ def models(external: bool) -> dict[str, onnx.ModelProto]:
 
 
 @pytest.mark.parametrize("kind", sorted(models(external=True)))
-def test_found_everywhere_and_nowhere_else(kind):
+def test_found_everywhere_and_nowhere_else(kind: str) -> None:
     assert has_external_data(models(external=True)[kind].SerializeToString())
     assert not has_external_data(models(external=False)[kind].SerializeToString())
 
 
-def test_the_field_numbers_are_those_of_onnx():
+def test_the_field_numbers_are_those_of_onnx() -> None:
     """Every path from a model to a tensor that onnx.proto knows is followed."""
     from modelwright.runtime.external import _FIELDS
 
@@ -76,7 +79,7 @@ def test_the_field_numbers_are_those_of_onnx():
 
 
 @given(st.binary(max_size=200))
-def test_noise_never_raises_anything_else(noise):
+def test_noise_never_raises_anything_else(noise: bytes) -> None:
     try:
         has_external_data(noise + b"location")
     except ValueError:

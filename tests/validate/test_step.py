@@ -57,7 +57,7 @@ def test_again_gives_the_same_report_and_is_not_another_look(packaged: Any) -> N
     first, second = run(packaged), run(packaged)
     assert first.digest == second.digest
     made, _ = packaged
-    looks = [event for event in made.store.catalog.audit.events(event="test-look")]
+    looks = list(made.store.catalog.audit.events(event="test-look"))
     assert len(looks) == 1
 
 
