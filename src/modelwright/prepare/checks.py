@@ -180,6 +180,26 @@ def balance_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
             )
 
 
+def cap_issues(numbers: NDArray[np.float64]) -> Iterator[Issue]:
+    """Yield ``capped-target`` where the largest or smallest answer comes up far too often: a limit, not a value."""
+    if len(numbers) < 200:
+        return
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) < 50:
+        return  # grades and counts: every value comes up often
+    usual = float(np.quantile(counts, 0.99))
+    for place, word in ((0, "smallest"), (-1, "largest")):
+        count = int(counts[place])
+        if count > 0.01 * len(numbers) and count > 3 * usual:
+            yield Issue(
+                "capped-target",
+                0.5,
+                f"{count} of {len(numbers)} answers are exactly {values[place]:g}, the {word}: probably a limit",
+                column=word,
+                evidence={"value": float(values[place]), "count": count},
+            )
+
+
 def spelling(name: str) -> str:
     """Return what two spellings of one label have in common.
 

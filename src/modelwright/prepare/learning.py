@@ -15,7 +15,7 @@ from modelwright.prepare.collect.base import RejectedFileError, os_path, read_re
 from modelwright.prepare.gather import Gathered
 from modelwright.tasks.base import Arrays, Modality, UndecodableError
 
-MOST_FILES = 512
+MOST_FILES = 256
 """Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly."""
 
 

@@ -46,8 +46,8 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     height, width = image.shape[:2]
-    # Averaging every pixel of a large picture costs as much as decoding it; eight per thumbnail cell and axis do.
-    step = max(1, min(height, width) // (SIDE * 8))
+    # Averaging every pixel of a large picture costs as much as decoding it; four per cell and axis do.
+    step = max(1, min(height, width) // (SIDE * 4))
     picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("L")
     return np.asarray(
         picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(height, width) >= SIDE else Image.Resampling.BILINEAR)

@@ -49,10 +49,9 @@ def scan_bytes(raw: bytes, modality: Modality) -> Scan:
         inputs = modality.decode(raw, {})
     except UndecodableError as error:
         return Scan(digest, (error.problem,), fatal=True)
-    problems = tuple(modality.check(inputs))
-    measures = {
-        name: float(values[0]) for name, values in modality.measure(inputs, {}).items() if values.dtype.kind == "f"
-    }
+    measured = modality.measure(inputs, {})
+    problems = tuple(modality.check(inputs, measured))
+    measures = {name: float(values[0]) for name, values in measured.items() if values.dtype.kind == "f"}
     if "image" not in inputs:
         return Scan(digest, problems, measures)
     picture = inputs["image"][0]

@@ -186,6 +186,8 @@ def _judge(
         raise InputError("every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`")
     if gathered.categories:
         judge(checks.balance_issues(_counts(labels, names, kept)))
+    else:
+        judge(checks.cap_issues(labels[kept]))
     groups, keys = _groups(gathered, np.concatenate([*pairs, _user_pairs(gathered)]), kept)
     plan = _split(spec, gathered, labels, kept, groups, keys, parent)
     for place in np.flatnonzero(kept)[plan.conflicts].tolist():
@@ -371,6 +373,7 @@ def _meta(
             for source, each, digest in zip(sources, spec.sources, digests, strict=True)
         ],
         "dropped_columns": list(outcome.dropped_columns),
+        "split": spec.part("prepare")["split"],
         "parent": None if parent is None else parent.digest,
     }
 

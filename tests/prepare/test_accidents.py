@@ -1,0 +1,59 @@
+"""kill -9 in the middle: nothing half-published, what was read is not read again, the same digest in the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.prepare.conftest import Project, picture
+
+SPEC = "name: same\nsources: [{folder: photos}]\noutput: category\n"
+RUN = """
+import sys
+from pathlib import Path
+from modelwright import spec
+from modelwright.prepare import prepare
+from modelwright.store import Store
+root = Path(sys.argv[1])
+print(prepare(spec.load(root / "modelwright.yaml"), Store.open(root / ".modelwright"), key=("prepare", "b" * 64)).digest)
+"""
+
+
+@pytest.mark.slow
+def test_killed_midway_goes_on_to_the_same_digest(project: Project, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (project.root / "photos" / name).mkdir(parents=True)
+        for number in range(60):
+            (project.root / "photos" / name / f"{number}.jpg").write_bytes(picture(hash((name, number)) % 10**6, (640, 480)))
+    undisturbed = Project(tmp_path / "other")
+    (undisturbed.root / "photos").symlink_to(project.root / "photos")
+    expected = undisturbed.prepare(SPEC).digest
+    project.spec(SPEC)
+    for delay in (0.6, 1.0, 1.3, 1.6, 2.0, 2.5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(project.root)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        for artifact in project.store.artifacts.list("dataset"):
+            assert not artifact.verify()
+    assert project.prepare(SPEC).digest == expected
+    assert project.store.artifacts.list("dataset")[-1].digest == expected
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_an_issue(project: Project, photos: Path) -> None:
+    from modelwright.prepare.collect.base import Item, Rejected
+    from modelwright.prepare.scan import scan_file
+    from modelwright.tasks.base import modality
+
+    found = scan_file(Item("apple/gone.jpg", file=str(photos / "apple" / "gone.jpg")), modality("image"))
+    assert isinstance(found, Rejected)
+    assert found.kind == "unreadable"
+    assert "no such file" in found.message
