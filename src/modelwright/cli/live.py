@@ -104,7 +104,8 @@ def _told(answers: Iterable[Mapping[str, Any]], counts: dict[str, int], screen: 
             yield each, f"{name}  {screen.style('error', 'bad')} {clean(str(each['error']['message']))}"
         else:
             counts["good"] += 1
-            yield each, f"{name}  {prediction_words(each['prediction'])}"
+            found = each.get("prediction", {key: value for key, value in each.items() if key != "input"})
+            yield each, f"{name}  {prediction_words(found)}"
 
 
 def prediction_words(values: Mapping[str, Any]) -> str:

@@ -62,8 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     finally:
-        screen.release()
+        # What a library printed is still in Python's buffer: it must go out before the descriptor is ours again.
         flush()
+        screen.release()
 
 
 def _plain(text: str) -> int:
@@ -144,7 +145,7 @@ def _verb(given: list[str]) -> tuple[dict[str, Any], str | None, list[str]]:
         elif word in {"-V", "--version"}:
             shared["version"] = True
         elif word == "-C":
-            if not rest:
+            if not rest or rest[0].startswith("-"):
                 raise InputError("-C wants a folder", code="usage", hint="mw -C DIR COMMAND")
             shared["directory"] = rest.pop(0)
         elif word.startswith("-C"):

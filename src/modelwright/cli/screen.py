@@ -288,6 +288,8 @@ def length(seconds: float) -> str:
     >>> length(0.04), length(3.21), length(200), length(8000)
     ('0.0 s', '3.2 s', '3 min 20 s', '2 h 13 min')
     """
+    if not math.isfinite(seconds):
+        return "–"
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:

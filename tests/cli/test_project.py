@@ -1,0 +1,147 @@
+"""The commands on a real, small project."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Mw = Callable[..., subprocess.CompletedProcess[str]]
+Ask = Callable[..., Any]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(mw: Mw, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project that was run once, from a bare CSV file."""
+    from sklearn.datasets import load_iris
+
+    folder = tmp_path_factory.mktemp("flowers and more")
+    data = load_iris()
+    with (folder / "iris.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sepal length", "sepal width", "petal length", "petal width", "species"])
+        writer.writerows([*row, data.target_names[kind]] for row, kind in zip(data.data, data.target, strict=True))
+    made = mw("run", "iris.csv", "--json", cwd=folder)
+    assert made.returncode == 0, made.stderr
+    document = json.loads(made.stdout)
+    assert [step["step"] for step in document["steps"]] == ["prepare", "train", "package", "validate"]
+    assert {step["status"] for step in document["steps"]} == {"ran"}
+    assert document["report"]["verdict"] == "accepted"
+    assert {"value", "low", "high"} <= set(document["report"]["metrics"]["accuracy"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(mw: Mw, project: Path) -> Callable[..., Any]:
+    """Return a function that gives a command's JSON answer and checks its exit status."""
+
+    def call(*arguments: str, status: int = 0) -> Any:
+        done = mw(*arguments, "--json", cwd=project)
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_a_second_run_has_nothing_to_do(mw: Mw, ask: Ask, project: Path) -> None:
+    again = ask("run", "iris.csv")
+    assert {step["status"] for step in again["steps"]} == {"cached"}
+    lines = mw("run", cwd=project).stdout
+    assert "Accepted" in lines
+    assert "report:" in lines
+    assert "next: mw deploy" in lines
+
+
+def test_where_it_stands(mw: Mw, ask: Ask, project: Path) -> None:
+    found = ask("status")
+    assert {step["status"] for step in found["steps"]} == {"current"}
+    assert found["next"] == "mw deploy"
+    assert "accepted" in mw("status", cwd=project).stdout
+
+
+def test_what_was_done(mw: Mw, ask: Ask, project: Path) -> None:
+    runs = ask("log")["runs"]
+    assert [each["step"] for each in runs][::-1] == ["prepare", "train", "package", "validate"]
+    assert len(ask("log", "-n", "2")["runs"]) == 2
+    assert "validate" in mw("log", cwd=project).stdout
+
+
+def test_where_it_comes_from(mw: Mw, ask: Ask, project: Path) -> None:
+    package = ask("status")["steps"][2]["artifact"]
+    found = ask("lineage", package[:12])
+    assert found["root"] == package
+    kinds = {node["kind"] for node in found["nodes"]}
+    assert {"dataset", "model", "package", "report"} <= kinds
+    lines = mw("lineage", package[:12], cwd=project).stdout
+    assert "made from" in lines
+    assert "used for" in lines
+    error = ask("lineage", "zzzz", status=2)["error"]
+    assert error["message"]
+
+
+def test_the_reports_are_there(ask: Ask) -> None:
+    for kind in ("dataset", "report"):
+        path = Path(ask("explore", kind)["path"])
+        assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_issues_are_decided_and_taken_back(ask: Ask) -> None:
+    found = ask("issues")["issues"]
+    assert found
+    first = found[0]["id"]
+    made = ask("issues", first[:10], "--decide", "keep", "--by", "ann")
+    assert made["decided"] == 1
+    ask("issues", first[:10], "--decide", "undo", "--by", "ann")
+    assert ask("issues", "--decide", "drop", status=2)["error"]["code"] == "usage"
+    assert ask("issues", "nothing", status=2)["error"]["code"] == "unknown-issue"
+
+
+def test_answers_for_files(mw: Mw, ask: Ask, project: Path) -> None:
+    made = ask("predict", "iris.csv")["predictions"]
+    assert len(made) == 150
+    assert all("input" in each for each in made)
+    lines = mw("predict", "iris.csv", cwd=project).stdout.splitlines()
+    assert len(lines) == 150
+    assert "setosa" in lines[0]
+
+
+def test_a_package_leaves_the_house(ask: Ask, tmp_path: Path) -> None:
+    made = ask("export", "mwpkg", "--to", str(tmp_path / "iris.mwpkg"))
+    assert Path(made["path"]).stat().st_size > 1000
+
+
+def test_the_gate_says_no_with_status_3(mw: Mw, ask: Ask, project: Path) -> None:
+    spec = project / "modelwright.yaml"
+    before = spec.read_text()
+    try:
+        spec.write_text(before + '\naccept: {accuracy: "> 1"}\n')
+        found = ask("run", status=3)
+        assert found["report"]["verdict"] == "refused"
+        assert found["steps"][-1]["status"] == "refused"
+        lines = mw("run", cwd=project)
+        assert lines.returncode == 3
+        assert "Refused" in lines.stdout
+    finally:
+        spec.write_text(before)
+
+
+def test_init_overwrites_nothing(ask: Ask) -> None:
+    error = ask("init", "iris.csv", status=2)["error"]
+    assert error["code"] == "exists"
+
+
+def test_a_source_that_went_away_is_told_with_its_line(ask: Ask, project: Path) -> None:
+    (project / "iris.csv").rename(project / "iris2.csv")
+    try:
+        error = ask("run", status=2)["error"]
+        assert error["code"] == "bad-spec"
+        assert "sources[0].table: found 'iris.csv'" in error["message"]
+        assert error["hint"] == "did you mean 'iris2.csv'?"
+    finally:
+        (project / "iris2.csv").rename(project / "iris.csv")
