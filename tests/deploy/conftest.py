@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+
 from modelwright.deploy import process
 from modelwright.store import Store
 
-from tests.deploy import making
+from . import making
 
 
 class Running:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image as Pillow
+
 from modelwright import canonical
 from modelwright.deploy.settings import Limits, ServeSettings
 from modelwright.package import merge as merging
 from modelwright.store import Store
 from modelwright.tasks.base import modality as load_modality
 from modelwright.tasks.base import target as load_target
-from PIL import Image as Pillow
 
 SCHEMAS: dict[str, Any] = {}
 

@@ -12,11 +12,12 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from modelwright.deploy.guard import Access, Guard, split_host
 from modelwright.deploy.settings import ServeSettings, is_loopback
 from modelwright.errors import InputError
 
-from tests.deploy.conftest import Running
+from .conftest import Running
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 DECLARED = {
@@ -64,7 +65,9 @@ def test_the_whole_matrix(table: Running) -> None:
     }
     tokens = (None, table.token["authorization"], "Bearer wrong", "Basic " + table.store.keys.token(), "Bearer x")
     good = next(iter(hosts))
-    cells = [(host, (None, None), token) for host in hosts for token in tokens[:2]]
+    cells: list[tuple[str, tuple[str | None, str | None], str | None]] = [
+        (host, (None, None), token) for host in hosts for token in tokens[:2]
+    ]
     cells += [(good, origin, token) for origin in origins for token in tokens[:2]]
     cells += [(good, (None, None), token) for token in tokens]
     checked = 0
@@ -143,7 +146,7 @@ def test_unsafe_settings_are_refused(tmp_path: Path) -> None:
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Write a certificate for ``localhost`` that signs itself, and its key."""
-    import datetime
+    import datetime as dt
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -151,15 +154,15 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -167,9 +170,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     paths = folder / "cert.pem", folder / "key.pem"
     paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
 

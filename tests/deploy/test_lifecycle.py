@@ -15,13 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+
 from modelwright.deploy import process
 from modelwright.deploy.state import read_state, state_path
 from modelwright.errors import InputError
 from modelwright.store import Store
 
-from tests.deploy import making
-from tests.deploy.conftest import Running
+from . import making
+from .conftest import Running
 
 
 class Load:
@@ -122,7 +123,7 @@ def test_a_damaged_package_is_not_served(start: Callable[..., Running]) -> None:
     running = start("table")
     package = making.publish(running.store, "table", 1.0)
     graph = running.store.artifacts.open(package, kind="package").folder / "content" / "model.onnx"
-    os.chmod(graph, 0o644)
+    graph.chmod(0o644)
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
     making.promote(running.store, package)
     wait_for(lambda: running.http.get("/").json()["refused"] is not None)

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from modelwright.canonical import digest_bytes
 from modelwright.deploy.work import TENSOR_MEDIA_TYPE
 
-from tests.deploy import making
-from tests.deploy.conftest import Running
+from . import making
+from .conftest import Running
 
 
 def infer(running: Running, body: Any, name: str | None = None) -> httpx.Response:
@@ -172,9 +173,7 @@ def test_integers_are_checked_against_their_type(image: Running) -> None:
 
 
 def test_binary_extension_is_refused_clearly(table: Running) -> None:
-    answer = table.http.post(
-        "/v2/models/table/infer", content=b"{}", headers={"inference-header-content-length": "2"}
-    )
+    answer = table.http.post("/v2/models/table/infer", content=b"{}", headers={"inference-header-content-length": "2"})
     assert (answer.status_code, answer.json()["code"]) == (400, "unsupported-extension")
 
 

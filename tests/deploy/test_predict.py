@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from modelwright.canonical import digest_bytes
 from PIL import Image
 
-from tests.deploy import making
-from tests.deploy.conftest import Running
+from modelwright.canonical import digest_bytes
+
+from . import making
+from .conftest import Running
 
 
 def test_a_picture_is_answered_logged_and_named_by_its_digest(image: Running) -> None:
@@ -144,6 +146,7 @@ def test_a_number_has_an_interval(start: Callable[..., Running]) -> None:
     assert answer["low"] <= answer["value"] <= answer["high"]
     sent = running.http.post("/feedback", json={"id": answer["id"], "truth": "4.5"}, headers=running.token)
     assert sent.json()["truth"] == 4.5
+    wrong: Any
     for wrong in ("many", "nan", []):
         sent = running.http.post("/feedback", json={"id": answer["id"], "truth": wrong}, headers=running.token)
         assert sent.status_code == 422, wrong

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,7 +24,10 @@ from modelwright.runtime.predictor import Predictor
 BATCH = 64
 LARGEST_FILE = 256 << 20
 """Bytes of one picture; a table may be of any size."""
-TABLES = {".csv": ",", ".tsv": "\t"}
+TABLES = (".csv", ".tsv")
+DELIMITERS = ",;\t|"
+MISSING = frozenset({"", "?", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A"})
+"""Cells that mean "missing", as they do where a dataset is prepared, unless a spec says otherwise."""
 LINES = (".jsonl", ".ndjson")
 
 
@@ -70,7 +75,9 @@ def predict_files(
         if not path.exists():
             raise InputError(f"no such file or folder: {path}", code="no-such-path")
     rows = predictor.manifest["task"]["modality"] == "table"
-    items = _rows(paths) if rows else _files(paths)
+    columns = predictor.manifest["schema"]["input"].get("columns", ())
+    numbers = frozenset(column["name"] for column in columns if column["kind"] == "number")
+    items = _rows(paths, numbers) if rows else _files(paths)
     write = _CsvLines(out, predictor) if layout == "csv" else _JsonLines(out)
     answered = failed = 0
     progress.begin("predictions", None)
@@ -117,12 +124,12 @@ def _files(paths: Iterable[Path]) -> Iterator[_Item]:
             yield _Item(where, b"", _failure("unreadable", error.strerror or "cannot be read"))
 
 
-def _rows(paths: Iterable[Path]) -> Iterator[_Item]:
+def _rows(paths: Iterable[Path], numbers: frozenset[str]) -> Iterator[_Item]:
     for path in _walk(paths):
         suffix = path.suffix.lower()
         try:
             if suffix in TABLES:
-                yield from _delimited(path, TABLES[suffix])
+                yield from _delimited(path, numbers)
             elif suffix in LINES:
                 yield from _json_lines(path)
             elif suffix == ".json":
@@ -138,9 +145,12 @@ def _rows(paths: Iterable[Path]) -> Iterator[_Item]:
             yield _Item(str(path), b"", _failure("corrupt", f"not a table: {error}"))
 
 
-def _delimited(path: Path, delimiter: str) -> Iterator[_Item]:
-    """Yield the rows of a CSV as JSON; an empty cell is a missing value, everything else stays text."""
+def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
+    """Yield the rows of a CSV as JSON, cells of the columns ``numbers`` as numbers."""
     with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline(1 << 16)
+        delimiter = max(DELIMITERS, key=first.count)
+        file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         head = next(reader, None)
         if head is None:
@@ -158,8 +168,21 @@ def _delimited(path: Path, delimiter: str) -> Iterator[_Item]:
                 message = f"{len(cells)} cells; the header has {len(head)}"
                 yield _Item(where, b"", _failure("ragged", message))
                 continue
-            row = {name: cell or None for name, cell in zip(head, cells, strict=True)}
+            row = {name: _value(cell.strip(), name in numbers) for name, cell in zip(head, cells, strict=True)}
             yield _Item(where, canonical.dumps(row))
+
+
+def _value(cell: str, number: bool) -> str | int | float | None:
+    """Return what a cell says; a cell of a number column that is none stays text, and is refused when decoded."""
+    if cell in MISSING:
+        return None
+    if number:
+        with suppress(ValueError):
+            return int(cell)
+        with suppress(ValueError):
+            figure = float(cell)
+            return figure if math.isfinite(figure) else cell
+    return cell
 
 
 def _json_lines(path: Path) -> Iterator[_Item]:
