@@ -134,6 +134,20 @@ def test_other_modes_become_rgb(mode: str) -> None:
     assert distance.mean() < 3
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "I;16", "F", "CMYK"])
+def test_pictures_are_converted_in_parts_as_in_one(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if mode == "I;16":
+        picture = Pillow.fromarray(noise(40, 30)[..., 0].astype(np.uint16) * 250)
+    elif mode == "RGBA":
+        picture = Pillow.fromarray(np.dstack([noise(40, 30), noise(40, 30, 1)[..., 0]]))
+    else:
+        picture = Pillow.fromarray(noise(40, 30)).convert(mode)
+    raw = encoded(picture, "TIFF")
+    whole = decoded(raw)
+    monkeypatch.setattr("modelwright.tasks.modalities.image._BLOCK_PIXELS", 100)
+    np.testing.assert_array_equal(decoded(raw), whole)
+
+
 def test_the_first_frame_of_an_animation_counts() -> None:
     frames = [Pillow.fromarray(np.full((5, 5, 3), value, np.uint8)) for value in (10, 200)]
     for kind in ("GIF", "TIFF", "WEBP"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ MAX_PIXELS = 64_000_000
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
 _ORIENTATION = 0x0112
+_BLOCK_PIXELS = 2_000_000
 _SIZES = (96, 128)
 _DENSE_GREY = 32
 _DENSE_COLOUR = 16
@@ -197,14 +198,12 @@ def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
         kind = image.format or "image"
         try:
             image.load()
-            upright = _upright(image)
-            pixels = np.asarray(_to_rgb(upright), dtype=np.uint8)
+            orientation = _orientation(image)
+            pixels = _pixels(image)
         except Exception as error:
             what = str(error).split("\n", maxsplit=1)[0][:200] or type(error).__name__
             raise UndecodableError(Problem("corrupt", 1.0, f"the {kind} data is broken or cut off: {what}")) from error
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise UndecodableError(Problem("corrupt", 1.0, f"the {kind} gave no RGB pixels (shape {pixels.shape})"))
-    return pixels
+    return _upright(pixels, orientation)
 
 
 @cache
@@ -245,57 +244,74 @@ def _unopened(raw: bytes) -> Problem:
     )
 
 
-def _upright(image: Any) -> Any:
-    from PIL import Image as Pillow
-
-    turns = {
-        2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-        3: Pillow.Transpose.ROTATE_180,
-        4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-        5: Pillow.Transpose.TRANSPOSE,
-        6: Pillow.Transpose.ROTATE_270,
-        7: Pillow.Transpose.TRANSVERSE,
-        8: Pillow.Transpose.ROTATE_90,
-    }
+def _orientation(image: Any) -> int:
     try:
-        orientation = image.getexif().get(_ORIENTATION)
-        turn = turns.get(orientation)
+        found = image.getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001 - EXIF is an accessory: a picture with a broken one is still a picture
-        return image
-    if turn is None:
-        return image
-    # transpose() forgets `info`, where a palette image keeps which colour is transparent.
-    turned = image.transpose(turn)
-    turned.info = dict(image.info)
-    return turned
+        return 1
+    return found if isinstance(found, int) else 1
 
 
-def _to_rgb(image: Any) -> Any:
-    """Bring any mode to RGB: deep samples scaled to 8 bits, transparency over white."""
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo what the EXIF orientation tag says (EXIF 2.32, section 4.6.4); 1 and nonsense are upright."""
+    turned = {
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2),
+        6: np.rot90(pixels, -1),
+        7: pixels[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(pixels, 1),
+    }.get(orientation, pixels)
+    return np.ascontiguousarray(turned)
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """Return ``(H, W, 3)`` of a loaded image in any mode, some rows at a time.
+
+    Converted as a whole, the largest picture allowed would be in memory three times over.
+    """
+    width, height = image.size
+    rows = max(1, _BLOCK_PIXELS // width)
+    deep = image.mode == "F" or image.mode.startswith("I")
+    blocks = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    scale = _scale(image, blocks) if deep else 0.0
+    if len(blocks) == 1:
+        return _deep(image, scale) if deep else _shallow(image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for box in blocks:
+        part = image.crop(box)
+        pixels[box[1] : box[3]] = _deep(part, scale) if deep else _shallow(part)
+    return pixels
+
+
+def _shallow(image: Any) -> NDArray[np.uint8]:
+    """Return ``(h, w, 3)`` of 8-bit samples in any mode, transparency over white."""
     from PIL import Image as Pillow
 
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
-        return image
-    if mode == "F" or mode.startswith("I"):
-        return Pillow.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
-    if mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Pillow.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Pillow.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        image = Pillow.new("RGB", rgba.size, (255, 255, 255))
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    elif image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.asarray(image, np.uint8)
 
 
-def _eight_bits(deep: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale grey samples of 16 bits, of 32 bits that hold 16, or of floats in 0..1, 0..255 or 0..65535, to 0..255."""
-    if deep.dtype == np.uint16:
-        return np.asarray((deep.astype(np.uint32) + 128) // 257, np.uint8)
-    values = np.nan_to_num(deep.astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
-    top = values.max(initial=0.0)
-    if deep.dtype.kind == "f" and top <= 1.0:
-        scale = 255.0
-    elif top <= 255.0:
-        scale = 1.0
-    else:
-        scale = 255.0 / 65535.0
-    return np.asarray(np.clip(np.round(values * scale), 0, 255), np.uint8)
+def _scale(image: Any, blocks: Sequence[tuple[int, int, int, int]]) -> float:
+    """Return what to multiply deep grey samples by: of 16 bits, 32 that hold 16, floats in 0..1, 0..255 or 0..65535."""
+    if image.mode.startswith("I;16"):
+        return 255.0 / 65535.0
+    top = max(float(_finite(image.crop(box)).max(initial=0.0)) for box in blocks)
+    if image.mode == "F" and top <= 1.0:
+        return 255.0
+    return 1.0 if top <= 255.0 else 255.0 / 65535.0
+
+
+def _deep(image: Any, scale: float) -> NDArray[np.uint8]:
+    grey = np.clip(np.round(_finite(image) * scale), 0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _finite(image: Any) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image).astype(np.float64), nan=0.0, posinf=65535.0, neginf=0.0)
