@@ -91,7 +91,9 @@ class Bars(Lines):
         with self._lock:
             self._done += units
             self._note = clean(one_line(note)) if note else self._note
-            if self._drawn is not None:
+            if self._total and self._done >= self._total:
+                self.close()
+            elif self._drawn is not None:
                 self._drawn.update(self._task, completed=self._done, note=self._note)
 
     def say(self, message: str) -> None:
