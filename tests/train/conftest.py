@@ -80,6 +80,8 @@ def publish(
     }
     with store.artifacts.begin("dataset") as writer:
         parquet.write_table(table, writer.file("samples.parquet"))
+        if modality == "table":
+            parquet.write_table(pa.Table.from_pylist([json.loads(raw) for raw in raws]), writer.file("rows.parquet"))
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
         return Dataset(store, writer.publish(meta, {}))
 

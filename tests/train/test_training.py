@@ -88,7 +88,7 @@ def test_a_table_of_numbers_end_to_end(store: Store, spec_of: SpecOf) -> None:
     assert {each["family"] for each in leaderboard} == {"baseline", "boosting", "ridge"}
     importance = read(artifact, "importance.json")
     assert isinstance(importance, dict)
-    assert "length" in next(iter(importance))
+    assert "length" in max(importance, key=lambda name: float(importance[name]))
     report = artifact.attached("report.html")
     assert report is not None
     assert "did best" in report.read_text()
@@ -146,8 +146,8 @@ def test_no_labels_is_an_error(store: Store, spec_of: SpecOf) -> None:
 
 @pytest.mark.slow
 def test_pictures_learn_and_start_warm(store: Store, spec_of: SpecOf) -> None:
-    raws, labels, _ = made.pictures(120)
-    dataset = made.publish(store, "image", "category", raws, labels, [made.split_of(n) for n in range(120)])
+    raws, labels, _ = made.pictures(100)
+    dataset = made.publish(store, "image", "category", raws, labels, [made.split_of(n) for n in range(100)])
     spec = spec_of("image", "category", "{models: [convnet]}")
     first = train(spec, dataset, store)
     assert first.meta["score"] > 0.9
@@ -172,8 +172,8 @@ described = importlib.util.spec_from_file_location("made", sys.argv[1])
 made = importlib.util.module_from_spec(described)
 described.loader.exec_module(made)
 store = Store.open(Path(sys.argv[2]))
-raws, labels, _ = made.pictures(150)
-dataset = made.publish(store, "image", "category", raws, labels, [made.split_of(n) for n in range(150)])
+raws, labels, _ = made.pictures(70)
+dataset = made.publish(store, "image", "category", raws, labels, [made.split_of(n) for n in range(70)])
 text = "name: x\\ninput: image\\noutput: category\\nsources:\\n  - folder: photos\\n"
 text += "train: {models: [convnet, logistic]}\\n"
 spec = loads(text, Path(sys.argv[2]).parent / "modelwright.yaml")
@@ -209,6 +209,6 @@ def test_kill_9_anywhere_ends_at_the_same_digest(tmp_path: Path) -> None:
 
     whole = run("a", None)
     assert len(whole) == 64
-    for lines in (6, 12, 20):
+    for lines in (6, 16):
         run("b", lines)
     assert run("b", None) == whole

@@ -109,6 +109,6 @@ def _residuals(truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> Elem
 def _importance(importance: Mapping[str, float]) -> Element | None:
     if not importance:
         return None
-    names = list(importance)[:SHOWN]
+    names = sorted(importance, key=lambda name: -importance[name])[:SHOWN]
     drawn = chart.bars(names, [100 * importance[name] for name in names], title="Importance of features", unit="%")
     return section("What it looks at", figure(drawn, "Share of each feature in all that the model gained by looking."))

@@ -271,13 +271,13 @@ def _ordered(search: Search, best: Outcome) -> list[Outcome]:
 
 
 def _importance(fitted: Fitted, names: Sequence[str] | None) -> dict[str, float]:
-    """Return the share of each feature in the whole, largest first; empty where the family knows none."""
+    """Return the share of each feature in the whole, zeros left out; empty where the family knows none."""
     values = fitted.importance()
     if values is None or not np.isfinite(values).all() or values.sum() <= 0:
         return {}
     labels = names if names is not None and len(names) == len(values) else [f"feature {i}" for i in range(len(values))]
     shares = values / values.sum()
-    return {labels[place]: float(shares[place]) for place in np.argsort(-shares, kind="stable") if shares[place] > 0}
+    return {label: float(share) for label, share in zip(labels, shares, strict=True) if share > 0}
 
 
 def _publish(
