@@ -220,12 +220,17 @@ def words(compared: Comparison) -> str:
         return f"{name} is missing in {q[-1]:.0%} of samples, before in {p[-1]:.0%}"
     if compared.reference_mean is not None and compared.current_mean is not None:
         a, b = compared.reference_mean, compared.current_mean
-        spread = compared.reference_std or 0.0
-        if abs(b - a) > 0.1 * spread and f"{a:.3g}" != f"{b:.3g}":
+        before_std, now_std = compared.reference_std or 0.0, compared.current_std or 0.0
+        moved = abs(b - a) / before_std if before_std else math.inf
+        widened = abs(math.log(now_std / before_std)) if before_std and now_std else 0.0
+        if moved > max(0.1, widened) and f"{a:.3g}" != f"{b:.3g}":
             return f"{name} {'rose' if b > a else 'fell'} from {a:.3g} to {b:.3g}"
+        if widened > 0.1:
+            way = "rose" if now_std > before_std else "fell"
+            return f"the spread of {name} {way} from {before_std:.3g} to {now_std:.3g}"
         cell = int(np.argmax(np.abs(q - p)))
         return (
-            f"the spread of {name} changed: {compared.cells[cell]} holds {q[cell]:.0%} of samples, before {p[cell]:.0%}"
+            f"the shape of {name} changed: {compared.cells[cell]} holds {q[cell]:.0%} of samples, before {p[cell]:.0%}"
         )
     cell = int(np.argmax(np.abs(q - p)))
     shown = compared.cells[cell] if compared.cells[cell] in {"other", "missing"} else repr(compared.cells[cell])

@@ -37,6 +37,8 @@ def describe(window: Window, package: InForce, found: Sequence[Drift], rate: flo
             "reference": package.profile["quality"]["estimated"],
             "estimated": estimated.as_dict() if estimated else None,
             "realised": None,
+            # A confidence says how often such inputs were right: of inputs that were never like these it says little.
+            "reliable": not any(drift.drifted and drift.where == "input" for drift in found),
             "shares": window.certainty.shares.tolist(),
         }
     return {

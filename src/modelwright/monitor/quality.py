@@ -149,7 +149,7 @@ def realised(results: NDArray[np.float64], *, accuracy: bool, seed: int = 0) -> 
         low, high = wilson(int(results.sum()), count)
         return Figure(value, low, high, count)
     if count == 1:
-        return Figure(value, 0.0, math.inf if value else 0.0, 1)
+        return None  # one error says nothing about their mean
     random = np.random.default_rng(seed)
     picked = results[:10_000]
     means = np.array([picked[random.integers(0, picked.size, picked.size)].mean() for _ in range(400)])

@@ -56,7 +56,11 @@ def _overview(found: Mapping[str, Any]) -> Element:
     ]
     if figures:
         cards += [
-            (f"Estimated {metric}", _figure_words(figures["estimated"]), "before any label is known"),
+            (
+                f"Estimated {metric}",
+                _figure_words(figures["estimated"]),
+                "before any label is known" if figures["reliable"] else "inputs drifted: do not rely on it",
+            ),
             (
                 f"Realised {metric}",
                 _figure_words(realised),

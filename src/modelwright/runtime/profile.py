@@ -359,6 +359,7 @@ class Comparison:
     reference_mean: float | None = None
     current_mean: float | None = None
     reference_std: float | None = None
+    current_std: float | None = None
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
@@ -467,6 +468,7 @@ class Counts:
                 reference_mean=block["mean"] if known_before else None,
                 current_mean=cells.total / known if known else None,
                 reference_std=block["std"],
+                current_std=math.sqrt(max(0.0, cells.squares / known - (cells.total / known) ** 2)) if known else None,
                 edges=edges,
             )
         return Comparison(

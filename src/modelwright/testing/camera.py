@@ -178,4 +178,5 @@ def slip(image: NDArray[np.uint8], rng: np.random.Generator, strength: float = 1
     radius = max(0.0, strength * side * (0.05 + 0.005 * rng.standard_normal()))
     blurred = np.asarray(moved.filter(ImageFilter.GaussianBlur(radius)), dtype=np.float64).reshape(image.shape)
     light = 1.0 - min(0.95, strength * (0.5 + 0.05 * rng.standard_normal()))
-    return np.clip(np.rint(blurred * light + rng.normal(0.0, 2.0, image.shape)), 0, 255).astype(np.uint8)
+    noise = rng.normal(0.0, 2.0, (height, width, 1))  # of the light, so the same in every channel
+    return np.clip(np.rint(blurred * light + noise), 0, 255).astype(np.uint8)
