@@ -53,6 +53,11 @@ class Database:
             with writing.begin():
                 yield writing
 
+    def connect(self) -> None:
+        """Load SQLAlchemy, open the database and bring its tables up to date, unless that is done."""
+        with self._errors():
+            self._open()
+
     def close(self) -> None:
         """Close all connections of this process; the next use opens new ones."""
         with self._guard:
@@ -84,8 +89,9 @@ class Database:
             raise MissingExtraError("this kind of catalog", "postgres") from error
         if engine.dialect.name == "sqlite":
             _settle_sqlite(engine)
-        with file_lock(self._root / "locks", "catalog"):
-            migrate(engine, tables.MIGRATIONS, str(engine.url))
+        if current_version(engine) != len(tables.MIGRATIONS):
+            with file_lock(self._root / "locks", "catalog"):
+                migrate(engine, tables.MIGRATIONS)
         return engine
 
     @contextmanager
@@ -139,7 +145,19 @@ def _settle_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def migrate(engine: Engine, migrations: Sequence[Callable[[Connection], None]], name: str) -> None:
+def current_version(engine: Engine) -> int:
+    """Return the version of the tables; 0 if there are none."""
+    from sqlalchemy import inspect, select
+
+    from modelwright.store.catalog.tables import VERSION
+
+    with engine.connect() as connection:
+        if not inspect(connection).has_table(VERSION.name):
+            return 0
+        return connection.execute(select(VERSION.c.version)).scalar() or 0
+
+
+def migrate(engine: Engine, migrations: Sequence[Callable[[Connection], None]]) -> None:
     """Bring the tables to the newest version, one migration at a time, each in one transaction.
 
     Raises
@@ -147,18 +165,15 @@ def migrate(engine: Engine, migrations: Sequence[Callable[[Connection], None]], 
     FormatTooNewError
         If they are newer than this Modelwright knows.
     """
-    from sqlalchemy import insert, inspect, select, update
+    from sqlalchemy import insert, select, update
 
     from modelwright.store.catalog.tables import VERSION
 
-    with engine.connect() as reading:
-        known = inspect(reading).has_table(VERSION.name)
-        version = reading.execute(select(VERSION.c.version)).scalar() if known else 0
-    if version is None:
-        version = 0
+    version = current_version(engine)
     if version > len(migrations):
         raise FormatTooNewError(
-            f"the catalog {name} has version {version}; this Modelwright reads up to {len(migrations)}",
+            f"the catalog {engine.url.render_as_string()} has version {version}; "
+            f"this Modelwright reads up to {len(migrations)}",
             hint="update Modelwright",
         )
     for number in range(version, len(migrations)):

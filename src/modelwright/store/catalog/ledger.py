@@ -65,6 +65,7 @@ class Ledger:
             rows = [(subject, dumps(dict(body)).decode()) for subject, body in entries]
         except (TypeError, ValueError) as error:
             raise InputError(f"an entry of the {self.name} must be JSON: {error}", code="not-json") from error
+        self._database.connect()  # it takes a while the first time: not under the lock
         with file_lock(self._locks, self.name):
             self._forget_head()
             with self._database.write() as connection:
@@ -81,6 +82,7 @@ class Ledger:
                 text = read_file(self._head_file).decode("ascii").strip()
                 if DIGEST.match(text):
                     return text
+        self._database.connect()
         with file_lock(self._locks, self.name):  # no append is in flight now
             _, chain = self._newest()
             self._note_head(chain)
