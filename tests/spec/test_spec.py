@@ -97,8 +97,12 @@ def test_parts_hold_what_a_step_depends_on_and_nothing_else() -> None:
     same = loads(
         "# moved\n\nsources:\n  - folder: photos/\ntrain: {threads: 3, budget: 600s}\n", "/other/modelwright.yaml"
     )
-    for step in ("prepare", "train", "validate"):
+    for step in ("train", "validate"):
         assert plain.part(step) == same.part(step)
+    assert {**plain.part("prepare"), "name": "other"} == same.part("prepare")
+    strict, stricter = (loads(BASE + f"accept: {{accuracy: '>= {limit}'}}") for limit in (0.5, 0.6))
+    assert strict.part("train") == stricter.part("train") != plain.part("train")
+    assert loads(BASE + "train: {seed: 1}").part("validate") != plain.part("validate")
     assert loads(BASE + "train: {seed: 1}").part("prepare") == plain.part("prepare")
     assert loads(BASE + "train: {seed: 1}").part("train") != plain.part("train")
     assert loads(BASE + "split: {seed: 1}").part("prepare") != plain.part("prepare")

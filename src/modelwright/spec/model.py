@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "prepare": ("input", "output", "label", "sources", "clean", "split"),
+    "prepare": ("name", "input", "output", "label", "sources", "clean", "split"),
     "train": ("train",),
     "package": ("name", "problem", "package"),
     "validate": ("accept",),
@@ -180,7 +180,14 @@ class Spec:
         What only changes how fast something is done (``train.threads``), where it stands in the file, or what can be
         looked up in the input artifacts is not in it.
         """
-        return {name: self._ready(name) for name in PARTS[step]}
+        made = {name: self._ready(name) for name in PARTS[step]}
+        if step == "train":
+            # Candidates are compared by what `accept` asks for first, so its metrics count; its limits do not.
+            made["metrics"] = list(dict.fromkeys(condition.metric for condition in self.accept))
+        if step == "validate":
+            # Intervals are drawn with the seed of training.
+            made["seed"] = self.train.seed
+        return made
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, defaults included, JSON-ready."""
