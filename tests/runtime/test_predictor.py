@@ -48,6 +48,7 @@ def test_alone_or_together_in_any_order(kind: str) -> None:
     predictor, raws = predictor_of(kind), golden_of(kind)
     together = predictor.outputs(raws)
     backwards = predictor.outputs(raws[::-1])
+    assert str(predictor.outputs(iter(raws), decoders=3)) == str(together)
     for name, values in together.items():
         alone = np.concatenate([predictor.outputs([raw])[name] for raw in raws])
         assert compare({name: values}, {name: alone}, predictor.output_schema).passed

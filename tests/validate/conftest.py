@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from modelwright.package import package
+from modelwright.validate import validate
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,10 @@ def packaged(request: pytest.FixtureRequest, projects: ModuleType, tmp_path_fact
 def number(projects: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
     made = projects.make(tmp_path_factory.mktemp("one") / "project", "number")
     return made, package(made.spec, made.dataset, made.model, made.store)
+
+
+@pytest.fixture(scope="session")
+def report(packaged: Any) -> Any:
+    """Return the report artifact of ``packaged``."""
+    made, artifact = packaged
+    return validate(made.spec, made.dataset, made.model, artifact, made.store)

@@ -27,9 +27,12 @@ def run(packaged: Any, accept: tuple[Condition, ...] = (), **more: Any) -> Artif
     return validate(replace(made.spec, accept=accept), made.dataset, made.model, artifact, made.store, **more)
 
 
-def test_the_report(packaged: Any) -> None:
+def test_the_report(packaged: Any, report: Artifact) -> None:
     made, _ = packaged
-    report = report_of(run(packaged))
+    check_report(made, report_of(report))
+
+
+def check_report(made: Any, report: dict[str, Any]) -> None:
     target = made.dataset.target
     assert report["verdict"] == "accepted"
     assert report["samples"] == made.dataset.count("test")
@@ -53,23 +56,21 @@ def test_the_report(packaged: Any) -> None:
     assert all(ids[mistake["index"]] == mistake["sample"] for mistake in report["mistakes"])
 
 
-def test_again_gives_the_same_report_and_is_not_another_look(packaged: Any) -> None:
-    first, second = run(packaged), run(packaged)
-    assert first.digest == second.digest
+def test_again_gives_the_same_report_and_is_not_another_look(packaged: Any, report: Artifact) -> None:
+    assert run(packaged).digest == report.digest
     made, _ = packaged
     looks = list(made.store.catalog.audit.events(event="test-look"))
     assert len(looks) == 1
 
 
-def test_measurements_are_attached_not_identity(packaged: Any) -> None:
-    artifact = run(packaged)
-    path = artifact.attached("measurements.json")
+def test_measurements_are_attached_not_identity(report: Artifact) -> None:
+    path = report.attached("measurements.json")
     assert path is not None
     measured = json.loads(path.read_bytes())
     assert 0 < measured["latency_p50_ms"] <= measured["latency_p95_ms"]
     assert 20 < measured["peak_memory_mb"] < 250  # numpy and onnxruntime, and nothing of training
     assert measured["size_mb"] > 0
-    assert "measurements.json" not in artifact.files
+    assert "measurements.json" not in report.files
 
 
 class Counting(HTMLParser):
@@ -83,16 +84,16 @@ class Counting(HTMLParser):
         self.loads += [v or "" for n, v in attrs if n in {"src", "href"} and not (v or "").startswith(("data:", "#"))]
 
 
-def test_the_page_draws_everything_and_loads_nothing(packaged: Any) -> None:
+def test_the_page_draws_everything_and_loads_nothing(packaged: Any, report: Artifact) -> None:
     made, _ = packaged
-    path = run(packaged).attached("report.html")
+    path = report.attached("report.html")
     assert path is not None
     page = Counting()
     page.feed(path.read_text(encoding="utf-8"))
     assert page.loads == []
     assert page.tags["svg"] >= 3
     assert "script" not in page.tags
-    if made.dataset.meta["modality"] == "image" and report_of(run(packaged))["mistakes"]:
+    if made.dataset.meta["modality"] == "image" and report_of(report)["mistakes"]:
         assert page.tags["img"] >= 1
 
 

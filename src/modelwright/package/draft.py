@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.engine.threads import usable_cores
 from modelwright.progress import Progress
 from modelwright.tasks.base import Arrays
 
 if TYPE_CHECKING:
     from modelwright.runtime.predictor import Predictor
     from modelwright.store.dataset import Dataset
+
+
+MOST = 10_000
+"""Most held-out samples behind the golden ones and the profile of predictions."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,20 @@ class Draft:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the packaged graph says about one split."""
+    """What the packaged graph says about samples of one split."""
 
+    indices: NDArray[np.int64]
+    """Which samples of the split, ascending."""
     outputs: Arrays
     truth: NDArray[Any]
 
 
 def answer(predictor: Predictor, dataset: Dataset, split: str, progress: Progress) -> Answers:
-    """Run a whole split through the packaged graph, from raw bytes; only its outputs stay in memory."""
+    """Run a split, or 10,000 samples evenly spread over it, through the packaged graph; only outputs stay in memory."""
     count = dataset.count(split)
-    progress.begin(f"{split} samples through the packaged graph", count)
-    return Answers(predictor.outputs(dataset.raw(split), progress.advance), dataset.truth(split))
+    indices = (
+        np.unique(np.linspace(0, count - 1, min(count, MOST)).astype(np.int64)) if count else np.empty(0, np.int64)
+    )
+    progress.begin(f"{split} samples through the packaged graph", len(indices))
+    outputs = predictor.outputs(dataset.raw(split, indices), progress.advance, decoders=min(4, usable_cores()))
+    return Answers(indices, outputs, dataset.truth(split)[indices])

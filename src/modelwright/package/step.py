@@ -149,15 +149,16 @@ def _golden_samples(dataset: Dataset, split: str, predictor: Predictor, answers:
     if not len(answers.truth):
         raise InputError("the dataset has no samples with which the package could be proven", code="no-samples")
     target = predictor.target
-    indices = golden.choose(
+    worth = golden.choose(
         answers.truth,
         target.per_sample_loss(answers.truth, answers.outputs),
         target.uncertainty(answers.outputs),
-        dataset.measures(split),
+        {name: values[answers.indices] for name, values in dataset.measures(split).items()},
     )
-    first = next(dataset.raw(split, indices[:1]))
+    chosen = answers.indices[worth]
+    first = next(dataset.raw(split, chosen[:1]))
     odd = golden.edge_cases(predictor.modality, predictor.input_schema, first)
-    return golden.bounded(_chain(odd, dataset.raw(split, indices)))[: golden.COUNT]
+    return golden.bounded(_chain(odd, dataset.raw(split, chosen)))[: golden.COUNT]
 
 
 def _chain(first: Sequence[bytes], second: Iterator[bytes]) -> Iterator[bytes]:

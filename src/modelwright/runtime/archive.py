@@ -164,6 +164,8 @@ class ZipContainer:
                     yield piece
         except (zipfile.BadZipFile, EOFError, struct.error) as error:
             raise _refuse(self._path, f"{name!r} is damaged ({error})") from error
+        except (OSError, ValueError) as error:  # a disk that fails, or a package that was closed
+            raise InputError(f"{name!r} of {self._path} cannot be read: {error}", code="unreadable") from error
 
     def close(self) -> None:
         """Close the archive."""
@@ -221,8 +223,11 @@ class FolderContainer:
             raise _refuse(self._path, f"{name!r} cannot be opened ({error.strerror})") from error
         with os.fdopen(handle, "rb") as file:
             self._check_kind(name, os.fstat(file.fileno()))
-            while piece := file.read(size):
-                yield piece
+            try:
+                while piece := file.read(size):
+                    yield piece
+            except OSError as error:
+                raise InputError(f"{name!r} of {self._path} cannot be read: {error}", code="unreadable") from error
 
     def _open(self, name: str) -> int:
         *folders, last = name.split("/")

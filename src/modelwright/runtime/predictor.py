@@ -138,7 +138,9 @@ class Predictor:
         """Turn the graph's outputs into JSON-ready answers, one per sample."""
         return [prediction.as_dict() for prediction in self.target.decode(outputs, self.output_schema)]
 
-    def outputs(self, raws: Iterable[bytes], advance: Callable[[int], None] | None = None) -> Arrays:
+    def outputs(
+        self, raws: Iterable[bytes], advance: Callable[[int], None] | None = None, *, decoders: int = 1
+    ) -> Arrays:
         """Return the graph's outputs for raw samples, in their order; empty where there are none.
 
         Parameters
@@ -147,6 +149,9 @@ class Predictor:
             Any number of them: only a batch is held in memory, and the outputs.
         advance
             Called with the number of samples that are done.
+        decoders
+            Threads that decode. More help with pictures, whose decoder runs outside of the interpreter's lock; the
+            outputs are the same.
 
         Raises
         ------
@@ -154,7 +159,7 @@ class Predictor:
             At the first sample that cannot be decoded, naming its position.
         """
         parts: list[Arrays] = []
-        for _, decoded in self._decoded(raws):
+        for _, decoded in self._decoded(raws, decoders=decoders):
             parts.append(scatter([(where, self.run(batch)) for where, batch in group(decoded)], len(decoded)))
             if advance:
                 advance(len(decoded))
@@ -163,7 +168,7 @@ class Predictor:
         return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
 
     def _decoded(
-        self, raws: Iterable[bytes], failures: dict[int, InputError] | None = None
+        self, raws: Iterable[bytes], failures: dict[int, InputError] | None = None, decoders: int = 1
     ) -> Iterator[tuple[list[int], list[Arrays]]]:
         """Yield positions and decoded samples, few enough at a time to bound memory.
 
@@ -172,13 +177,11 @@ class Predictor:
         positions: list[int] = []
         decoded: list[Arrays] = []
         waiting = 0
-        for index, raw in enumerate(raws):
-            try:
-                arrays = self.decode(raw)
-            except InputError as error:
+        for index, arrays in enumerate(_mapped(self._attempt, raws, decoders)):
+            if isinstance(arrays, InputError):
                 if failures is None:
-                    raise InputError(f"sample {index}: {error.message}", code=error.code, hint=error.hint) from error
-                failures[index] = error
+                    raise InputError(f"sample {index}: {arrays.message}", code=arrays.code, hint=arrays.hint)
+                failures[index] = arrays
                 continue
             positions.append(index)
             decoded.append(arrays)
@@ -188,6 +191,12 @@ class Predictor:
                 positions, decoded, waiting = [], [], 0
         if decoded:
             yield positions, decoded
+
+    def _attempt(self, raw: bytes) -> Arrays | InputError:
+        try:
+            return self.decode(raw)
+        except InputError as error:
+            return error
 
     def predict(self, raws: Sequence[bytes], on_error: Literal["raise", "report"] = "raise") -> list[dict[str, Any]]:
         """Answer raw samples, one answer each, in their order.
@@ -252,6 +261,26 @@ class Predictor:
             alone += [([index], self.run(arrays)) for index, arrays in zip(positions, decoded, strict=True)]
         found = [compare(expected, scatter(each, len(raws)), self.output_schema) for each in (parts, alone)]
         return max(found, key=lambda parity: parity.largest_difference)
+
+
+def _mapped(
+    decode: Callable[[bytes], Arrays | InputError], raws: Iterable[bytes], threads: int
+) -> Iterator[Arrays | InputError]:
+    """Decode in order, with at most four samples a thread in flight."""
+    if threads <= 1:
+        yield from map(decode, raws)
+        return
+    from collections import deque
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    flying: deque[Future[Arrays | InputError]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for raw in raws:
+            flying.append(pool.submit(decode, raw))
+            if len(flying) > 4 * threads:
+                yield flying.popleft().result()
+        while flying:
+            yield flying.popleft().result()
 
 
 def group(decoded: Sequence[Arrays]) -> Iterator[tuple[list[int], Arrays]]:

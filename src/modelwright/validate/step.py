@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
+from modelwright.engine.threads import usable_cores
 from modelwright.errors import InputError, IntegrityError, ModelwrightError
 from modelwright.progress import SILENT, Progress
 from modelwright.runtime import footprint
@@ -169,7 +170,7 @@ def _score(
 ) -> Scored:
     count = dataset.count(split) if indices is None else len(indices)
     progress.begin(f"{split} samples through the package", count)
-    outputs = predictor.outputs(dataset.raw(split, indices), progress.advance)
+    outputs = predictor.outputs(dataset.raw(split, indices), progress.advance, decoders=min(4, usable_cores()))
     truth = dataset.truth(split)
     return scoring.score(dataset.target, outputs, truth if indices is None else truth[indices])
 
@@ -206,7 +207,7 @@ def _against(champion: Artifact, dataset: Dataset, test: Scored, seed: int, prog
                 return Against(champion.digest, None, {}, "the champion solves another task: not compared")
             predictor = Predictor(reader)
         progress.begin("test samples through the champion", dataset.count("test"))
-        outputs = predictor.outputs(dataset.raw("test"), progress.advance)
+        outputs = predictor.outputs(dataset.raw("test"), progress.advance, decoders=min(4, usable_cores()))
     except IntegrityError:
         raise
     except ModelwrightError as error:
