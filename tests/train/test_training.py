@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from modelwright.engine.threads import settle_openmp
-from modelwright.errors import InputError
 from modelwright.models.pipeline import TrainedModel
 from modelwright.spec import Spec
 from modelwright.store.artifact import Artifact
@@ -134,14 +133,6 @@ def test_trials_go_on_with_the_best_family(store: Store, spec_of: SpecOf) -> Non
     leaderboard = read(artifact, "leaderboard.json")
     assert isinstance(leaderboard, list)
     assert sum(each["family"] == "logistic" for each in leaderboard) == 5
-
-
-def test_no_labels_is_an_error(store: Store, spec_of: SpecOf) -> None:
-    raws, _, _ = made.flowers(40)
-    labels = ["big"] + ["small"] + [None] * 38
-    dataset = made.publish(store, "table", "category", raws, labels, ["train"] + ["validation"] + ["train"] * 38)
-    with pytest.raises(InputError, match="labelled training samples"):
-        train(spec_of("table", "category", QUICK), dataset, store)
 
 
 @pytest.mark.slow
