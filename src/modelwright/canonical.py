@@ -10,6 +10,7 @@ from typing import Any
 from blake3 import blake3
 
 CHUNK = 1 << 20
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def dumps(value: Any) -> bytes:
@@ -25,7 +26,7 @@ def dumps(value: Any) -> bytes:
     >>> dumps({"b": 1, "a": [1.5, None]})
     b'{"a":[1.5,null],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest_bytes(data: bytes | memoryview) -> str:
