@@ -55,9 +55,7 @@ def init_project(
     folder = Path(path).absolute()
     file = folder / SPEC_NAME
     if file.exists():
-        raise InputError(
-            f"{file} exists already", code="exists", hint="edit it, or delete it to have it written anew"
-        )
+        raise InputError(f"{file} exists already", code="exists", hint="edit it, or delete it to have it written anew")
     data = folder if source is None else Path(source).absolute()
     found = guess(data)
     sources = [_entry(entry, folder) for entry in found.sources]

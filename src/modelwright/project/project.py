@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.errors import InputError
 from modelwright.progress import SILENT, Progress
-from modelwright.project.results import RunResult
+from modelwright.project.results import RunResult, StepResult
 
 if TYPE_CHECKING:
     from modelwright.deploy.settings import ServeSettings
@@ -128,27 +129,33 @@ class Project:
         RunResult
             With ``server``: ``{"running", "url", "pid", "package", "log"}``. When the gate said no, nothing is deployed.
         """
+        from dataclasses import replace
+
+        from modelwright.deploy import deploy, process
+        from modelwright.deploy.step import settings_of
         from modelwright.spec import check_files
 
         check_files(self.spec, "deploy")
         result, package = self._workflow.run("validate", progress)
         if result.verdict != "accepted" or package is None:
             return result
-        step = self._rounds.promote(package, by="person", reason="mw deploy")
-        server = self.start_server(port=port) if start else self._views.server()
-        return RunResult((*result.steps, step), result.report, {**server, "package": package.digest})
-
-    def start_server(self, port: int | None = None) -> dict[str, Any]:
-        """Start the server in the background unless it runs; return ``{"running", "url", "pid", "log"}``."""
-        from modelwright.deploy import process
-
-        return process.start(self.serve_settings(port=port))
+        started = time.monotonic()
+        report = self.store.artifacts.open(str(result.steps[-1].artifact), "report")
+        before = self.store.deployments.champion(self.target)
+        deploy(self.spec, self.store, package, report, by="person", start=False, progress=progress)
+        if start and not process.status(self.store.root, self.target).running:
+            settings = settings_of(self.spec, self.store)
+            process.start(settings if port is None else replace(settings, port=port))
+        same = before is not None and before["package"] == package.digest
+        step = StepResult("deploy", "cached" if same else "ran", package.digest, time.monotonic() - started)
+        return RunResult((*result.steps, step), result.report, {**self._views.server(), "package": package.digest})
 
     def undeploy(self) -> dict[str, Any]:
         """Stop the background server; return ``{"stopped", "pid"}``."""
         from modelwright.deploy import process
 
-        return process.stop(self.store.root, self.target)
+        before = process.stop(self.store.root, self.target)
+        return {"stopped": before.running, "pid": before.pid}
 
     def serve_settings(
         self, host: str | None = None, port: int | None = None, package: str | None = None
@@ -162,9 +169,17 @@ class Project:
         package
             Digest of a package to serve instead of the champion.
         """
-        from modelwright.deploy.settings import settings_for
+        from dataclasses import replace
 
-        return settings_for(self.spec, self.store.root, host=host, port=port, package=package)
+        from modelwright.deploy.step import settings_of
+
+        settings = settings_of(self.spec, self.store)
+        return replace(
+            settings,
+            host=settings.host if host is None else host,
+            port=settings.port if port is None else port,
+            package=package,
+        )
 
     # ------------------------------------------------------------------ the loop
 
@@ -228,5 +243,3 @@ class Project:
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of a ``dataset``, ``model``, ``report`` or ``findings``."""
         return self._views.report_path(kind)
-
-

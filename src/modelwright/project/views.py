@@ -13,6 +13,7 @@ from modelwright.project.workflow import STEPS, Workflow, read_json, report_of
 if TYPE_CHECKING:
     from modelwright.spec import Spec
     from modelwright.store import Artifact, Store
+    from modelwright.store.catalog.records import Node
 
 KIND_OF = {"prepare": "dataset", "train": "model", "package": "package", "validate": "report"}
 REPORTS = ("dataset", "model", "report", "findings")
@@ -95,7 +96,7 @@ class Views:
         """Return ``{"running", "url", "pid"}`` of the background server."""
         from modelwright.deploy import process
 
-        return process.status(self.store.root, self.workflow.target)
+        return process.status(self.store.root, self.workflow.target).as_dict()
 
     # ------------------------------------------------------------------ issues
 
@@ -143,20 +144,27 @@ class Views:
         from modelwright.drawing import chart, page
 
         artifact = self.store.artifacts.open(digest)
-        graph = self.store.catalog.lineage.of(artifact.digest).as_dict()
-        nodes = [(node["id"], f"{node['kind']} {node['id'][:8]}") for node in graph["nodes"]]
-        drawing = chart.graph(nodes, [(edge[0], edge[1]) for edge in graph["edges"]])
+        graph = self.store.catalog.lineage.of(artifact.digest)
+        nodes = [
+            {"id": node.id, "kind": node.kind, "label": _label(node), "note": "", "created": node.created}
+            for node in graph.nodes
+        ]
+        edges = [[edge.source, edge.made, edge.name] for edge in graph.edges]
+        shown = [{**node, "label": str(node["id"])[:8], "note": node["label"]} for node in nodes]
+        drawing = chart.graph(shown, edges, highlight=artifact.digest)
         picture = self.store.cache_dir("lineage") / f"{artifact.digest[:16]}.html"
-        rows = [[node["kind"], node["id"][:16], node["label"], node["note"]] for node in graph["nodes"]]
+        rows = [[node["kind"], str(node["id"])[:16], node["label"]] for node in nodes]
         picture.write_text(
             page.document(
                 f"Lineage of {artifact.kind} {artifact.digest[:12]}",
-                page.section("What was made from what", page.figure(drawing, "Left to right: from data to production.")),
-                page.section("Artifacts", page.table(["kind", "digest", "what", "note"], rows)),
+                page.section(
+                    "What was made from what", page.figure(drawing, "Left to right: from data to production.")
+                ),
+                page.section("Artifacts", page.table(["kind", "digest", "what"], rows)),
             ),
             encoding="utf-8",
         )
-        return {"root": artifact.digest, **graph, "picture": str(picture)}
+        return {"root": artifact.digest, "nodes": nodes, "edges": edges, "picture": str(picture)}
 
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of ``kind``."""
@@ -195,7 +203,11 @@ class Views:
         suffix = ".mwpkg" if form == "mwpkg" else ""
         destination = to or Path(f"{self.spec.name}{suffix}")
         exporter(package, destination)
-        size = sum(path.stat().st_size for path in destination.rglob("*")) if destination.is_dir() else destination.stat().st_size
+        size = (
+            sum(path.stat().st_size for path in destination.rglob("*"))
+            if destination.is_dir()
+            else destination.stat().st_size
+        )
         return {
             "format": form,
             "path": str(destination),
@@ -209,6 +221,15 @@ class Views:
         if found is None:
             raise InputError(f"there is no {kind} yet in {self.path}", code="nothing-yet", hint=f"mw {step}")
         return found
+
+
+def _label(node: Node) -> str:
+    """Return what an artifact is, in a few words from its own facts."""
+    words = [str(node.meta[name]) for name in ("name", "family", "metric", "verdict", "samples") if node.meta.get(name)]
+    counts = node.meta.get("counts")
+    if isinstance(counts, dict):
+        words.append(" + ".join(f"{count} {split}" for split, count in counts.items() if count))
+    return ", ".join(words)
 
 
 def _gist(report: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class Workflow:
     """
 
     def __init__(self, spec: Spec, store: Store, target: str) -> None:
-        self.spec = spec
+        self.given = spec
+        self.spec = with_production(spec)
         self.store = store
         self.target = target
 
@@ -114,13 +115,15 @@ class Workflow:
         from modelwright.prepare import fingerprint
         from modelwright.spec import check_files
 
-        check_files(self.spec, "prepare")
+        check_files(self.given, "prepare")
         key = self._key("prepare", {"sources": fingerprint(self.spec, self.store)})
 
         def work() -> Artifact:
             from modelwright.prepare import prepare
 
-            return prepare(self.spec, self.store, key=("prepare", key), parent=self._parent(), progress=progress).artifact
+            return prepare(
+                self.spec, self.store, key=("prepare", key), parent=self._parent(), progress=progress
+            ).artifact
 
         return self._step("prepare", key, {}, work)
 
@@ -164,7 +167,14 @@ class Workflow:
 
             dataset = Dataset(self.store, self.store.artifacts.open(model.inputs["dataset"], "dataset"))
             return validate(
-                self.spec, dataset, model, package, self.store, champion=champion, key=("validate", key), progress=progress
+                self.spec,
+                dataset,
+                model,
+                package,
+                self.store,
+                champion=champion,
+                key=("validate", key),
+                progress=progress,
             )
 
         return self._step("validate", key, inputs, work)
@@ -235,6 +245,15 @@ class Workflow:
             runs.finish(run, "failed", None, f"{type(error).__name__}: {error}")
             raise
         runs.finish(run, "done", made[0] if made else None, None)
+
+
+def with_production(spec: Spec) -> Spec:
+    """Return the spec with labelled production samples among its sources: how the loop closes without being asked."""
+    from modelwright.spec import Source
+
+    if any(source.kind == "feedback" for source in spec.sources):
+        return spec
+    return replace(spec, sources=(*spec.sources, Source("feedback", "production")))
 
 
 def report_of(store: Store, package: str) -> Artifact | None:
