@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from modelwright import registry
+from modelwright.spec.keys import METRICS
+from modelwright.tasks import base
 from modelwright.testing import modality as modalities
 from modelwright.testing import target as targets
 
@@ -24,3 +27,15 @@ def test_target(name: str, check: targets.Check) -> None:
     if check.__name__ in case.skips:
         pytest.skip(case.skips[check.__name__])
     check(case)
+
+
+@pytest.mark.parametrize("name", targets.built_in())
+def test_the_spec_accepts_only_metrics_that_the_target_reports(name: str) -> None:
+    assert set(METRICS[name]) <= set(base.target(name).higher_is_better)
+
+
+def test_names_are_those_of_the_registry() -> None:
+    for name in registry.names("modalities"):
+        assert base.modality(name).name == name
+    for name in registry.names("targets"):
+        assert base.target(name).name == name

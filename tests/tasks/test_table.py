@@ -298,6 +298,12 @@ def test_any_column_name_will_do() -> None:
     assert features(schema, "dense", columns).shape == (3, len(names))
 
 
+def test_one_word_in_two_unicode_forms_is_one_category() -> None:
+    schema = learn({"x": ["é", "e\u0301", "a"]})
+    assert schema["columns"][0]["categories"] == ["é", "a"]
+    assert TABLE.decode('{"x": " e\u0301 "}'.encode(), schema)["c0"][0, 0] == "é"
+
+
 def test_columns_may_come_late() -> None:
     rows = [{"a": [1.0]}, {"a": [2.0], "b": ["x"]}, {"b": ["y"]}, {"a": [4.0], "b": ["x"]}]
     schema = TABLE.learn(rows, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -59,12 +60,14 @@ def number(value: Any, column: str) -> float:
 
 
 def category(value: Any, column: str) -> str:
-    """Return the category's text without blanks around it; "" for None and NaN."""
+    """Return the category's text, NFC and without blanks around it; "" for None and NaN."""
     if isinstance(value, str):
         text = value.strip()
-        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        if text.isascii():
+            return text
+        if any("\ud800" <= char <= "\udfff" for char in text):
             raise wrong(column, value, "valid Unicode")
-        return text
+        return unicodedata.normalize("NFC", text)
     if value is None:
         return ""
     if isinstance(value, (bool, np.bool_)):
