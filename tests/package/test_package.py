@@ -161,3 +161,10 @@ def test_a_tampered_model_is_not_packaged(number: Made, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"std", b"sdt"))
     with pytest.raises(IntegrityError):
         package(number.spec, number.dataset, model, store)
+
+
+def test_a_name_that_is_no_file_name(number: Made, tmp_path: Path) -> None:
+    spec = replace(number.spec, name="../belt & fruit/ü")
+    artifact = package(spec, number.dataset, number.model, number.store)
+    file = export_mwpkg(artifact, tmp_path)
+    assert file == tmp_path / "belt-fruit.mwpkg"

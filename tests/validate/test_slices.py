@@ -53,3 +53,11 @@ def test_the_quarters_of_a_number_cover_it() -> None:
     values = np.array([0.0] * 60 + list(np.linspace(1, 2, 140)))
     found = worst_slices(np.ones(200), {"m": values}, metric="accuracy", higher_is_better=True)
     assert sum(entry["count"] for entry in found) == 200
+
+
+def test_a_number_with_few_values_is_looked_at_value_by_value() -> None:
+    berth = np.array([1.0] * 50 + [2.0] * 40 + [3.0] * 110)
+    found = worst_slices((berth < 3).astype(float), {"berth": berth}, metric="accuracy", higher_is_better=True)
+    assert {entry["slice"]: entry["count"] for entry in found} == {"berth = 1": 50, "berth = 2": 40, "berth = 3": 110}
+    assert found[0]["slice"] == "berth = 3"
+    assert found[0]["weak"]

@@ -6,6 +6,7 @@ Both hold the same files, the signature included, and the same package gives the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -69,7 +70,10 @@ def export_folder(artifact: Any, destination: str | Path) -> Path:
 def _write(artifact: Any, destination: Path, suffix: str, how: Any) -> Path:
     with PackageReader.open(artifact.folder) as reader:
         if suffix and destination.is_dir():
-            destination /= f"{reader.manifest['name']}{suffix}"
+            # A name is free text; a file's is not, and must not lead elsewhere.
+            destination /= (
+                f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', reader.manifest['name']).strip('.-') or 'package'}{suffix}"
+            )
         with _errors(destination):
             destination.parent.mkdir(parents=True, exist_ok=True)
             beside = Path(tempfile.mkdtemp(prefix=".export-", dir=destination.parent))

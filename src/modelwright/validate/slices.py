@@ -18,6 +18,8 @@ MIN_COUNT = 20
 """A slice with fewer samples says too little to be listed."""
 MAX_VALUES = 20
 """A category's most frequent values; the others are one slice."""
+FEW_VALUES = 8
+"""A number with so few different values is looked at value by value, not in quarters."""
 SHOWN = 20
 
 
@@ -89,7 +91,13 @@ def _by_number(name: str, values: NDArray[Any]) -> Iterator[tuple[str, NDArray[n
     there = values[~missing]
     if not there.size:
         return
-    edges = np.unique(np.quantile(there, (0.25, 0.5, 0.75)))
+    different = np.unique(there)
+    if len(different) <= FEW_VALUES:
+        if len(different) > 1:
+            yield from ((f"{name} = {value:.4g}", values == value) for value in different)
+        return
+    # Edges are values that occur: a class of 1.25 would puzzle whoever reads it.
+    edges = np.unique(np.quantile(there, (0.25, 0.5, 0.75), method="higher"))
     edges = edges[edges > there.min()]
     bins = np.searchsorted(edges, values, side="right")
     for index in range(len(edges) + 1):
