@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 from modelwright.errors import InputError
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.targets.category import Category
+from modelwright.tasks.targets.category_metrics import Figures
 from modelwright.testing.modality import session
 
 CATEGORY = Category()
@@ -61,7 +62,7 @@ def reference(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> d
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("count", "classes"), [(500, 2), (700, 5), (12, 3), (60, 40), (1, 2), (3, 2)])
+@pytest.mark.parametrize(("count", "classes"), [(500, 2), (2500, 5), (2500, 2), (12, 3), (60, 40), (1, 2), (3, 2)])
 def test_figures_are_those_of_scikit_learn(count: int, classes: int, seed: int) -> None:
     truth, scores = sample(count, classes, seed)
     outputs = CATEGORY.outputs(scores, schema(classes), {})
@@ -112,6 +113,19 @@ def test_a_large_bootstrap_is_done_in_blocks() -> None:
     expected = math.sqrt(accuracy * (1 - accuracy) / 5000)
     assert drawn["accuracy"].shape == (1000,)
     assert drawn["accuracy"].std() == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_area_of_many_samples_is_that_of_pairs(classes: int) -> None:
+    truth, scores = sample(2500, classes, 9)
+    scores = np.round(scores, 1)  # with ties
+    figures = Figures(truth, CATEGORY.outputs(scores, schema(classes), {})["probabilities"].astype(float))
+    ones = np.ones((1, 2500), np.float32)
+    assert figures._auc_of_many(ones)[0] == pytest.approx(figures._auc(ones)[0], abs=1e-6)
+    counts = np.random.default_rng(0).multinomial(2500, np.full(2500, 1 / 2500), 200).astype(np.float32)
+    exact, fast = figures._auc(counts), figures._auc_of_many(counts)
+    assert np.abs(exact - fast).max() < 0.2 * exact.std()
+    assert fast.std() == pytest.approx(exact.std(), rel=0.02)
 
 
 def test_undefined_figures_are_left_out() -> None:
