@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from modelwright.version import __version__
 
 if TYPE_CHECKING:
     from modelwright.project import Project, open_project as open  # noqa: A004

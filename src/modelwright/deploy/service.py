@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-import modelwright
 from modelwright.deploy.batching import RETRY, Batcher
 from modelwright.deploy.feedback import Annotations, keep, read_feedback
 from modelwright.deploy.guard import Access, Guard
@@ -37,6 +36,7 @@ from modelwright.deploy.reading import Reading, parse_json, read_infer, read_pre
 from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Limits
 from modelwright.deploy.work import Job
+from modelwright.version import __version__
 
 SMALL_BODY = 64 << 10
 """Largest body of most routes, and the largest JSON that is parsed on the event loop."""
@@ -327,7 +327,7 @@ class Service:
             ok(
                 {
                     "name": "modelwright",
-                    "version": modelwright.__version__,
+                    "version": __version__,
                     "status": "draining" if self.draining else "serving",
                     "model": served.name,
                     "package": served.package,
@@ -342,7 +342,7 @@ class Service:
         )
 
     def _server(self, _request: Request, _: str, reply: Reply) -> None:
-        reply(ok({"name": "modelwright", "version": modelwright.__version__, "extensions": []}))
+        reply(ok({"name": "modelwright", "version": __version__, "extensions": []}))
 
     def _live(self, _request: Request, _: str, reply: Reply) -> None:
         reply(ok({"live": True}))
