@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prepare.conftest import Project, picture
+from .conftest import Project, picture
 
 SPEC = "name: same\nsources: [{folder: photos}]\noutput: category\n"
 RUN = """
@@ -21,7 +21,8 @@ from modelwright import spec
 from modelwright.prepare import prepare
 from modelwright.store import Store
 root = Path(sys.argv[1])
-print(prepare(spec.load(root / "modelwright.yaml"), Store.open(root / ".modelwright"), key=("prepare", "b" * 64)).digest)
+store = Store.open(root / ".modelwright")
+print(prepare(spec.load(root / "modelwright.yaml"), store, key=("prepare", "b" * 64)).digest)
 """
 
 
@@ -30,7 +31,9 @@ def test_killed_midway_goes_on_to_the_same_digest(project: Project, tmp_path: Pa
     for name in ("a", "b"):
         (project.root / "photos" / name).mkdir(parents=True)
         for number in range(60):
-            (project.root / "photos" / name / f"{number}.jpg").write_bytes(picture(hash((name, number)) % 10**6, (640, 480)))
+            (project.root / "photos" / name / f"{number}.jpg").write_bytes(
+                picture(number + 1000 * (name == "b"), (640, 480))
+            )
     undisturbed = Project(tmp_path / "other")
     (undisturbed.root / "photos").symlink_to(project.root / "photos")
     expected = undisturbed.prepare(SPEC).digest

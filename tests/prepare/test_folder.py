@@ -14,7 +14,8 @@ from PIL import Image
 
 from modelwright.errors import InputError, IntegrityError
 from modelwright.prepare import fingerprint, prepare
-from tests.prepare.conftest import Project, issues, picture
+
+from .conftest import Project, issues, picture
 
 SPEC = "sources: [{folder: photos}]\noutput: category\n"
 
@@ -96,9 +97,16 @@ def test_unusual_but_sound_pictures_are_used(project: Project, photos: Path) -> 
 
 def test_names_of_all_sorts(project: Project, photos: Path) -> None:
     apple = os.fsencode(photos / "apple")
-    names = [b"with space.jpg", "ünï ☃.jpg".encode(), b"a" * 251 + b".jpg", b"caf\xe9.jpg", b"new\nline.jpg", b"bytes:x.jpg"]
+    names = [
+        b"with space.jpg",
+        "ünï ☃.jpg".encode(),
+        b"a" * 251 + b".jpg",
+        b"caf\xe9.jpg",
+        b"new\nline.jpg",
+        b"bytes:x.jpg",
+    ]
     for number, name in enumerate(names):
-        Path(os.fsdecode(os.path.join(apple, name))).write_bytes(picture(2000 + number))
+        Path(os.fsdecode(apple + b"/" + name)).write_bytes(picture(2000 + number))
     (photos / "klasse ü").mkdir()
     for number in range(3):
         (photos / "klasse ü" / f"{number}.jpg").write_bytes(picture(2100 + number))
@@ -112,7 +120,9 @@ def test_near_duplicates_never_straddle(project: Project, photos: Path) -> None:
     rng = np.random.default_rng(5)
     for number in range(12):
         original = Image.open(photos / "apple" / f"{number:02}.jpg")
-        brighter = Image.fromarray(np.clip(np.asarray(original) * 1.06 + rng.normal(0, 1, (80, 96, 3)), 0, 255).astype(np.uint8))
+        brighter = Image.fromarray(
+            np.clip(np.asarray(original) * 1.06 + rng.normal(0, 1, (80, 96, 3)), 0, 255).astype(np.uint8)
+        )
         brighter.save(photos / "apple" / f"again-{number:02}.jpg", quality=70)
     dataset = project.prepare(SPEC)
     found = issues(dataset, "near-duplicate")
@@ -123,7 +133,9 @@ def test_near_duplicates_never_straddle(project: Project, photos: Path) -> None:
 
 
 def test_decisions_by_rule_and_by_hand(project: Project, photos: Path) -> None:
-    Image.fromarray((np.random.default_rng(0).random((80, 80, 3)) * 30).astype(np.uint8)).save(photos / "apple" / "dark.png")
+    Image.fromarray((np.random.default_rng(0).random((80, 80, 3)) * 30).astype(np.uint8)).save(
+        photos / "apple" / "dark.png"
+    )
     first = project.prepare(SPEC)
     (dark,) = issues(first, "dark")
     assert (dark["decision"], dark["decided_by"]) == ("keep", "default")
@@ -156,7 +168,11 @@ def test_an_annotation_settles_a_conflict(project: Project, photos: Path) -> Non
 
 def test_groups_by_name_never_straddle(project: Project, photos: Path) -> None:
     for path in list(photos.rglob("*.jpg")):
-        path.rename(path.with_name(f"exp{path.stem[-1]}_num_{int(path.stem) // 4 + (50 if 'pear' in str(path) else 0)}_{path.stem}.jpg"))
+        path.rename(
+            path.with_name(
+                f"exp{path.stem[-1]}_num_{int(path.stem) // 4 + (50 if 'pear' in str(path) else 0)}_{path.stem}.jpg"
+            )
+        )
     dataset = project.prepare(SPEC + "split: {by: group, group: 'num_([0-9]+)'}\n")
     splits: dict[str, set[str]] = {}
     for each in dataset.samples().to_pylist():

@@ -12,7 +12,8 @@ from pyarrow import parquet
 
 from modelwright.errors import InputError
 from modelwright.prepare import guess
-from tests.prepare.conftest import picture
+
+from .conftest import picture
 
 
 def test_folder_of_class_folders(tmp_path: Path) -> None:
@@ -64,7 +65,9 @@ def test_real_tables(shared_data: Path, name: str, label: str, output: str, metr
 
 
 def test_parquet(tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"a": [1.5, 2.5] * 50, "target": [0, 1] * 50, "z": list(range(100))}), tmp_path / "x.parquet")
+    parquet.write_table(
+        pa.table({"a": [1.5, 2.5] * 50, "target": [0, 1] * 50, "z": list(range(100))}), tmp_path / "x.parquet"
+    )
     found = guess(tmp_path / "x.parquet")
     assert (found.label, found.output) == ("target", "category")
 

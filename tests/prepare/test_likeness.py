@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modelwright.prepare import likeness
-from tests.prepare.conftest import picture
+
+from .conftest import picture
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 120), st.integers(0, 7))
 @settings(max_examples=60, deadline=None)
 def test_search_finds_what_all_pairs_would(seed: int, count: int, radius: int) -> None:
     random = np.random.default_rng(seed)
-    hashes = random.integers(0, 2**64, max(count // 4, 1), dtype=np.uint64)[random.integers(0, max(count // 4, 1), count)]
+    hashes = random.integers(0, 2**64, max(count // 4, 1), dtype=np.uint64)[
+        random.integers(0, max(count // 4, 1), count)
+    ]
     for _ in range(int(random.integers(0, 9))):
         flip = random.random(count) < 0.6
         hashes[flip] ^= np.uint64(1) << random.integers(0, 64, int(flip.sum()), dtype=np.uint64)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prepare.conftest import Project, issues
+from .conftest import Project, issues
 
 
 def unpack(archive: Path, into: Path) -> Path:
@@ -47,7 +47,9 @@ def test_tiles_grouped_by_number_without_their_masks(project: Project, shared_da
 
 
 def test_titanic(project: Project, shared_data: Path) -> None:
-    dataset = project.prepare(f"sources: [{{table: {shared_data}/titanic/titanic.csv}}]\noutput: category\nlabel: Survived\n")
+    dataset = project.prepare(
+        f"sources: [{{table: {shared_data}/titanic/titanic.csv}}]\noutput: category\nlabel: Survived\n"
+    )
     about = {(each["kind"], each["column"]) for each in issues(dataset)}
     assert {("identifier-column", name) for name in ("PassengerId", "Name", "Ticket", "Cabin")} <= about
     missing = {each["column"]: each["evidence"] for each in issues(dataset, "missing-value")}
@@ -79,6 +81,11 @@ def test_california(project: Project, shared_data: Path) -> None:
 
 def test_wine(project: Project, shared_data: Path) -> None:
     path = shared_data / "wine-quality" / "winequality-red.csv"
-    dataset = project.prepare(f"sources: [{{table: {path}}}]\noutput: number\nlabel: column12\n")
+    text = f"sources: [{{table: {path}}}]\noutput: number\nlabel: column12\n"
+    dataset = project.prepare(text)
     assert len(issues(dataset, "duplicate")) == 240
-    assert dataset.meta["counts"]["dropped"] == 240
+    splits: dict[str, set[str]] = {}
+    for each in dataset.samples().to_pylist():
+        splits.setdefault(each["id"], set()).add(each["split"])
+    assert all(len(each) == 1 for each in splits.values())
+    assert project.prepare(text + "clean: {drop: [duplicate]}\n").meta["counts"]["dropped"] == 240

@@ -16,9 +16,14 @@ from modelwright.prepare.collect.base import Settings, make
 from modelwright.store import Store
 from modelwright.store.logs import Record
 from modelwright.testing.source import CHECKS, SourceCase
-from tests.prepare.conftest import Project, issues, picture
+
+from .conftest import Project, issues, picture
 
 SPEC = "sources: [{folder: photos}, {feedback: production}]\noutput: category\n"
+
+
+def write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
 def folder_case(root: Path) -> SourceCase:
@@ -30,7 +35,7 @@ def folder_case(root: Path) -> SourceCase:
     os.mkfifo(root / "photos" / "b" / "fifo")
     return SourceCase(
         lambda: make("folder", Settings("photos", root=root)),
-        lambda: (root / "photos" / "a" / "ü.jpg").write_bytes(b"1") and None,
+        lambda: write(root / "photos" / "a" / "ü.jpg", b"1"),
         lambda: make("folder", Settings("nowhere", root=root)),
         root,
     )
@@ -40,7 +45,7 @@ def table_case(root: Path) -> SourceCase:
     (root / "data.csv").write_text("a,b,y\n1,x,0\n2,?,1\n3\n4,z,1\n", "utf-8")
     return SourceCase(
         lambda: make("table", Settings("data.csv", root=root, label="y")),
-        lambda: (root / "data.csv").write_text("a,b,y\n1,x,0\n2,?,0\n", "utf-8") and None,
+        lambda: write(root / "data.csv", b"a,b,y\n1,x,0\n2,?,0\n"),
         lambda: make("table", Settings("nowhere.csv", root=root, label="y")),
         root,
     )
@@ -61,7 +66,10 @@ def feedback_case(root: Path) -> SourceCase:
 def predict(store: Store, inputs: list[bytes], media_type: str = "image/jpeg") -> None:
     writer = store.logs.writer("server")
     writer.append_many(
-        [Record(f"p{n}", n + 1, "0" * 64, digest_bytes(raw), media_type, raw, {"label": "?"}, 5) for n, raw in enumerate(inputs)]
+        [
+            Record(f"p{n}", n + 1, "0" * 64, digest_bytes(raw), media_type, raw, {"label": "?"}, 5)
+            for n, raw in enumerate(inputs)
+        ]
     )
     writer.close()
 
@@ -117,5 +125,5 @@ def test_labelled_production_rows_become_samples(project: Project) -> None:
     assert dataset.samples()["source"].to_pylist().count(1) == 5
     raws = [raw for split in ("train", "validation", "test") for raw in dataset.raw(split)]
     assert set(rows) <= set(raws)
-    (bad,) = [each for each in issues(dataset, "corrupt")]
+    (bad,) = issues(dataset, "corrupt")
     assert "not a JSON object" in str(bad["message"])

@@ -74,7 +74,9 @@ def test_a_new_sample_moves_no_other_where_counts_allow() -> None:
 
 def test_another_seed_is_another_split() -> None:
     keys = np.random.default_rng(1).integers(0, 2**63, 500, dtype=np.uint64)
-    one, other = (split.assign(np.arange(500), keys, np.zeros(500, np.int64), FRACTIONS, seed).splits for seed in (0, 1))
+    one, other = (
+        split.assign(np.arange(500), keys, np.zeros(500, np.int64), FRACTIONS, seed).splits for seed in (0, 1)
+    )
     assert (one != other).mean() > 0.2
 
 

@@ -1,6 +1,7 @@
 """Prepare: from sources to a Dataset. Collect, check, clean, explore, split.
 
-``fingerprint`` and ``guess`` are light (no numpy, no pyarrow, no database); ``prepare`` loads what it needs when asked for.
+``fingerprint`` and ``guess`` are light (no numpy, no pyarrow, no database); ``prepare`` loads what it needs when it is
+asked for.
 """
 
 from __future__ import annotations

@@ -102,6 +102,7 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
         groups.setdefault(head, [head]).append(place)
     extra = set(found.extra.tolist())
     torn = 0
+    what = "values" if rows else "bytes"
     for members in groups.values():
         names = [paths(place) for place in members[:8]]
         torn += members[0] in conflicting
@@ -109,11 +110,12 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
             others = [name for name, each in zip(names, members[:8], strict=True) if each != place]
             if place in conflicting and not rows:
                 labels = sorted({str(gathered.label(each)) for each in members})
+                mine = str(gathered.label(place))
+                theirs = ", ".join(label for label in labels if label != mine)
                 yield Issue(
                     "conflicting-labels",
                     0.9,
-                    f"{paths(place)} is labelled {gathered.label(place)!s}, and the same bytes also "
-                    f"{', '.join(label for label in labels if label != str(gathered.label(place)))} ({', '.join(others[:3])})",
+                    f"{paths(place)} is labelled {mine}, and the same bytes also {theirs} ({', '.join(others[:3])})",
                     place,
                     gathered.id(place),
                     f"{gathered.sources[place]}/{paths(place)}",
@@ -123,7 +125,7 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
                 yield Issue(
                     "duplicate",
                     0.4,
-                    f"{paths(place)} has the same {'values' if rows else 'bytes'} as {others[0] if others else names[0]}",
+                    f"{paths(place)} has the same {what} as {others[0] if others else names[0]}",
                     place,
                     gathered.id(place),
                     f"{gathered.sources[place]}/{paths(place)}",

@@ -142,7 +142,7 @@ def _decisions(decided: Sequence[Decided]) -> Any:
     groups: dict[tuple[str, str, str], list[Decided]] = {}
     for each in decided:
         groups.setdefault((each.issue.kind, each.decision, each.by), []).append(each)
-    rows = [
+    rows: list[list[Any]] = [
         [kind, len(some), f"{max(each.issue.severity for each in some):.2f}", decision, by, some[0].issue.advice.why]
         for (kind, decision, by), some in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     ]
@@ -190,7 +190,9 @@ def _sheet(outcome: Outcome, pictures: Pictures) -> Any:
         places = np.flatnonzero(outcome.kept & (outcome.labels == code))
         chosen = places[np.linspace(0, len(places) - 1, min(each_class, len(places))).astype(int)]
         shown = [
-            (small, _clip(pictures.path(place).rpartition("/")[2], 18)) for place in chosen.tolist() if (small := pictures.small(place)) is not None
+            (small, _clip(pictures.path(place).rpartition("/")[2], 18))
+            for place in chosen.tolist()
+            if (small := pictures.small(place)) is not None
         ]
         parts.extend([draw.h("h3", outcome.names[code]), draw.gallery(shown)])
     return draw.section("Samples of each class", *parts)
@@ -222,7 +224,7 @@ def _measure_figures(gathered: Gathered, outcome: Outcome) -> Iterator[Any]:
 
 def _columns(columns: ColumnFindings, outcome: Outcome) -> Any:
     total = len(outcome.kept)
-    rows = [
+    rows: list[list[Any]] = [
         [
             name,
             facts["type"],
@@ -254,7 +256,7 @@ def _proof(outcome: Outcome) -> Any:
         "No leaks between splits",
         draw.banner(
             "good" if straddling == 0 else "bad",
-            f"{int((sizes > 1).sum()):,} groups of duplicates, near-duplicates and samples that belong together were found; "
-            f"{straddling} of them lie in more than one split.",
+            f"{int((sizes > 1).sum()):,} groups of duplicates, near-duplicates and samples that belong together "
+            f"were found; {straddling} of them lie in more than one split.",
         ),
     )

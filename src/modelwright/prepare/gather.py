@@ -178,10 +178,10 @@ class Gatherer:
                 before = len(self.found)
                 self._read(number, source, writer)
                 if len(self.found) == before and source.kind != "feedback":
-                    self._nothing(number, source, before)
+                    self._nothing(number, source)
         return self.found
 
-    def _nothing(self, number: int, source: Source, before: int) -> None:
+    def _nothing(self, number: int, source: Source) -> None:
         seen = [issue for issue in self.found.issues if issue.path.startswith(f"{number}/")]
         location = getattr(getattr(source, "settings", None), "location", "")
         why = f"; {len(seen)} were rejected, the first: {seen[0].message}" if seen else ""

@@ -5,8 +5,8 @@ All of it lives in ``cache/`` and may be deleted at any time. Two stores, by how
 - ``listings/<key>``: one line, "<digest of the stat listing> <content digest>". The fast path of a run with nothing to
   do reads just this: no database, no numpy.
 - ``scans.sqlite``: the digest of every file by its stat, and what one pass over a file's bytes found, by digest. Opened
-  only when something changed. Written in small transactions while a scan runs, so that a killed one goes on where it was;
-  a damaged one is thrown away and made again.
+  only when something changed. Written in small transactions while a scan runs, so that a killed one goes on where it
+  was; a damaged one is thrown away and made again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ Stat = tuple[bytes, int, int, int, int]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
-    source TEXT NOT NULL, name BLOB NOT NULL, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, digest TEXT NOT NULL,
+    source TEXT NOT NULL, name BLOB NOT NULL,
+    size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, digest TEXT NOT NULL,
     PRIMARY KEY (source, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scans (
     digest TEXT NOT NULL, scanner TEXT NOT NULL, result BLOB NOT NULL, PRIMARY KEY (digest, scanner)) WITHOUT ROWID;
@@ -83,7 +84,7 @@ class Index:
         return self._folder / "listings" / canonical.digest_bytes(key.encode("utf-8", "surrogateescape"))[:32]
 
     def digests(self, source: str, root: bytes, files: Sequence[Stat]) -> dict[bytes, str]:
-        """Return the digest of each file by name; only those whose stat changed are read. Unreadable ones are left out."""
+        """Return the digest of each file by name; only those whose stat changed are read, unreadable ones left out."""
         known = self.known(source)
         found: dict[bytes, str] = {}
         fresh: list[tuple[Stat, str]] = []

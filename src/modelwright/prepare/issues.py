@@ -77,7 +77,9 @@ ADVICE: Mapping[str, Advice] = {
     "label-variants": Advice("fix", "review", "labels that differ only in spelling are probably the same"),
     "rare-class": Advice("keep", "keep", "kept for training only: it can be neither validated nor tested"),
     "imbalance": Advice("review", "review", "class weights, or more samples of the rare classes, would help"),
-    "capped-target": Advice("review", "review", "a model learns the limit as if it were the answer; kept until decided"),
+    "capped-target": Advice(
+        "review", "review", "a model learns the limit as if it were the answer; kept until decided"
+    ),
     "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
     "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),
 }

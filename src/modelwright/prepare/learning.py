@@ -41,7 +41,7 @@ def training_rows(rows: Path, train: NDArray[np.bool_]) -> Iterator[dict[str, An
 
 
 def by_column(batch: Any) -> dict[str, Any]:
-    """Return an Arrow batch as a modality takes it: numbers as arrays (NaN: missing), texts as lists (None: missing)."""
+    """Return an Arrow batch as a modality takes it: numbers as arrays (NaN: missing), texts as lists (or None)."""
     import pyarrow.types as kinds
 
     made: dict[str, Any] = {}

@@ -1,9 +1,9 @@
 """Near-duplicate pictures: a perceptual hash, a search that is not all pairs, and a second look before it counts.
 
-1. *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 grey thumbnail around their
-   median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
-2. *Search*: multi-index hashing (Norouzi, Punjani, Fleet 2012, "Fast search in Hamming space with multi-index hashing").
-   Two hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only those are
+1. *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 grey thumbnail,
+   around their median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
+2. *Search*: multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index
+   hashing"). Two hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only those are
    compared.
 3. *Second look*: thumbnails must agree once brightness and contrast are taken out. Hashes alone call many pairs of
    28 × 28 grey pictures of different shirts "near-duplicates"; small pictures must agree nearly pixel by pixel.
@@ -38,7 +38,7 @@ def _cosines() -> NDArray[np.float32]:
     """Return the ``(9, 32)`` lowest rows of the orthonormal cosine transform."""
     rows = np.arange(9)[:, None]
     columns = np.arange(SIDE)[None, :]
-    return (np.cos(np.pi * (2 * columns + 1) * rows / (2 * SIDE)) * np.sqrt(2 / SIDE)).astype(np.float32)
+    return np.asarray(np.cos(np.pi * (2 * columns + 1) * rows / (2 * SIDE)) * np.sqrt(2 / SIDE), np.float32)
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -146,5 +146,5 @@ def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 def same(one: NDArray[np.uint8], other: NDArray[np.uint8], *, small: bool, photo: float = AGREE) -> bool:
-    """Say whether two thumbnails show the same picture; ``photo`` is the agreement asked of pictures that are not small."""
+    """Say whether two thumbnails show the same picture; ``photo`` is the agreement asked of those that aren't small."""
     return agreement(one, other) >= (max(photo, AGREE_SMALL) if small else photo)

@@ -1,9 +1,9 @@
 """One pass over a file's bytes: digest, decode, check, measure, perceptual hash. Nothing is read or decoded twice.
 
-What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.index`), so that neither a killed run
-nor a moved file costs a second one. Pictures are decoded in full and not in JPEG draft mode: a half-size decode is up to
-twice as fast, but it doesn't see damage in the high frequencies, and it halves the blur that the sharpness measures,
-so that figures would no longer be comparable with those of production.
+What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.index`), so that neither a killed
+run nor a moved file costs a second one. Pictures are decoded in full and not in JPEG draft mode: a half-size decode is
+up to twice as fast, but it makes a blurred picture look sharp (an edge spread over four pixels becomes one over two),
+so that sharpness would no longer be comparable with that of production, which decodes in full.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Splits: stratified or binned, grouped, the same for the same seed, and stable while a dataset grows.
 
 Each sample gets a random rank from its group's digest and the seed, not from its place, so that a new file changes
-nothing for the others. Within a stratum (class, or bin of the number to predict) whole groups are dealt to the splits in
-the order of their ranks until the quotas are met; quotas are rounded so that the errors of the strata cancel out.
+hardly anything for the others. Within a stratum (class, or bin of the number to predict) whole groups are dealt to the
+splits in the order of their ranks until the quotas are met; quotas are rounded so that the errors of the strata cancel
+out.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def ranks(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 def bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the stratum of each number: which of ten quantile bins it is in."""
     edges = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])
-    return np.searchsorted(np.unique(edges), values, side="right")
+    return np.asarray(np.searchsorted(np.unique(edges), values, side="right"), np.int64)
 
 
 def quotas(counts: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.int64]:
@@ -218,4 +219,5 @@ def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
         if (above == parent).all():
             break
         parent = above
-    return np.unique(parent, return_inverse=True)[1].astype(np.int64)
+    numbered: NDArray[np.int64] = np.unique(parent, return_inverse=True)[1].astype(np.int64)
+    return numbered

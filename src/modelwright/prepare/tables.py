@@ -29,9 +29,7 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         labels = labels.cast(pa.string())
     else:
         labels = pa.array(outcome.labels, mask=np.isnan(outcome.labels))
-    splits = pa.DictionaryArray.from_arrays(
-        pa.array(outcome.splits, mask=outcome.splits < 0), pa.array(split.NAMES)
-    )
+    splits = pa.DictionaryArray.from_arrays(pa.array(outcome.splits, mask=outcome.splits < 0), pa.array(split.NAMES))
     annotations = ["source" if each < 0 else f"annotation:{each}" for each in gathered.annotations]
     columns: dict[str, Any] = {
         "id": pa.array([gathered.id(place) for place in range(count)], pa.string()),
@@ -39,9 +37,7 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         "path": gathered.paths.arrow(),
         "label": labels,
         "split": splits.cast(pa.string()),
-        "group": pa.array(
-            [f"{key:016x}" for key in outcome.group_keys[outcome.groups].tolist()], pa.string()
-        ),
+        "group": pa.array([f"{key:016x}" for key in outcome.group_keys[outcome.groups].tolist()], pa.string()),
         "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
         "annotation": pa.array(annotations, pa.string()),
     }

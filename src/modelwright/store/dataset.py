@@ -1,7 +1,7 @@
 """Dataset: an immutable snapshot of samples, resolved labels and splits, and how to get at the bytes behind it.
 
-The tables are Parquet (``docs/formats.md``). The bytes of a sample stay where they are: in a file of its source, in a row of
-``rows.parquet``, or in the store's objects; they are checked against the sample's id whenever they are read.
+The tables are Parquet (``docs/formats.md``). The bytes of a sample stay where they are: in a file of its source, in a
+row of ``rows.parquet``, or in the store's objects; they are checked against the sample's id whenever they are read.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ class Dataset:
         path = self.store.cache_dir("features") / name
         if not path.is_file():
             self._make_features(path, split, graph, progress)
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped
 
     def _make_features(self, path: Path, split: str, graph: bytes, progress: Progress) -> None:
         from modelwright.runtime.session import open_session

@@ -1,1 +1,1 @@
-"""Sources: where samples come from. One small streaming plug-in a kind, behind :class:`modelwright.prepare.collect.base.Source`."""
+"""Sources: where samples come from. One small streaming plug-in a kind, behind the protocol in :mod:`.base`."""

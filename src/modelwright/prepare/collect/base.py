@@ -1,9 +1,10 @@
 """What a source is: the seam through which samples come in.
 
 A source streams what it holds, in a fixed order, without judging it: an :class:`Item` for whatever may be a sample, a
-:class:`Rejected` for whatever cannot be one (a device, a ragged row), with the reason. Everything that follows (decoding,
-checks, decisions, splits) is the same for all sources. Registered in :mod:`modelwright.registry` under ``sources``; a
-plug-in brings itself with the entry point ``modelwright.sources``. The contract suite is :mod:`modelwright.testing.source`.
+:class:`Rejected` for whatever cannot be one (a device, a ragged row), with the reason. Everything that follows
+(decoding, checks, decisions, splits) is the same for all sources. Registered in :mod:`modelwright.registry` under
+``sources``; a plug-in brings itself with the entry point ``modelwright.sources``. The contract suite is
+:mod:`modelwright.testing.source`.
 
 This module imports neither numpy nor pyarrow: fingerprints are made with it on every ``mw run``.
 """
@@ -121,7 +122,7 @@ class Source(Protocol):
     option_names: ClassVar[Mapping[str, str]]
     """Option key to one line of help; any other key in the spec is an error."""
     kept: ClassVar[Kept]
-    """Where the bytes of a sample stay: in their ``files``, as ``rows`` of the dataset, or copied to the store's ``objects``."""
+    """Where a sample's bytes stay: in their ``files``, as ``rows`` of the dataset, or copied to ``objects``."""
 
     def __init__(self, settings: Settings) -> None: ...
 
@@ -138,7 +139,7 @@ class Source(Protocol):
         """
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
-        """Stream what the source holds, in a fixed order; ``columns`` are the types agreed between all table sources."""
+        """Stream what the source holds, in a fixed order; ``columns`` are the types that all tables agreed on."""
 
 
 def make(kind: str, settings: Settings) -> Source:
@@ -159,7 +160,8 @@ def make(kind: str, settings: Settings) -> Source:
         if key not in allowed:
             near = difflib.get_close_matches(str(key), allowed, 1)
             raise InputError(
-                f"source '{kind}: {settings.location}' has an unknown option {key!r}; allowed: {', '.join(allowed) or 'none'}",
+                f"source '{kind}: {settings.location}' has an unknown option {key!r}; "
+                f"allowed: {', '.join(allowed) or 'none'}",
                 code="unknown-option",
                 hint=f"did you mean {near[0]!r}?" if near else "",
             )

@@ -173,7 +173,7 @@ def _why_not(entry: os.DirEntry[bytes], mode: int, home: bytes) -> str:
 def _whole(value: Any, settings: Settings) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 32:
         raise InputError(
-            f"source 'folder: {settings.location}': option 'level' is {value!r}; it must be a whole number from 1 to 32",
+            f"source 'folder: {settings.location}': option 'level' is {value!r}; it must be a whole number, 1 to 32",
             code="bad-option",
         )
     return value

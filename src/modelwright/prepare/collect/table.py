@@ -26,10 +26,10 @@ _ENDINGS = (".csv", ".tsv", ".txt", ".data", ".parquet", ".pq", ".csv.gz", ".tsv
 class TableSource:
     """A CSV, TSV or Parquet file, a folder of them, or a pattern such as ``data/*.csv``; also gzipped.
 
-    Encoding, delimiter, header, decimal sign and column types are detected, said, and can be set by options. Leading and
-    trailing spaces of a cell are no part of it. Cells that mean "missing" are ``?``, ``NA``, ``nan``, ``null`` and empty
-    ones, or those of the option ``missing``. A sample's raw form is the canonical JSON of its row without the label,
-    group and ignored columns.
+    Encoding, delimiter, header, decimal sign and column types are detected, said, and can be set by options. Spaces
+    around a cell are no part of it. Cells that mean "missing" are ``?``, ``NA``, ``nan``, ``null`` and empty ones, or
+    those of the option ``missing``. A sample's raw form is the canonical JSON of its row without the label, group and
+    ignored columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -265,8 +265,8 @@ class TableSource:
             yield Rejected(
                 path.name,
                 "type-mix",
-                f"{path.name}: column {name!r} holds numbers, but {sum(words.values())} cells are not ({_some(list(words))}); "
-                "they are taken as missing",
+                f"{path.name}: column {name!r} holds numbers, but {sum(words.values())} cells are none "
+                f"({_some(list(words))}); they are taken as missing",
                 0.4,
                 {"cells": dict(words)},
                 name,
