@@ -12,12 +12,14 @@ from collections import Counter
 import pytest
 
 from modelwright.store import Store
+from modelwright.store.scratch import Scratch
 from modelwright.testing.store import publish, record
 
 HEAD = """
 import sys
 from pathlib import Path
 from modelwright.store import Store
+from modelwright.store.scratch import Scratch
 from modelwright.testing.store import publish, record
 store = Store.open(Path(sys.argv[1]))
 me = int(sys.argv[2])
@@ -138,3 +140,25 @@ def test_a_forked_child_writes_a_segment_of_its_own(store: Store) -> None:
     assert len(list((store.root / "logs" / "server").glob("*.wal"))) == 2
     assert store.annotations.verify() == []
     assert publish(store).verify() == []
+
+
+def test_making_and_sweeping_temporary_folders_at_once(store: Store) -> None:
+    """WHY: a sweeper once removed a folder between its making and its locking."""
+    stop = threading.Event()
+
+    def sweep() -> None:
+        scratch = Scratch(store.root)
+        while not stop.is_set():
+            scratch.sweep()
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(3)]
+    for thread in sweepers:
+        thread.start()
+    try:
+        for _ in range(300):
+            kept = Scratch(store.root)
+            kept.new().mkdir()
+    finally:
+        stop.set()
+        for thread in sweepers:
+            thread.join()

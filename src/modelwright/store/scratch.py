@@ -54,14 +54,17 @@ class Scratch:
         while True:
             folder = self._root / os.urandom(8).hex()
             folder.mkdir()
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            # A sweeper may be faster, at any point of this: then the folder is its to remove, and a new one is made.
+            try:
+                handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(handle)  # a sweeper was faster: it is removing this folder
+            except BlockingIOError:
+                os.close(handle)
                 continue
-            # The lock lives as long as this handle is open. Had a sweeper been faster still, the folder is gone, and
-            # the lock is on nothing.
+            # The lock lives as long as this handle is open; on a folder that is gone it would be worth nothing.
             with suppress(FileNotFoundError):
                 if os.fstat(handle).st_ino == folder.stat().st_ino:
                     weakref.finalize(self, _give_up, folder, handle, os.getpid())
