@@ -1,4 +1,4 @@
-"""``mw demo``: the whole loop on real pictures, in front of the user. Nothing is scripted; the seed changes every figure."""
+"""``mw demo``: the whole loop on real pictures, in front of the user. Nothing is scripted: every figure is the run's."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def lines(screen: Screen, found: Mapping[str, Any]) -> list[str]:
     told += screen.table(rows, ("", "accuracy", "95 % interval", "pictures"), right=(1, 2, 3))
     if drift["alarm"]:
         told.append(
-            f"Drift was raised after {drift['pictures']} slipped pictures ({drift['seconds']:.1f} s), before any label: "
+            f"Drift was raised after {drift['pictures']} slipped pictures ({drift['seconds']:.1f} s), without a label: "
             f"{drift['message']}"
         )
     else:

@@ -64,9 +64,7 @@ class Client:
             self._connection.request("POST", path, body, headers)
             response = self._connection.getresponse()
             text = response.read()
-            if response.status != 200:
-                raise ModelwrightError(f"{path} answered {response.status}: {text[:300].decode(errors='replace')}")
-            answer: dict[str, Any] = json.loads(text)
+            answer = _read(path, response.status, text)
         except (OSError, http.client.HTTPException, ModelwrightError, ValueError) as error:
             self.failed += 1
             self.failures.append(str(error))
@@ -86,6 +84,13 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _read(path: str, status: int, text: bytes) -> dict[str, Any]:
+    if status != 200:
+        raise ModelwrightError(f"{path} answered {status}: {text[:300].decode(errors='replace')}")
+    answer: dict[str, Any] = json.loads(text)
+    return answer
 
 
 def wilson(right: int, count: int) -> dict[str, float]:
@@ -108,7 +113,8 @@ def play(folder: Path, seed: int, progress: Progress, *, keep_serving: bool = Fa
     rng = np.random.default_rng([seed, 1])
     digits = write_digits(folder / "photos", seed)
     progress.say(
-        f"{digits.written} scanned digits in {folder / 'photos'}, a folder per class: {len(digits.dirt.truncated)} cut off, "
+        f"{digits.written} scanned digits in {folder / 'photos'}, a folder per class: "
+        f"{len(digits.dirt.truncated)} cut off, "
         f"{len(digits.dirt.duplicated)} twice, {len(digits.dirt.mislabelled)} in a wrong folder; "
         f"{len(digits.held_back)} held back for production"
     )

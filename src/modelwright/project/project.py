@@ -49,7 +49,7 @@ class Project:
             raise InputError(
                 f"{self.path} is not a project: it has no {SPEC_NAME}",
                 code="no-project",
-                hint="mw init PATH writes one for a folder of pictures or a table; mw run PATH does the same and goes on",
+                hint="mw init PATH writes one for a folder of pictures or a table; mw run PATH also goes on",
             )
         settle_openmp()
         self.spec: Spec = spec.load(file)
@@ -127,7 +127,7 @@ class Project:
         Returns
         -------
         RunResult
-            With ``server``: ``{"running", "url", "pid", "package", "log"}``. When the gate said no, nothing is deployed.
+            With ``server``: ``{"running", "url", "pid", "package"}``. When the gate said no, nothing is deployed.
         """
         from dataclasses import replace
 
@@ -194,7 +194,7 @@ class Project:
         -------
         dict
             ``{"status", "reasons", "steps", "challenger", "champion", "comparison", "report"}``; status is
-            ``nothing-to-do``, ``refused`` (by the gate), ``kept``, ``waiting`` (for a person), ``promoted``, ``undone``.
+            ``nothing-to-do``, ``refused`` (by the gate), ``kept``, ``waiting`` (for you), ``promoted``, ``undone``.
         """
         return self._rounds.undo() if undo else self._rounds.retrain(force, progress)
 
@@ -225,7 +225,7 @@ class Project:
         return self._views.issues(kind, decision)
 
     def decide(self, issues: Sequence[str], decision: str, by: str, reason: str = "") -> dict[str, Any]:
-        """Write down a person's decision about issues (``undo`` takes the last one back); the next prepare follows it."""
+        """Write down a person's decision about issues (``undo`` takes the last back); the next prepare follows it."""
         return self._views.decide(issues, decision, by, reason)
 
     def log(self, limit: int = 20) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class Rounds:
     # ------------------------------------------------------------------ labels
 
     def label_queue(self, limit: int) -> list[dict[str, Any]]:
-        """Return the stored production samples whose labels would teach most, best first, with the champion's answer."""
+        """Return the stored production samples whose labels would teach most, with the champion's answer."""
         from modelwright.retrain.queue import label_queue
 
         predictor = _predictor(self._standing())

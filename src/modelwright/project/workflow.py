@@ -1,8 +1,8 @@
 """Bring a project up to date: each step by its key, in order.
 
 A step's *key* is the digest of its input artifacts, its part of the spec, its declared version and the seed. What the
-store has under that key is the answer, found without importing anything heavy and without a database. Otherwise the step
-runs, under the project's lock, and is written down as a run.
+store has under that key is the answer, found without importing anything heavy and without a database. Otherwise the
+step runs, under the project's lock, and is written down as a run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = ("prepare", "train", "package", "validate", "deploy")
 """The steps of a run, in order."""
 
 STEP_VERSIONS = {"train": 1, "package": 1, "validate": 1}
-"""Declared versions of the steps' code: raised when the same inputs give another artifact. Prepare's is in its fingerprint."""
+"""Declared versions of the steps' code: raised when the same inputs give another artifact. Prepare has its own."""
 
 Outcome = tuple[StepResult, "Artifact"]
 
@@ -52,7 +52,7 @@ class Workflow:
         self.target = target
 
     def run(self, to: str, progress: Progress) -> tuple[RunResult, Artifact | None]:
-        """Bring everything up to date as far as ``to`` (at most ``validate``); return the package too, if it got there."""
+        """Bring everything up to date as far as ``to``, at most ``validate``; return the package too, if there is one."""
         if to not in STEPS[:4]:
             raise InputError(f"there is no step {to!r}; the steps are {', '.join(STEPS)}", code="unknown-step")
         results: list[StepResult] = []
@@ -79,7 +79,7 @@ class Workflow:
     # ------------------------------------------------------------------ keys
 
     def keys(self) -> dict[str, tuple[str, Artifact | None]]:
-        """Return the key of each step as things stand now, with what the store has under it, as far as that is known."""
+        """Return each step's key as things stand now, with what the store has under it, as far as that is known."""
         from modelwright.prepare import fingerprint
 
         known: dict[str, tuple[str, Artifact | None]] = {}
