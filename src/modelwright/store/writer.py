@@ -174,7 +174,7 @@ def _sync_tree(folder: Path) -> None:
 def _circumstances(seconds: float) -> dict[str, Any]:
     import platform
 
-    from modelwright import __version__
+    from modelwright.version import __version__
 
     machine = {"system": platform.system(), "architecture": platform.machine(), "python": platform.python_version()}
     return {"created": time.time_ns(), "seconds": round(seconds, 3), "version": __version__, "machine": machine}
