@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(mw: Mw, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project that was run once, from a bare CSV file."""
+    """Return a project that was begun from a bare CSV file and run once."""
     from sklearn.datasets import load_iris
 
     folder = tmp_path_factory.mktemp("flowers and more")
@@ -27,11 +30,17 @@ def project(mw: Mw, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.writer(file)
         writer.writerow(["sepal length", "sepal width", "petal length", "petal width", "species"])
         writer.writerows([*row, data.target_names[kind]] for row, kind in zip(data.data, data.target, strict=True))
+    begun = mw("run", "iris.csv", "--to", "prepare", "--json", cwd=folder)
+    assert begun.returncode == 0, begun.stderr
+    assert [step["step"] for step in json.loads(begun.stdout)["steps"]] == ["prepare"]
+    spec = folder / "modelwright.yaml"
+    assert "label: species" in spec.read_text()
+    spec.write_text(spec.read_text().replace("models: auto", "models: [logistic]"))
     made = mw("run", "iris.csv", "--json", cwd=folder)
     assert made.returncode == 0, made.stderr
     document = json.loads(made.stdout)
     assert [step["step"] for step in document["steps"]] == ["prepare", "train", "package", "validate"]
-    assert {step["status"] for step in document["steps"]} == {"ran"}
+    assert [step["status"] for step in document["steps"]] == ["cached", "ran", "ran", "ran"]
     assert document["report"]["verdict"] == "accepted"
     assert {"value", "low", "high"} <= set(document["report"]["metrics"]["accuracy"])
     return folder
@@ -145,3 +154,41 @@ def test_a_source_that_went_away_is_told_with_its_line(ask: Ask, project: Path) 
         assert error["hint"] == "did you mean 'iris2.csv'?"
     finally:
         (project / "iris2.csv").rename(project / "iris.csv")
+
+
+def _answers(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=10) as answer:
+        return bool(answer.status == 200)
+
+
+def test_it_is_served_in_the_background_and_stopped(ask: Ask, project: Path) -> None:
+    spec = project / "modelwright.yaml"
+    before = spec.read_text()
+    spec.write_text(before.replace("port: 8080", "port: 0"))
+    try:
+        served = ask("deploy")["server"]
+        assert served["running"]
+        assert _answers(served["url"])
+        assert ask("status")["server"]["url"] == served["url"]
+        assert ask("monitor")["alarm"] is False
+        assert ask("retrain")["status"] == "nothing-to-do"
+    finally:
+        assert ask("deploy", "--stop")["stopped"]
+        spec.write_text(before)
+    assert not ask("deploy", "--stop")["stopped"]
+
+
+def test_it_is_served_here_until_ctrl_c(project: Path, ask: Ask) -> None:
+    ask("deploy", "--no-start")
+    command = [sys.executable, "-m", "modelwright.cli.main", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or lines[-1] != "}\n":
+            lines.append(process.stdout.readline())
+            assert lines[-1], "it ended before it was ready"
+        assert _answers(json.loads("".join(lines))["url"])
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert rest == ""

@@ -136,7 +136,8 @@ def monitor(options: Namespace, screen: Screen) -> int:
     with listening(screen) as progress:
         findings = project.monitor(progress=progress)
     if findings is None:
-        screen.answer(None, ["Nothing new in the prediction log since the last look.", "  next: mw log; mw status"])
+        nothing: dict[str, Any] = {"window": None, "drift": [], "alarm": False, "quality": None, "alerts": []}
+        screen.answer(nothing, ["Nothing new in the prediction log since the last look.", "  next: mw log; mw status"])
         return 0
     screen.answer(findings, findings_lines(screen, findings))
     return 0
