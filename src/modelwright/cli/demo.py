@@ -22,7 +22,9 @@ MARK = ".modelwright-demo"
 
 def add_demo(parser: ArgumentParser) -> None:
     """Add the arguments of ``mw demo``."""
-    parser.add_argument("path", nargs="?", default="modelwright-demo", help="where to; default: modelwright-demo")
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", default="modelwright-demo", help="where to; default: modelwright-demo"
+    )
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=0, help="changes every figure; default: 0")
     parser.add_argument("--keep-serving", action="store_true", help="leave the server running at the end")
 

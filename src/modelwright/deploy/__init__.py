@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelwright.deploy.batch import predict_files
+    from modelwright.deploy.batch import answer_files, predict_files
     from modelwright.deploy.server import serve
     from modelwright.deploy.settings import ServeSettings
     from modelwright.deploy.step import Deployment, deploy
 
-__all__ = ["Deployment", "ServeSettings", "deploy", "predict_files", "serve"]
+__all__ = ["Deployment", "ServeSettings", "answer_files", "deploy", "predict_files", "serve"]
 
 _WHERE = {
     "Deployment": "step",
     "ServeSettings": "settings",
     "deploy": "step",
+    "answer_files": "batch",
     "predict_files": "batch",
     "serve": "server",
 }

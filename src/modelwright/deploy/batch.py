@@ -71,25 +71,37 @@ def predict_files(
     InputError
         If a path does not exist, before anything is answered.
     """
+    write = _CsvLines(out, predictor) if layout == "csv" else _JsonLines(out)
+    answered = failed = 0
+    for source, answer in answer_files(predictor, paths, progress=progress):
+        write.line(source, answer)
+        good = "error" not in answer
+        answered += good
+        failed += not good
+    out.flush()
+    return Counts(answered, failed)
+
+
+def answer_files(
+    predictor: Predictor, paths: Sequence[Path], *, progress: Progress = SILENT
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(where, answer)`` of every sample in ``paths``, in order; ``{"error": …}`` for what cannot be used.
+
+    Raises
+    ------
+    InputError
+        At the first answer asked for, if a path does not exist.
+    """
     for path in paths:
         if not path.exists():
             raise InputError(f"no such file or folder: {path}", code="no-such-path")
     rows = predictor.manifest["task"]["modality"] == "table"
-    columns = predictor.manifest["schema"]["input"].get("columns", ())
-    numbers = frozenset(column["name"] for column in columns if column["kind"] == "number")
-    items = _rows(paths, numbers) if rows else _files(paths)
-    write = _CsvLines(out, predictor) if layout == "csv" else _JsonLines(out)
-    answered = failed = 0
+    items = _rows(paths) if rows else _files(paths)
     progress.begin("predictions", None)
     while batch := list(islice(items, BATCH)):
         for item, answer in zip(batch, _answers(predictor, batch), strict=True):
-            write.line(item.source, answer)
-            good = "error" not in answer
-            answered += good
-            failed += not good
+            yield item.source, answer
         progress.advance(len(batch))
-    out.flush()
-    return Counts(answered, failed)
 
 
 def _answers(predictor: Predictor, batch: Sequence[_Item]) -> list[dict[str, Any]]:

@@ -210,9 +210,13 @@ class Project:
         self, paths: Sequence[Path], package: str | None = None, progress: Progress = SILENT
     ) -> Iterator[dict[str, Any]]:
         """Yield the answer of the champion (or newest package) for each file or table row, or why there is none."""
-        from modelwright.deploy.batch import predict_files
+        from modelwright.deploy import answer_files
+        from modelwright.runtime.predictor import Predictor
+        from modelwright.runtime.reader import PackageReader
 
-        return predict_files(self._views.package_to_use(package), paths, progress=progress)
+        predictor = Predictor(PackageReader.open(self._views.package_to_use(package)))
+        for source, answer in answer_files(predictor, paths, progress=progress):
+            yield {"input": source, **(answer if "error" in answer else {"prediction": answer})}
 
     # ------------------------------------------------------------------ looking
 

@@ -137,7 +137,10 @@ class Views:
 
     def log(self, limit: int) -> list[dict[str, Any]]:
         """Return the newest runs first."""
-        return [run.as_dict() for run in self.store.catalog.runs.list(limit)]
+        runs = [run.as_dict() for run in self.store.catalog.runs.list(limit)]
+        for run in runs:
+            run["seconds"] = None if run["finished"] is None else (run["finished"] - run["started"]) / 1e9
+        return runs
 
     def lineage(self, digest: str) -> dict[str, Any]:
         """Return the graph around an artifact, and draw it into ``cache/``."""
@@ -182,7 +185,9 @@ class Views:
     # ------------------------------------------------------------------ packages
 
     def package_to_use(self, digest: str | None = None) -> Path:
-        """Return the folder of a package: the one asked for, else the champion's, else the newest."""
+        """Return where a package lies: the one asked for (a digest, or a path), else the champion, else the newest."""
+        if digest is not None and Path(digest).exists():
+            return Path(digest)
         return self._package(digest).folder / "content"
 
     def _package(self, digest: str | None = None) -> Artifact:
