@@ -153,10 +153,10 @@ def _agreement(answers: list[tuple[Any, Any]], *, category: bool) -> float:
     if not answers:
         return 1.0
     if category:
-        return sum(first == second for first, second in answers) / len(answers)
+        return sum(bool(first == second) for first, second in answers) / len(answers)
     values = np.array(answers, dtype=np.float64)
     near = np.abs(values[:, 0] - values[:, 1]) <= 0.01 * values[:, 0].std()
-    return int(np.count_nonzero(near)) / len(answers)
+    return float(np.count_nonzero(near)) / len(answers)
 
 
 def recent_traffic(store: Store, deployment: str, truths: Mapping[str, Any], *, limit: int = LIMIT) -> Iterator[Sample]:

@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 32
-MARGIN = 4
-"""Black around each digit, so that a camera that slips a little does not cut it off."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture with its truth: ``pixels`` ``(32, 32, 3) uint8``, and the same as PNG bytes."""
+    """One picture with its truth: ``pixels`` ``(side, side, 3) uint8``, and the same as PNG bytes."""
 
     label: str
     pixels: NDArray[np.uint8]
@@ -58,8 +56,11 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def digit_pictures() -> list[tuple[str, NDArray[np.uint8]]]:
-    """Return the 1,797 digits as ``(label, (32, 32, 3) uint8)``, enlarged bicubically, in scikit-learn's order."""
+def digit_pictures(side: int = SIDE) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Return the 1,797 digits as ``(label, (side, side, 3) uint8)``, enlarged bicubically, in scikit-learn's order.
+
+    An eighth of the side is black around each, so that a camera that slips a little does not cut it off.
+    """
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -67,9 +68,10 @@ def digit_pictures() -> list[tuple[str, NDArray[np.uint8]]]:
     pictures = []
     for scan, label in zip(data.images, data.target, strict=True):
         small = Image.fromarray(np.clip(scan * 255.0 / 16.0, 0, 255).astype(np.uint8))
-        large = np.zeros((SIDE, SIDE), np.uint8)
-        inner = small.resize((SIDE - 2 * MARGIN, SIDE - 2 * MARGIN), Image.Resampling.BICUBIC)
-        large[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.asarray(inner)
+        margin = side // 8
+        large = np.zeros((side, side), np.uint8)
+        inner = small.resize((side - 2 * margin, side - 2 * margin), Image.Resampling.BICUBIC)
+        large[margin : side - margin, margin : side - margin] = np.asarray(inner)
         pictures.append((str(label), np.repeat(large[:, :, None], 3, axis=2)))
     return pictures
 
@@ -82,6 +84,7 @@ def write_digits(
     duplicated: int = 20,
     mislabelled: float = 0.03,
     held_back: int = 700,
+    side: int = SIDE,
 ) -> Digits:
     """Write digits as PNG files, a folder per class, with dirt of known kinds.
 
@@ -99,6 +102,8 @@ def write_digits(
         Share of the files that lie in a wrong class's folder.
     held_back
         How many pictures are not written but returned, as what production will send.
+    side
+        Pixels of a picture's side, 8 or more.
 
     Examples
     --------
@@ -109,7 +114,7 @@ def write_digits(
     (1117, 700, 33)
     """
     random = np.random.default_rng(seed)
-    pictures = digit_pictures()
+    pictures = digit_pictures(side)
     order = random.permutation(len(pictures))
     kept = [
         Picture(pictures[index][0], pictures[index][1], png(pictures[index][1])) for index in order[:held_back].tolist()
