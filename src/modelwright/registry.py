@@ -91,7 +91,7 @@ def load(kind: str, name: str) -> Any:
         )
     try:
         return point.load()
-    except Exception as error:  # noqa: BLE001 - a stranger's plug-in may raise anything
+    except Exception as error:  # a stranger's plug-in may raise anything
         raise InputError(
             f"the plug-in {point.value!r} ({kind}/{name}) does not load: {type(error).__name__}: {error}",
             code="broken-plugin",

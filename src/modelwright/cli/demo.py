@@ -1,4 +1,4 @@
-"""``mw demo``: the whole loop on real pictures, in front of the user. Nothing is scripted: every figure is the run's."""
+"""``mw demo``: the whole loop on real pictures, in front of the user, with every figure from the run."""
 
 from __future__ import annotations
 

@@ -96,7 +96,9 @@ def answer_files(
         if not path.exists():
             raise InputError(f"no such file or folder: {path}", code="no-such-path")
     rows = predictor.manifest["task"]["modality"] == "table"
-    items = _rows(paths) if rows else _files(paths)
+    columns = predictor.manifest["schema"]["input"].get("columns", ())
+    numbers = frozenset(column["name"] for column in columns if column["kind"] == "number")
+    items = _rows(paths, numbers) if rows else _files(paths)
     progress.begin("predictions", None)
     while batch := list(islice(items, BATCH)):
         for item, answer in zip(batch, _answers(predictor, batch), strict=True):

@@ -52,7 +52,7 @@ class Workflow:
         self.target = target
 
     def run(self, to: str, progress: Progress) -> tuple[RunResult, Artifact | None]:
-        """Bring everything up to date as far as ``to``, at most ``validate``; return the package too, if there is one."""
+        """Bring everything up to date as far as ``to``, at most ``validate``; return the package too, if any."""
         if to not in STEPS[:4]:
             raise InputError(f"there is no step {to!r}; the steps are {', '.join(STEPS)}", code="unknown-step")
         results: list[StepResult] = []
