@@ -1,10 +1,10 @@
 """Near-duplicate pictures: a perceptual hash, a search that is not all pairs, and a second look before it counts.
 
-1. *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 grey thumbnail,
-   around their median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
+1. *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 grey thumbnail around
+   their median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
 2. *Search*: multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index
-   hashing"). Two hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only those are
-   compared.
+   hashing"). Two hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only
+   those are compared.
 3. *Second look*: thumbnails must agree once brightness and contrast are taken out. Hashes alone call many pairs of
    28 × 28 grey pictures of different shirts "near-duplicates"; small pictures must agree nearly pixel by pixel.
 
