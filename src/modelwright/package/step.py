@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,12 +159,10 @@ def _golden_samples(dataset: Dataset, split: str, predictor: Predictor, answers:
     chosen = answers.indices[worth]
     first = next(dataset.raw(split, chosen[:1]))
     odd = golden.edge_cases(predictor.modality, predictor.input_schema, first)
-    return golden.bounded(_chain(odd, dataset.raw(split, chosen)))[: golden.COUNT]
-
-
-def _chain(first: Sequence[bytes], second: Iterator[bytes]) -> Iterator[bytes]:
-    yield from first
-    yield from second
+    # A small validation split is topped up from training, where every class is.
+    count = dataset.count("train")
+    more = np.unique(np.linspace(0, count - 1, min(count, golden.COUNT)).astype(np.int64))
+    return golden.bounded(chain(odd, dataset.raw(split, chosen), dataset.raw("train", more)))[: golden.COUNT]
 
 
 def _spread(dataset: Dataset, split: str) -> list[bytes]:
