@@ -109,7 +109,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     page = report.draw(
         report.Round(
             "digits", decision.as_dict(), verdict.as_dict(), replayed.as_dict(), found, [("before", before, 0.8, 1.0)],
-            labelled=[(slipped[0].png, "a <label>")],
+            labelled=[(slipped[0].png, "a <label>"), (b"BM not for a page", "x")],
         )
     )  # fmt: skip
     assert "exact McNemar" in page

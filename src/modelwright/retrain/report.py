@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.drawing import chart, page
 from modelwright.drawing.page import Element, h
+from modelwright.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,20 @@ def draw(found: Round) -> str:
         _comparison(found.verdict),
         _replayed(found.replay),
         _drift(found.findings),
-        page.section("What was labelled", page.gallery(found.labelled)) if found.labelled else None,
+        page.section("What was labelled", page.gallery(_showable(found.labelled))) if found.labelled else None,
     )
+
+
+def _showable(pictures: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+    """Return those that a browser shows; production may send others (BMP, TIFF)."""
+    shown = []
+    for data, caption in pictures:
+        try:
+            page.image(data, caption)
+        except InputError:
+            continue
+        shown.append((data, caption))
+    return shown
 
 
 def _outcome(found: Round) -> Element:
