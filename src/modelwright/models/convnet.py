@@ -97,7 +97,7 @@ class Convnet:
     def candidates(self, task: Task) -> list[dict[str, Any]]:
         """Return one setting, sized for a processor: epochs such that all samples × epochs stay near a fixed sum."""
         side = min(task.shape[:2])
-        shown = 40_000 if side <= 12 else 120_000 if side <= 40 else 40_000 if side <= 80 else 16_000
+        shown = 40_000 if side <= 12 else 150_000 if side <= 40 else 40_000 if side <= 80 else 16_000
         return [
             {
                 "width": 16,

@@ -22,7 +22,7 @@ def plan(side: int, width: int) -> Plan:
     """Return the layers for pictures whose shorter side is ``side`` pixels.
 
     ``{"kind": "conv", "in", "out", "stride"}``, ``{"kind": "residual", "channels"}`` (two convolutions and a shortcut;
-    He et al., 2016) and ``{"kind": "pool"}`` (2 × 2 maximum). Halved until 3 to 7 pixels are left.
+    He et al., 2016) and ``{"kind": "pool"}`` (2 × 2 maximum). Halved until 3 to 5 pixels are left.
     """
     layers: Plan = []
     channels, now = width, side
@@ -36,12 +36,12 @@ def plan(side: int, width: int) -> Plan:
         wider = min(channels * 2, 128)
         layers.append({"kind": "conv", "in": channels, "out": wider, "stride": 1})
         channels = wider
-        if now >= 7:
+        if now >= 6:
             layers.append({"kind": "pool"})
             now //= 2
         if now <= 16:
             layers.append({"kind": "residual", "channels": channels})
-        if now < 8:
+        if now <= 5:
             return layers
 
 
