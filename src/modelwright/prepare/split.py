@@ -175,7 +175,7 @@ def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> 
     """Return three whole numbers that sum to ``count``, in proportion to what is left to fill."""
     weight = left if left.sum() else shares
     exact = weight / weight.sum() * count
-    low = np.floor(exact + 1e-9).astype(np.int64)
+    low: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
     for place in np.argsort(low - exact, kind="stable")[: count - low.sum()]:
         low[place] += 1
     return low

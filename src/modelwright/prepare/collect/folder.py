@@ -53,8 +53,10 @@ class FolderSource:
         self._level = _whole(settings.options.get("level", 1), settings)
         self._classes = _words(settings.options.get("classes"), "classes", settings)
         patterns = _words(settings.options.get("files"), "files", settings)
-        self._accept = re.compile(
-            "|".join(translate(pattern) for pattern in patterns).encode() if patterns else b"(?s:.*)", re.IGNORECASE
+        self._accept = (
+            re.compile("|".join(translate(pattern) for pattern in patterns).encode(), re.IGNORECASE)
+            if patterns
+            else None
         )
 
     def fingerprint(self, index: Index) -> str:
@@ -67,8 +69,8 @@ class FolderSource:
         entries = list(self._walk())
         # The options are part of the listing: another pattern is another content.
         listing = blake3(repr((self._level, self._classes)).encode())
-        for entry in entries:
-            listing.update(b"%b\0%d\0%d\0%d\0%d\0%b\n" % (*entry[:5], entry[5].encode()))
+        lines = [b"%b\0%d\0%d\0%d\0%d\0%a\n" % entry for entry in entries]
+        listing.update(b"".join(lines))
         mark = listing.hexdigest()
         known = index.listing(self._key(), mark)
         if known is not None:
@@ -138,7 +140,7 @@ class FolderSource:
                     if depth != self._level - 1 or not self._classes or printable(name) in self._classes:
                         below.append(folder + name + b"/")
                     continue
-                if not self._accept.match(name):
+                if self._accept is not None and not self._accept.match(name):
                     continue
                 path = folder + name
                 try:
