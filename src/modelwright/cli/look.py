@@ -114,8 +114,8 @@ def lineage_lines(screen: Screen, found: Mapping[str, Any]) -> list[str]:
     def words(digest: str) -> str:
         node = nodes.get(digest, {})
         label = node.get("label")
-        shown = short(digest) if not label or label == digest else str(label)
-        return clean(f"{node.get('kind', '')} {shown}{'  ' + str(node['note']) if node.get('note') else ''}".strip())
+        parts = [node.get("kind", ""), short(digest), label if label != digest else "", node.get("note")]
+        return clean("  ".join(str(part) for part in parts if part))
 
     def tree(start: str, children: Mapping[str, list[tuple[str, str]]]) -> list[str]:
         lines: list[str] = []

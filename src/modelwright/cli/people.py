@@ -168,7 +168,7 @@ def _queue(project: Any, options: Namespace, screen: Screen) -> int:
     lines += (
         ["", "  next: mw label SAMPLE VALUE"]
         if rows
-        else ["Nothing to label: production has sent nothing new.", "  next: mw deploy"]
+        else ["Nothing to label: production has sent nothing new.", "  next: mw status"]
     )
     screen.answer({"queue": queue}, lines)
     return 0
