@@ -7,6 +7,7 @@ exactness of a decision lies in details that only show on unusual inputs:
   largest float32 that is not above ``t`` splits the float32 numbers exactly as ``t`` does.
 - A missing value (NaN) goes the way that was learned, or is taken as 0 where training saw none missing.
 - A set of categories is a chain of equality tests whose hits share one child. NaN, negative and unknown codes go right.
+  Codes are whole numbers, as the ``trees`` encoding makes them (LightGBM would cut off a fraction; the graph does not).
 
 Source of the rules: LightGBM ``include/LightGBM/tree.h`` (``NumericalDecision``, ``CategoricalDecision``).
 """

@@ -169,7 +169,10 @@ def odd_rows(made: Made) -> NDArray[np.generic]:
     width = features.shape[1]
     odd = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-40, 0.0, -0.0, -1.0, 99.0], np.float32)
     mixed = np.where(np.eye(width, dtype=bool)[:, None, :], odd[None, :, None], features[:width, None, :])
-    return np.concatenate([features, np.repeat(odd[:, None], width, axis=1), mixed.reshape(-1, width)])
+    rows = np.concatenate([features, np.repeat(odd[:, None], width, axis=1), mixed.reshape(-1, width)])
+    codes = list(made.task.categorical)
+    rows[:, codes] = np.trunc(rows[:, codes])  # the encoding gives whole codes or NaN, whatever production sends
+    return rows
 
 
 def check_names_are_registered(case: Case, folder: Path) -> None:
