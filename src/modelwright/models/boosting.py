@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright import canonical
 from modelwright.errors import IntegrityError, ModelwrightError
 from modelwright.models import files, onnx_graph, tree_graph, tree_text
 from modelwright.models.base import FitContext, Fold, History, Task
@@ -79,7 +80,8 @@ class BoostingModel:
         """Write ``trees.txt`` (LightGBM's format) and ``boosting.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "trees.txt").write_text(self._text, encoding="utf-8")
-        files.write_json(folder / "boosting.json", self._meta)
+        described = {**self._meta, "digest": canonical.digest_bytes(self._text.encode())}
+        files.write_json(folder / "boosting.json", described)
 
     def importance(self) -> NDArray[np.float64] | None:
         """Return the total gain of each feature's splits."""
@@ -196,12 +198,14 @@ class Boosting:
 
     def load(self, folder: Path) -> BoostingModel:
         """Open a saved model; its shape must be what ``boosting.json`` says."""
-        keys = ["classes", "features", "mean", "scale", "scores", "threads", "trees_per_round"]
+        keys = ["classes", "digest", "features", "mean", "scale", "scores", "threads", "trees_per_round"]
         meta = files.read_json(folder / "boosting.json", keys)
         try:
             text = (folder / "trees.txt").read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise IntegrityError(f"trees.txt of the model cannot be read: {error}") from error
+        if canonical.digest_bytes(text.encode()) != meta["digest"]:
+            raise IntegrityError("trees.txt of the model is damaged: its digest is not the one in boosting.json")
         _check_meta(meta)
         tree_text.audit(text, int(meta["features"]), int(meta["trees_per_round"]))
         return BoostingModel(text, meta)
