@@ -202,13 +202,13 @@ def _judge(
         groups, keys = _groups(gathered, tied, kept)
         settled = np.array(gathered.annotations, np.int64) >= 0
         samples = Samples(ids, labels, names, kept.copy(), settled, groups, keys)
-        about = [modality.name, modality.version, gathered.scanner, spec.label, list(dropped)]
+        mark = [modality.name, modality.version, gathered.scanner, spec.label, list(dropped)]
         predict = (
             of_rows(modality, rows, spec.label, dropped, progress)
             if table
             else of_pictures(gathered, _looker(index, gathered.scanner), store.cache_dir("labels"), progress)
         )
-        found = mislabelled.suspects(samples, predict, store, about, describe, progress)
+        found = mislabelled.suspects(samples, predict, store, mark, describe, progress)
     fixed = mislabelled.settle(judge(mislabelled.issues(found, describe)), store, labels, names, kept)
     if not kept.any():
         raise InputError("every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`")

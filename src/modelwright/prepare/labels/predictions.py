@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.engine.threads import usable_cores
+from modelwright.engine.threads import idle_cores
 from modelwright.prepare.labels import patches, ridge
 from modelwright.prepare.labels.folds import FOLDS
 from modelwright.progress import Progress
@@ -85,7 +85,7 @@ def of_pictures(
             files.append(_View(folder / f"all.{os.getpid()}.npy", best.view, count))
             _fill(files[-1:], grey, chroma, bank, progress)
         features = best.features if every else files[-1].features
-        how = f"ridge regression over {patches.WIDTH:,} features of random patches ({best.view} view), {FOLDS} exact folds"
+        how = f"ridge regression over {patches.WIDTH:,} features of random patches ({best.view}), {FOLDS} exact folds"
         return Predicted(_fit(features, truth).values, how)
     finally:
         for each in files:
@@ -120,7 +120,7 @@ def _fill(
     files: list[_View], grey: NDArray[np.uint8], chroma: NDArray[np.uint8], bank: patches.Bank, progress: Progress
 ) -> None:
     start = 0
-    for made in patches.extract(grey, chroma, bank, [each.view for each in files], usable_cores()):
+    for made in patches.extract(grey, chroma, bank, [each.view for each in files], idle_cores()):
         for each in files:
             some = made[each.view]
             each.features[start : start + len(some)] = some
@@ -129,10 +129,14 @@ def _fill(
 
 
 def _fit(features: NDArray[Any], truth: Truth, *, search: bool = True) -> ridge.Best:
-    of = ridge.OutOfFold(features, truth.targets, truth.folds)
-    if truth.classes:
-        return ridge.classes(of, truth.codes, search=search)
-    return ridge.numbers(of, truth.numbers, search=search)
+    from threadpoolctl import threadpool_limits
+
+    # BLAS waits by spinning: threads on cores that others use would slow both down.
+    with threadpool_limits(limits=idle_cores()):
+        of = ridge.OutOfFold(features, truth.targets, truth.folds)
+        if truth.classes:
+            return ridge.classes(of, truth.codes, search=search)
+        return ridge.numbers(of, truth.numbers, search=search)
 
 
 def _trees(features: NDArray[np.float32], truth: Truth) -> NDArray[np.float32]:
@@ -149,7 +153,7 @@ def _trees(features: NDArray[np.float32], truth: Truth) -> NDArray[np.float32]:
         "seed": 0,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": usable_cores(),
+        "num_threads": idle_cores(),
         "verbosity": -1,
     }
     wanted: NDArray[Any] = truth.codes
