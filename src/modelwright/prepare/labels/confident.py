@@ -95,7 +95,7 @@ def class_thresholds(probabilities: NDArray[np.floating], given: Codes) -> Float
         own = np.asarray(probabilities[rows], np.float64)[np.arange(rows.stop - rows.start), given[rows]]
         sums += np.bincount(given[rows], weights=own, minlength=classes)
     counts = np.bincount(given, minlength=classes)
-    return np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0))
 
 
 def self_confidence(probabilities: NDArray[np.floating], given: Codes) -> Floats:
@@ -172,4 +172,4 @@ def _blocks(rows: int, columns: int) -> Iterator[slice]:
 
 def _share(joint: Floats, axis: int) -> Floats:
     sums = joint.sum(axis, keepdims=True)
-    return np.divide(joint, sums, out=np.zeros_like(joint), where=sums > 0)
+    return np.asarray(np.divide(joint, sums, out=np.zeros_like(joint), where=sums > 0))

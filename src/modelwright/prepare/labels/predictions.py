@@ -129,7 +129,7 @@ def _fill(
 
 
 def _fit(features: NDArray[Any], truth: Truth, *, search: bool = True) -> ridge.Best:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # BLAS waits by spinning: threads on cores that others use would slow both down.
     with threadpool_limits(limits=idle_cores()):

@@ -51,11 +51,11 @@ class OutOfFold:
 
     def standard(self, rows: slice) -> Floats:
         """Return a block of features, centred and scaled."""
-        return (np.asarray(self.features[rows], np.float64) - self.mean) / self.scale
+        return np.asarray((np.asarray(self.features[rows], np.float64) - self.mean) / self.scale)
 
     def predict(self, penalty: float) -> Floats:
         """Return ``(n, m)``; ``penalty`` is a share of the features' mean squared length."""
-        return self._solver.predict(penalty) + self.offset
+        return np.asarray(self._solver.predict(penalty) + self.offset)
 
 
 class _Few:
