@@ -22,7 +22,9 @@ def _make(name: str, stamp: str, installs: list[list[str]]) -> Path:
     print(f"making the environment {name!r} …", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
     for arguments in installs:
-        subprocess.run([str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *arguments], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *arguments], check=True
+        )
     # A user's first run compiles too; both sides start from compiled files.
     subprocess.run([str(python), "-m", "compileall", "-q", str(folder / "lib")], check=False, stdout=subprocess.DEVNULL)
     done.write_text(stamp)
