@@ -124,7 +124,7 @@ def _class_folders(path: Path, folders: Sequence[Path]) -> Guess:
             hint=f"pictures end in {', '.join(_PICTURES)}",
         )
     reasons.append(
-        f"folder with pictures in {len(names)} folders at depth {level}: each folder is a class ({_some(names)})"
+        f"pictures in {len(names)} folder{'s' if len(names) != 1 else ''} at depth {level}: each is a class ({_some(names)})"
     )
     masks = _masks(folders)
     if masks:

@@ -26,6 +26,9 @@ from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 
+PRODUCTION = "feedback"
+"""Kind of the source that holds what production saw."""
+
 
 @dataclass
 class Outcome:
@@ -85,12 +88,13 @@ def prepare(
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
         progress.begin("checking")
-        outcome, columns = _judge(spec, store, gathered, rows, index, parent)
+        production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
+        outcome, columns = _judge(spec, store, gathered, rows, index, parent, np.isin(gathered.sources, production))
         schema = _learn(spec, store, modality, target, gathered, outcome, sources, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
         tables.write_issues(writer.file("issues.parquet"), outcome.decided)
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
-        meta = _meta(spec, gathered, outcome, sources, digests, schema, parent)
+        meta = _meta(spec, gathered, outcome, sources, digests, schema)
         _tell(outcome, meta, progress)
         if key is not None and combine([source.fingerprint(index) for source in sources], store) != heads:
             progress.say("the sources changed while they were read: the next run reads them again")
@@ -98,10 +102,10 @@ def prepare(
         from modelwright.prepare.explore import page
 
         writer.attach("report.html").write_text(page(spec, gathered, outcome, columns, meta, store), "utf-8")
-        inputs = {"sources": canonical.digest_value(digests)}
-        if parent is not None:
-            inputs["parent"] = parent.digest
-        return Dataset(store, writer.publish(meta, inputs, key))
+        # What a parent decides is who is in which split, and that is content. Who the parent was is not: the same
+        # samples in the same splits are the same dataset.
+        observed = {"parent": None if parent is None else parent.digest, "key": None if key is None else key[1]}
+        return Dataset(store, writer.publish(meta, {"sources": canonical.digest_value(digests)}, key, observed))
 
 
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:
@@ -129,7 +133,13 @@ def _group_by(spec: Any, modality: str) -> Callable[[str], str | None]:
 
 
 def _judge(
-    spec: Any, store: Any, gathered: Gathered, rows: Path, index: Index, parent: Dataset | None
+    spec: Any,
+    store: Any,
+    gathered: Gathered,
+    rows: Path,
+    index: Index,
+    parent: Dataset | None,
+    production: NDArray[np.bool_],
 ) -> tuple[Outcome, ColumnFindings]:
     table = spec.input == "table"
     rules, people = Rules.of(spec.clean), people_of(store)
@@ -189,7 +199,7 @@ def _judge(
     else:
         judge(checks.cap_issues(labels[kept]))
     groups, keys = _groups(gathered, np.concatenate([*pairs, _user_pairs(gathered)]), kept)
-    plan = _split(spec, gathered, labels, kept, groups, keys, parent)
+    plan = _split(spec, gathered, labels, kept, groups, keys, parent, production[kept])
     for place in np.flatnonzero(kept)[plan.conflicts].tolist():
         judge(
             [
@@ -279,6 +289,7 @@ def _split(
     groups: NDArray[np.int64],
     keys: NDArray[np.uint64],
     parent: Dataset | None,
+    production: NDArray[np.bool_],
 ) -> split.Plan:
     if spec.split.by == "random":
         strata = np.zeros(int(kept.sum()), np.int64)
@@ -290,8 +301,9 @@ def _split(
     if parent is not None:
         known = _known(gathered, parent)[kept]
     fractions = (spec.split.train, spec.split.validation, spec.split.test)
+    strata, covered = split.by_origin(strata, production)
     present, numbered = np.unique(groups[kept], return_inverse=True)
-    return split.assign(numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known)
+    return split.assign(numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known, covered)
 
 
 def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
@@ -359,7 +371,6 @@ def _meta(
     sources: Sequence[Any],
     digests: Sequence[str],
     schema: Mapping[str, Any],
-    parent: Dataset | None,
 ) -> dict[str, Any]:
     counts = {name: int((outcome.splits == number).sum()) for number, name in enumerate(split.NAMES)}
     return {
@@ -374,7 +385,6 @@ def _meta(
         ],
         "dropped_columns": list(outcome.dropped_columns),
         "split": spec.part("prepare")["split"],
-        "parent": None if parent is None else parent.digest,
     }
 
 
