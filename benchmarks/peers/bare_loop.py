@@ -1,9 +1,9 @@
 """The convnet's training against a bare PyTorch loop of the same net, in one process, in turn. Prints JSON.
 
 Run in Modelwright's own environment: ``python bare_loop.py PAIRS``. The bare loop is the least that trains: tensors in
-memory, indexed by a random permutation, forward, backward, step; no augmentation, no schedule, no validation. Ours is
-the family's ``fit`` as ``mw train`` calls it, reading uint8 pictures from a memory map, once with its augmentation and once
-without.
+memory, indexed by a random permutation, forward, backward, step; no augmentation, schedule or validation. Ours is
+the family's ``fit`` as ``mw train`` calls it, reading uint8 pictures from a memory map, once with its augmentation and
+once without.
 """
 
 from __future__ import annotations
