@@ -77,7 +77,7 @@ class Rounds:
         """Return the stored production samples whose labels would teach most, with the champion's answer."""
         from modelwright.retrain.queue import label_queue
 
-        predictor = open_predictor(self._standing())
+        predictor = open_predictor(self.standing())
         ranked = label_queue(self.store, self.target, predictor, budget=limit, seed=self.spec.train.seed)
         folder = self.store.cache_dir("queue")
         said: dict[str, dict[str, Any]] = {}
@@ -119,7 +119,7 @@ class Rounds:
         """Take the last promotion back if it was a mistake; else run one round, if there is a reason to."""
         from modelwright.retrain.triggers import decide
 
-        standing = self._standing()
+        standing = self.standing()
         advice = self._thoughts.advise(progress)
         regrets = advice is not None and advice["verdict"] == "undo" and not force
         if regrets and advice is not None and self.spec.retrain.promote == "auto":
@@ -181,7 +181,7 @@ class Rounds:
 
     def undo(self) -> dict[str, Any]:
         """Bring the former champion back, because a person says so."""
-        standing = self._standing()
+        standing = self.standing()
         return self._undone(standing.digest, "person", f"took {standing.digest[:12]} back", None)
 
     def _take_back(self, advice: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -205,7 +205,19 @@ class Rounds:
             "report": None,
         }
 
-    def _standing(self) -> Artifact:
+    @property
+    def scheduled(self) -> bool:
+        """Whether the clock alone may begin a round."""
+        return any(name == "every" for name, _ in self.spec.retrain.triggers)
+
+    def standing(self) -> Artifact:
+        """Return the package in production.
+
+        Raises
+        ------
+        InputError
+            ``nothing-deployed``, if there is none.
+        """
         champion = self.store.deployments.champion(self.target)
         if champion is None:
             raise InputError(f"nothing is deployed at {self.target!r} yet", code="nothing-deployed", hint="mw deploy")

@@ -86,13 +86,13 @@ class Views:
         champion: dict[str, Any] | None,
         findings: dict[str, Any] | None,
     ) -> str:
+        advice = known_advice(self.store, self.workflow.target, champion)
+        if advice is not None and advice["verdict"] == "undo":
+            return "mw retrain" if self.spec.retrain.promote == "auto" else "mw retrain --undo"
         if any(step["status"] != "current" for step in steps):
             return "mw run"
         if report is not None and read_json(report, "report.json")["verdict"] == "refused":
             return "mw issues"
-        advice = known_advice(self.store, self.workflow.target, champion)
-        if advice is not None and advice["verdict"] == "undo":
-            return "mw retrain" if self.spec.retrain.promote == "auto" else "mw retrain --undo"
         if champion is None or champion["package"] != steps[2]["artifact"]:
             return "mw deploy"
         return "mw retrain" if findings is not None and findings["alarm"] else "mw monitor"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ class Round:
     """What is drawn; all but the first two may be left out.
 
     ``phases`` are figures with intervals, such as ``("before", 0.95, 0.93, 0.97)``; ``labelled`` are pictures (PNG,
-    JPEG, …) with a caption.
+    JPEG, …) with a caption; ``rows`` are labels, each with its row's JSON.
     """
 
     name: str
@@ -27,8 +28,14 @@ class Round:
     phases: Sequence[tuple[str, float, float, float]] = field(default_factory=tuple)
     metric: str = "accuracy"
     labelled: Sequence[tuple[bytes, str]] = field(default_factory=tuple)
+    rows: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    champion: str = ""
+    challenger: str = ""
 
 
+ROWS_SHOWN = 12
+COLUMNS_SHOWN = 8
+"""Of the labelled rows of a table."""
 TONES = {"promote": "good", "keep": "note", "undecided": "warn"}
 SAID = {
     "promote": "The challenger takes the champion's place.",
@@ -45,8 +52,41 @@ def draw(found: Round) -> str:
         _comparison(found.verdict),
         _replayed(found.replay),
         _drift(found.findings),
-        page.section("What was labelled", page.gallery(_showable(found.labelled))) if found.labelled else None,
+        _labelled(found),
+        subtitle=f"champion {found.champion[:12]}, challenger {found.challenger[:12]}" if found.challenger else "",
     )
+
+
+def _labelled(found: Round) -> Element | None:
+    if not found.labelled and not found.rows:
+        return None
+    return page.section(
+        "What was labelled",
+        page.gallery(_showable(found.labelled)) if found.labelled else None,
+        _cells(found.rows[-ROWS_SHOWN:]) if found.rows else None,
+    )
+
+
+def _cells(rows: Sequence[tuple[str, str]]) -> Element:
+    """Return labelled rows as a table: a column a field, as far as there is room."""
+    read = []
+    for label, text in rows:
+        try:
+            row = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            read.append((label, row))
+    names = list(dict.fromkeys(name for _, row in read for name in row))[:COLUMNS_SHOWN]
+    body = [(_short(label), *(_short(row.get(name)) for name in names)) for label, row in read]
+    return page.table(("truth", *names), body, caption=f"The newest {len(body)} of the labelled rows.")
+
+
+def _short(value: Any) -> Any:
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError):
+        return None if value is None else str(value)[:40]
 
 
 def _showable(pictures: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, str]]:

@@ -1,0 +1,76 @@
+"""``mw monitor --watch`` in a process of its own: the loop closes with nobody there, and a signal ends it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from . import looping
+from .making import call
+
+pytestmark = pytest.mark.slow
+
+
+def _watching(project: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "modelwright.cli.main", "monitor", "--watch", "--every", "1s", *more],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_loop_closes_by_itself(tmp_path: Path) -> None:
+    project = looping.begin(tmp_path / "plant", looping.draw("number", 700, 0))
+    shifted = looping.draw("number", 220, 2, shifted=True)
+    with looping.serving(project) as client:
+        former = client.predict(shifted[0][0])["package"]
+        watching = _watching(project.path)
+        try:
+            truths = looping.send(client, shifted)
+            looping.label(project, client, truths, 200)
+            client.wait_for_another(former, shifted[0][0], patience=60)
+            time.sleep(1.5)  # the look goes on to the end of its round
+        finally:
+            watching.send_signal(signal.SIGTERM)
+            out, err = watching.communicate(timeout=30)
+        assert watching.returncode == 0, err
+        lines = out.splitlines()
+        assert any("drift over" in line and "temperature rose" in line for line in lines), lines
+        assert [line for line in lines if "promoted " in line], lines
+        assert "Traceback" not in err
+        champion = project.store.deployments.champion("server")
+        assert champion is not None
+        assert champion["by"] == "auto"
+
+
+def test_a_signal_ends_it_cleanly_and_errors_do_not(tmp_path: Path) -> None:
+    project = looping.begin(tmp_path / "plant", looping.draw("category", 300, 0))
+    assert call("monitor", "--watch", cwd=project.path).error("nothing-deployed")
+    assert call("monitor", "--every", "5s", cwd=project.path).error("usage")
+    assert call("monitor", "--watch", "--every", "soon", cwd=project.path).error("usage")
+    project.deploy(start=False)
+    watching = _watching(project.path, "--json")
+    assert watching.stdout is not None
+    head = watching.stdout.readline()
+    state = project.store.root / "state" / "monitor-server.json"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text("{}")
+    end = time.monotonic() + 30
+    while "error" not in head or '"code"' not in head:
+        assert time.monotonic() < end
+        head += watching.stdout.readline()
+    state.unlink()
+    watching.send_signal(signal.SIGINT)
+    rest, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 0
+    looks = json.loads(head + rest)["looks"]
+    assert looks[0]["error"] is None
+    assert any(look["error"] is not None for look in looks)
