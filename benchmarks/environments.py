@@ -43,6 +43,11 @@ def ours(extra: str = "all") -> Path:
     return _make(f"modelwright-{extra or 'base'}", stamp, installs)
 
 
+def empty() -> Path:
+    """Return the Python of an environment with nothing in it but pip, to weigh the others against."""
+    return _make("empty", "", [])
+
+
 def peer(name: str) -> Path:
     """Return the Python of the peer whose pinned requirements are ``benchmarks/peers/<name>.txt``."""
     requirements = PEERS / f"{name}.txt"
