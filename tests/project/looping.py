@@ -18,6 +18,7 @@ import numpy as np
 from modelwright.project import Project, init_project, open_project
 
 Row = dict[str, Any]
+IDLE = 3.0
 LINES = ("north", "south", "west")
 
 
@@ -92,12 +93,16 @@ class Client:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         self._connection = http.client.HTTPConnection(str(parts.hostname), int(parts.port or 80), timeout=30)
+        self._last = time.monotonic()
 
     def post(self, path: str, value: Any, *, token: bool = False) -> Any:
         """Send JSON and return the answer's."""
         headers = {"Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {self.token}"
+        if time.monotonic() - self._last > IDLE:
+            self._connection.close()  # the server closes idle connections, too
+        self._last = time.monotonic()
         self._connection.request("POST", path, json.dumps(value), headers)
         response = self._connection.getresponse()
         text = response.read()

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -17,11 +19,11 @@ from .making import call
 pytestmark = pytest.mark.slow
 
 
-def _watching(project: Path, *more: str) -> subprocess.Popen[str]:
+def _watching(project: Path, *more: str, out: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "modelwright.cli.main", "monitor", "--watch", "--every", "1s", *more],
         cwd=project,
-        stdout=subprocess.PIPE,
+        stdout=out,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -57,20 +59,24 @@ def test_a_signal_ends_it_cleanly_and_errors_do_not(tmp_path: Path) -> None:
     assert call("monitor", "--every", "5s", cwd=project.path).error("usage")
     assert call("monitor", "--watch", "--every", "soon", cwd=project.path).error("usage")
     project.deploy(start=False)
-    watching = _watching(project.path, "--json")
-    assert watching.stdout is not None
-    head = watching.stdout.readline()
-    state = project.store.root / "state" / "monitor-server.json"
-    state.parent.mkdir(exist_ok=True)
-    state.write_text("{}")
-    end = time.monotonic() + 30
-    while "error" not in head or '"code"' not in head:
-        assert time.monotonic() < end
-        head += watching.stdout.readline()
-    state.unlink()
-    watching.send_signal(signal.SIGINT)
-    rest, _ = watching.communicate(timeout=30)
+    said = tmp_path / "said.json"
+    with said.open("w") as out:
+        watching = _watching(project.path, "--json", out=out)
+        state = project.store.root / "state" / "monitor-server.json"
+        _wait_for(lambda: '"time"' in said.read_text())
+        state.parent.mkdir(exist_ok=True)
+        state.write_text("{}")
+        _wait_for(lambda: '"code"' in said.read_text())
+        watching.send_signal(signal.SIGINT)
+        watching.communicate(timeout=30)
     assert watching.returncode == 0
-    looks = json.loads(head + rest)["looks"]
+    looks = json.loads(said.read_text())["looks"]
     assert looks[0]["error"] is None
-    assert any(look["error"] is not None for look in looks)
+    assert looks[-1]["error"]["code"]
+
+
+def _wait_for(holds: Callable[[], bool], patience: float = 40.0) -> None:
+    end = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)

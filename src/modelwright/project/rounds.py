@@ -290,7 +290,12 @@ class Rounds:
         findings = self._findings_about(standing)
         labels = self._labels()
         shown = [sample for sample, each in labels.items() if each.source in {PRODUCTION, "person"}][-SHOWN:]
-        found = {sample: (media_type, raw) for sample, media_type, raw in self.store.logs.find_inputs(set(shown))}
+        wanted = {*shown, *(one.sample for one in replayed.changed)}
+        found = {
+            sample: (media_type, raw)
+            for sample, media_type, raw in self.store.logs.find_inputs(wanted)
+            if len(raw) < LARGEST_SHOWN
+        }
         known = [(str(labels[sample].value), *found[sample]) for sample in shown if sample in found]
         page = Round(
             name=self.spec.name,
@@ -300,16 +305,13 @@ class Rounds:
             findings=findings,
             phases=phases(self.store, standing, evidence, findings, category=self.spec.output == "category"),
             metric="accuracy" if self.spec.output == "category" else "mean absolute error",
-            labelled=[
-                (raw, label)
-                for label, media_type, raw in known
-                if media_type.startswith("image/") and len(raw) < LARGEST_SHOWN
-            ],
+            labelled=[(raw, label) for label, media_type, raw in known if media_type.startswith("image/")],
             rows=[
                 (label, raw.decode("utf-8", "replace"))
                 for label, kind, raw in known
                 if kind.startswith("application/json")
             ],
+            seen=found,
             champion=standing.digest,
             challenger=package.digest,
         )

@@ -16,12 +16,21 @@ IDLE = "nothing-to-do"
 
 
 def watch(rounds: Rounds, every: float, progress: Progress) -> Iterator[dict[str, Any]]:
-    """Yield one dictionary a look, for ever; a look begins ``every`` seconds after the one before or late.
+    """Return an endless iterator of one dictionary a look; one begins each ``every`` seconds.
 
     Each look is ``Rounds.monitor``, and where there is anything new ``Rounds.retrain``. What goes wrong in a look
     (a full disk, a source that is away) is told in it, and the next look tries again.
+
+    Raises
+    ------
+    InputError
+        At once, if nothing is deployed: a mistake of whoever asks, not of a look.
     """
-    rounds.standing()  # nothing deployed is a mistake of whoever asks, not of a look
+    rounds.standing()
+    return _looks(rounds, every, progress)
+
+
+def _looks(rounds: Rounds, every: float, progress: Progress) -> Iterator[dict[str, Any]]:
     seen: str | None = None
     while True:
         started = time.monotonic()
