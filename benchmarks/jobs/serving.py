@@ -264,9 +264,9 @@ def _cold_start(python: Path, served: Served) -> float:
     return float(took)
 
 
-def _records(served: Served, rounds: int) -> list[Record]:
+def _records(served: Served, python: Path, rounds: int) -> list[Record]:
     """Measure one model: requests per second and p99 beside the endpoint, and beside bare calls of the graph."""
-    python, fastapi = ours("serve"), peer("fastapi")
+    fastapi = peer("fastapi")
     quick: list[float] = []
     slow: list[float] = []
     bare: list[list[float]] = []
@@ -329,7 +329,7 @@ def run(pairs: int) -> list[Record]:
     """Measure both models, then how long a server takes from its process's start to its first answer."""
     python = ours("serve")
     models = [_made(name) for name in KINDS]
-    records = [record for served in models for record in _records(served, pairs)]
+    records = [record for served in models for record in _records(served, python, pairs)]
     for served in models:
         _cold_start(python, served)
         took = [_cold_start(python, served) for _ in range(pairs)]
