@@ -6,6 +6,7 @@ its place and the rest is answered.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import math
@@ -20,6 +21,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.progress import SILENT, Progress
 from modelwright.runtime.predictor import Predictor
+from modelwright.tasks.modalities.headers import distinct
 
 BATCH = 64
 LARGEST_FILE = 256 << 20
@@ -161,7 +163,9 @@ def _rows(paths: Iterable[Path], numbers: frozenset[str]) -> Iterator[_Item]:
 
 def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
     """Yield the rows of a CSV as JSON, cells of the columns ``numbers`` as numbers."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as opened:
+        wide = opened.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    with path.open(encoding="utf-16" if wide else "utf-8-sig", errors="modelwright-windows", newline="") as file:
         first = file.readline(1 << 16)
         delimiter = max(DELIMITERS, key=first.count)
         file.seek(0)
@@ -170,10 +174,7 @@ def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
         if head is None:
             yield _Item(str(path), b"", _failure("empty", "the table is empty"))
             return
-        if len(set(head)) != len(head):
-            twice = next(name for name in head if head.count(name) > 1)
-            yield _Item(str(path), b"", _failure("duplicate-column", f"column {twice!r} is there twice"))
-            return
+        head, _ = distinct([name.strip() for name in head])
         for number, cells in enumerate(reader, 1):
             if not cells:
                 continue
@@ -184,6 +185,17 @@ def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
                 continue
             row = {name: _value(cell.strip(), name in numbers) for name, cell in zip(head, cells, strict=True)}
             yield _Item(where, canonical.dumps(row))
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read what is not UTF-8 as Windows-1252, as it is where a dataset is prepared."""
+    if not isinstance(error, UnicodeDecodeError) or error.encoding != "utf-8":
+        raise error
+    data = error.object[error.start : error.end]
+    return data.decode("latin-1" if set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "cp1252"), error.end
+
+
+codecs.register_error("modelwright-windows", _as_windows)
 
 
 def _value(cell: str, number: bool) -> str | int | float | None:

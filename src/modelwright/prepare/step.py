@@ -145,8 +145,7 @@ def _judge(
     rules, people = Rules.of(spec.clean), people_of(store)
     usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
     if not usable.any():
-        first = gathered.issues[0].message if gathered.issues else "nothing was found"
-        raise InputError(f"none of {len(gathered)} samples is usable; the first: {first}", code="no-samples")
+        raise _none_usable(spec, gathered)
     labels: NDArray[Any] = gathered.labels.numpy() if gathered.categories else np.array(gathered.numbers, np.float64)
     names = gathered.names()
     decided = [decide(issue, rules, people) for issue in gathered.issues]
@@ -182,7 +181,7 @@ def _judge(
             raise InputError(
                 f"no column is left to learn from: {', '.join(dropped[:8])} are constant or identifiers",
                 code="no-columns",
-                hint="decide otherwise with `mw issues`",
+                hint="give a table with more rows, or with a column that repeats and varies",
             )
     else:
         near = checks.near_pairs(gathered, usable, _looker(index, gathered.scanner), spec.clean.near_duplicate)
@@ -219,6 +218,22 @@ def _judge(
     judge(_small_splits(spec, splits))
     decided.sort(key=lambda each: (-each.issue.severity, each.issue.kind, each.issue.path, each.issue.column or ""))
     return Outcome(decided, labels, names, kept, groups, keys, splits, dropped), columns
+
+
+def _none_usable(spec: Any, gathered: Gathered) -> InputError:
+    counts: dict[str, int] = {}
+    for issue in gathered.issues:
+        counts[issue.kind] = counts.get(issue.kind, 0) + 1
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    first = gathered.issues[0].message if gathered.issues else "nothing was found"
+    words = f"none of {len(gathered)} samples of {_where(spec)} is usable ({found}); the first: {first}"
+    return InputError(words, code="no-samples", hint="give some that open and have a label: good ones go on beside bad")
+
+
+def _where(spec: Any) -> str:
+    """Return the sources that the user named, in words."""
+    named = [f"'{each.kind}: {each.location}'" for each in spec.sources if each.kind != "feedback"]
+    return f"source {named[0]}" if len(named) == 1 else f"sources {', '.join(named)}"
 
 
 def _respell(found: Sequence[Decided], labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:
@@ -346,7 +361,10 @@ def _learn(
 
     train = outcome.splits == split.TRAIN
     places = outcome.labels[train].tolist()
-    output = target.learn([outcome.names[code] for code in places] if gathered.categories else places)
+    try:
+        output = target.learn([outcome.names[code] for code in places] if gathered.categories else places)
+    except InputError as error:
+        raise InputError(f"{_where(spec)}: {error.message}", code=error.code, hint=error.hint) from error
     progress.begin("learning the schema", None)
     if modality.name == "table":
         given = learn_table(modality, rows, train, spec.label, outcome.dropped_columns)
