@@ -118,7 +118,7 @@ def test_a_clear_win_is_promoted() -> None:
 
 def test_a_win_that_forgets_what_it_could_is_not() -> None:
     random = np.random.default_rng(0)
-    verdict = judge(_errors(random, 40, 0.8, 0.1), _errors(random, 300, 0.05, 0.25), binary=True)
+    verdict = judge(_errors(random, 40, 0.8, 0.4), _errors(random, 300, 0.05, 0.25), binary=True)
     assert verdict.verdict == "keep"
     assert "may be given up" in verdict.reasons[-1]
 
@@ -155,7 +155,7 @@ def test_a_large_win_may_cost_a_little_more_of_the_past() -> None:
     assert judge(large, Pairs(locked, locked * 1.2), binary=False).verdict == "promote"
     assert judge(small, Pairs(locked, locked * 1.2), binary=False).verdict == "keep"
     assert judge(large, Pairs(locked, locked * 1.2), binary=False, margin=0.01).verdict == "keep"
-    assert judge(large, Pairs(locked, locked * 4), binary=False).verdict == "keep"
+    assert judge(large, Pairs(locked, locked * 6), binary=False).verdict == "keep"
 
 
 def test_equal_models_are_rarely_promoted() -> None:

@@ -24,7 +24,7 @@ MARGIN_ERROR = 0.10
 """The same for a number: share of the champion's mean absolute error."""
 UNDO_LOOKS = 7
 """A promotion that 1,280 labels did not condemn stands."""
-GIVEN_UP = 0.25
+GIVEN_UP = 0.5
 """Or this share of what is surely gained on production, where that is more."""
 ONE_SIDED = 1.6448536269514722
 FLIPS = 20_000
