@@ -151,7 +151,7 @@ def test_a_large_win_may_cost_a_little_more_of_the_past() -> None:
     random = np.random.default_rng(0)
     size = np.abs(random.normal(3, 0.5, 44))
     locked = np.abs(random.normal(0.3, 0.1, 200))
-    large, small = Pairs(size, size * 0.2), Pairs(size, size * 0.95)
+    large, small = Pairs(size, size * 0.2), Pairs(size, size * 0.99)
     assert judge(large, Pairs(locked, locked * 1.2), binary=False).verdict == "promote"
     assert judge(small, Pairs(locked, locked * 1.2), binary=False).verdict == "keep"
     assert judge(large, Pairs(locked, locked * 1.2), binary=False, margin=0.01).verdict == "keep"
