@@ -220,7 +220,10 @@ def test_unusual_pictures_are_handled(odd_pictures: Path) -> None:
         seen = predictor.decode((odd_pictures / "photos" / "red" / name).read_bytes())["image"][0]
         wanted = np.asarray(pixels("red", seed))
         assert seen.shape == wanted.shape
-        assert np.abs(seen.astype(int) - wanted).mean() < 12
+        close = np.abs(seen.astype(int) - wanted).mean()
+        assert close < 20
+        assert close < np.abs(seen.astype(int) - wanted[::-1]).mean()
+        assert close < np.abs(seen.astype(int) - wanted[:, ::-1]).mean()
     deep = predictor.decode((odd_pictures / "photos" / "red" / "sixteen.png").read_bytes())["image"][0]
     assert np.abs(deep[..., 0].astype(int) - np.asarray(pixels("red", 51).convert("L"))).max() <= 1
 

@@ -153,7 +153,9 @@ class Predictor:
         return InputError(
             error.problem.message,
             code=error.problem.kind,
-            hint=f"send one of: {', '.join(self.manifest['input']['media_types'])}",
+            hint=f"send one of: {', '.join(self.manifest['input']['media_types'])}"
+            if error.problem.kind == "wrong-format"
+            else "",
         )
 
     def stack(self, decoded: Sequence[Arrays | Row]) -> Iterator[tuple[list[int], Arrays]]:

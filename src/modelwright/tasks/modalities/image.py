@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -188,7 +189,9 @@ def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     try:
         image = Pillow.open(io.BytesIO(raw), formats=FORMATS)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
-        raise UndecodableError(Problem("too-large", 1.0, f"the header asks for too many pixels: {error}")) from error
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        message = f"the header asks for {int(found[1]):,} pixels" if found else "the header asks for too many pixels"
+        raise UndecodableError(Problem("too-large", 1.0, f"{message}, more than the {max_pixels:,} allowed")) from error
     except Exception as error:
         raise UndecodableError(_unopened(raw)) from error
     with image:
