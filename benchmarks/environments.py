@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +48,8 @@ def ours(extra: str = "all") -> Path:
     Where only our own source has changed since, only that is installed anew.
     """
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
-    asked = (ROOT / "constraints.txt").read_text() + (ROOT / "pyproject.toml").read_text() + extra
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = (ROOT / "constraints.txt").read_text() + repr(project) + extra
     stamp = hashlib.sha256(asked.encode()).hexdigest()
     source = "".join(f"{path}{path.stat().st_mtime_ns}" for path in sorted((ROOT / "src").rglob("*.py")))
     name = f"modelwright-{extra or 'base'}"
