@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any
 
 from modelwright.errors import InputError
@@ -49,8 +49,6 @@ class SecondThoughts:
         dict
             ``{"verdict": "undo"|"keep"|"undecided", "reasons", "champion", "former", "labels", "comparison"}``.
         """
-        from modelwright.retrain.promotion import undo_look
-
         pointer = self._store.deployments.pointer(self._target)
         if pointer is None or not pointer["history"]:
             return None
@@ -58,16 +56,17 @@ class SecondThoughts:
         if former == champion["package"]:
             return None
         known = known_advice(self._store, self._target, {**champion, "sequence": pointer["sequence"]})
-        labels = self._since(champion, former)
-        look = undo_look(len(labels))
-        if look is None or (known is not None and known["labels"] >= look[0]):
+        labels = self._since(champion["since"])
+        judged = 0 if known is None else known["labels"]
+        # What costs little comes first: most looks end before a dataset or the log is read.
+        if _due(labels)[0] > judged:
+            labels = self._unlearned((champion["package"], former), labels)
+        if _due(labels)[0] > judged:
+            labels = self._answered(champion, labels)
+        count, level = _due(labels)
+        if count <= judged:
             return known
-        answered = self._answered(champion, set(labels))
-        usable = [label for sample, label in labels.items() if sample in answered]
-        look = undo_look(len(usable))
-        if look is None or (known is not None and known["labels"] >= look[0]):
-            return known
-        count, level = look
+        usable = sorted(labels.values(), key=lambda each: each.seq)
         verdict = self._judge(champion["package"], former, usable[:count], level, progress)
         advice = {
             "verdict": SAID[verdict.verdict],
@@ -81,19 +80,20 @@ class SecondThoughts:
         progress.say(f"the last promotion: {'; '.join(verdict.reasons)}")
         return advice
 
-    def _since(self, champion: dict[str, Any], former: str) -> dict[str, Annotation]:
-        """Return the labels that came after the promotion, oldest first, by sample; none that either learned from."""
-        from modelwright.retrain.promotion import LEAST
-        from modelwright.store.dataset import Dataset
-
-        came = {
+    def _since(self, moment: int) -> dict[str, Annotation]:
+        """Return the labels that came after ``moment``, by sample."""
+        return {
             sample: each
             for sample, each in self._store.annotations.newest().items()
-            if each.kind == "label" and each.value is not None and each.time > champion["since"]
+            if each.kind == "label" and each.value is not None and each.time > moment
         }
-        if len(came) < LEAST:
-            return {}
-        for package in (champion["package"], former):
+
+    def _unlearned(self, packages: tuple[str, str], labels: dict[str, Annotation]) -> dict[str, Annotation]:
+        """Leave out samples that one of the two was trained, stopped or calibrated on."""
+        from modelwright.store.dataset import Dataset
+
+        left = dict(labels)
+        for package in packages:
             try:
                 artifact = self._store.artifacts.open(package, "package")
                 dataset = Dataset(self._store, self._store.artifacts.open(artifact.inputs["dataset"], "dataset"))
@@ -101,11 +101,11 @@ class SecondThoughts:
                 continue  # a package that was brought from elsewhere: its data are not here
             for split in ("train", "validation"):
                 for sample in dataset.samples(split)["id"].to_pylist():
-                    came.pop(sample, None)
-        return dict(sorted(came.items(), key=lambda item: item[1].seq))
+                    left.pop(sample, None)
+        return left
 
-    def _answered(self, champion: dict[str, Any], samples: set[str]) -> set[str]:
-        """Return those of ``samples`` that the champion answered since it is one."""
+    def _answered(self, champion: dict[str, Any], labels: dict[str, Annotation]) -> dict[str, Annotation]:
+        """Leave out samples that the champion did not answer since it is one."""
         found: set[str] = set()
         for _, records in self._store.logs.read(self._target):
             found.update(
@@ -113,9 +113,9 @@ class SecondThoughts:
                 for record in records
                 if record.package == champion["package"]
                 and record.time >= champion["since"]
-                and record.sample in samples
+                and record.sample in labels
             )
-        return found
+        return {sample: label for sample, label in labels.items() if sample in found}
 
     def _judge(self, champion: str, former: str, labels: list[Annotation], level: float, progress: Progress) -> Verdict:
         from modelwright.project.packages import open_predictor
@@ -133,3 +133,10 @@ class SecondThoughts:
         )
         found = replay(present, before, traffic(), progress)
         return judge_undo(found.pairs, binary=self._spec.output == "category", level=level, seed=self._spec.train.seed)
+
+
+def _due(labels: Sized) -> tuple[int, float]:
+    """Return how many labels to judge on and at what level; no labels where there are too few."""
+    from modelwright.retrain.promotion import undo_look
+
+    return undo_look(len(labels)) or (0, 0.0)
