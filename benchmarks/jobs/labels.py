@@ -5,8 +5,8 @@ Two questions, over the five columns of human labels whose clean labels are know
 1. *Given the same out-of-fold probabilities* (ours), who ranks the wrong labels better? AUROC, average precision, and
    precision at the noise rate, with bootstrap intervals over the pictures of both and of their difference. cleanlab's
    figure is that of its best method, chosen with the truth in hand: more than a user could do.
-2. *The whole way*, from picture files to issues: ours against a convnet in five folds and cleanlab. The network trains as
-   long as it takes for its out-of-fold accuracy (against the clean labels) to be no worse than ours.
+2. *The whole way*, from picture files to issues: ours against a convnet in five folds and cleanlab. The network trains
+   as long as it takes for its out-of-fold accuracy (against the clean labels) to be no worse than ours.
 
 The records' ``ours`` and ``peer`` are the figures, ``ratio`` is ours ÷ peer; the whole-way time is also given in
 processor seconds, since those do not depend on what else the machine does.
@@ -199,7 +199,8 @@ def _same_probabilities(
                 figure >= other,
                 len(inside),
                 COMMAND,
-                note=f"ours {low:.3f} to {high:.3f}; cleanlab's best here: {best}; wrong {wrong.mean():.3f}, estimated {joint.wrong:.3f}",
+                note=f"ours {low:.3f} to {high:.3f}; cleanlab's best here: {best}; "
+                f"wrong {wrong.mean():.3f}, estimated {joint.wrong:.3f}",
             )
         )
     return records

@@ -1,7 +1,7 @@
 """The peer of the label benchmark, the whole way: pictures → a convnet in k folds → cleanlab → issues.
 
-What a careful user of cleanlab writes: a small convolutional network in PyTorch (six 3 × 3 layers, batch norm, shift and
-mirror augmentation, one-cycle learning rate), trained anew on each of five folds, and ``find_label_issues`` on its
+What a careful user of cleanlab writes: a small convolutional network in PyTorch (six 3 × 3 layers, batch norm, shift
+and mirror augmentation, one-cycle learning rate), trained anew on each of five folds, and ``find_label_issues`` on its
 out-of-fold probabilities. Runs in its own environment::
 
     python cleanlab_convnet.py PICTURES_FOLDER LABELS.csv COLUMN EPOCHS out.npz

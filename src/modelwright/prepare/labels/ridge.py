@@ -46,7 +46,7 @@ class OutOfFold:
         self.targets = targets
         self.folds = folds
         self.mean, self.scale = _mean_and_scale(features)
-        self.offset = sum(targets(rows).sum(0) for rows in blocks(len(features))) / len(features)
+        self.offset: Floats = np.sum([targets(rows).sum(0) for rows in blocks(len(features))], axis=0) / len(features)
         self._solver: _Few | _Many = (_Few if len(features) <= features.shape[1] else _Many)(self)
 
     def standard(self, rows: slice) -> Floats:
