@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from modelwright.deploy.messages import Header, content_type_of
 
 if TYPE_CHECKING:
-    from modelwright.deploy.service import Admitted
+    from modelwright.deploy.routes import Admitted
 
 MOST_HEADS = 256
 LONGEST_HEAD = 2048

@@ -23,7 +23,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from modelwright.deploy.asgi import ALWAYS, Application
 from modelwright.deploy.heads import split
 from modelwright.deploy.messages import Request, Response, failure
-from modelwright.deploy.service import Admitted, Service, too_large
+from modelwright.deploy.routes import Admitted
+from modelwright.deploy.service import Service, too_large
 
 COMMON = b"".join(b"%s: %s\r\n" % header for header in ALWAYS)
 

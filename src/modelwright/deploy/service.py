@@ -12,9 +12,8 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from modelwright.deploy.batching import RETRY, Batcher
@@ -34,6 +33,7 @@ from modelwright.deploy.messages import (
 )
 from modelwright.deploy.metrics import Exposition, Metrics
 from modelwright.deploy.reading import Reading, parse_json, read_infer, read_predict, signature
+from modelwright.deploy.routes import Admitted, Route
 from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Limits
 from modelwright.deploy.work import Job
@@ -45,26 +45,6 @@ SMALL_BINARY = 8 << 10
 """Largest picture that is decoded on the event loop: what 8 KiB can unpack to is bounded."""
 INLINE_DECODE = 0.002
 """Longest decoding, in seconds, that is done on the event loop."""
-
-Handler: TypeAlias = Callable[[Request, str, Reply], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One method of one path. Every route says who may call it and how much it reads."""
-
-    label: str
-    access: Access
-    handler: Handler
-    body: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may be read: its route and the model's name or version from the path."""
-
-    route: Route
-    argument: str
 
 
 class Service:
