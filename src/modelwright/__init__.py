@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from modelwright.version import __version__
 
 if TYPE_CHECKING:
-    from modelwright.project import Project, open_project as open  # noqa: A004
+    from modelwright.project import Project
     from modelwright.project import init_project as init
+    from modelwright.project import open_project as open
 
 __all__ = ["Project", "__version__", "init", "open"]
 

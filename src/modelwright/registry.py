@@ -38,6 +38,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "sources": {
         "folder": "modelwright.prepare.collect.folder:FolderSource",
         "table": "modelwright.prepare.collect.table:TableSource",
+        "archive": "modelwright.prepare.collect.archive:ArchiveSource",
+        "arrays": "modelwright.prepare.collect.arrays:ArraysSource",
+        "manifest": "modelwright.prepare.collect.manifest:ManifestSource",
+        "sql": "modelwright.prepare.collect.sql:SqlSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
     "exporters": {

@@ -26,6 +26,7 @@ ISSUE_KINDS = (
     "bad-label",
     "blurry",
     "capped-target",
+    "case-twins",
     "conflicting-labels",
     "conflicting-rows",
     "constant-column",
@@ -33,31 +34,40 @@ ISSUE_KINDS = (
     "dark",
     "duplicate",
     "duplicate-header",
+    "duplicate-name",
     "duplicate-rows",
     "empty",
+    "encrypted",
+    "hidden-missing",
     "identifier-column",
     "imbalance",
     "label-variants",
     "leaking-column",
     "low-information",
     "mislabelled",
+    "missing-file",
     "missing-label",
     "missing-value",
     "mixed-encoding",
     "near-duplicate",
+    "nested-archive",
     "not-a-file",
     "nul-bytes",
     "odd-aspect",
     "outlier",
     "overexposed",
     "ragged-row",
+    "rare-category",
     "rare-class",
+    "short-header",
     "small-split",
     "split-conflict",
     "symlink",
     "too-large",
     "type-mix",
+    "unlisted-file",
     "unreadable",
+    "unsafe-name",
     "wrong-format",
 )
 """Kinds of problems that prepare finds."""
@@ -86,7 +96,11 @@ LOSSES: dict[str, tuple[str, ...]] = {
 MEASUREMENTS = ("latency_p50_ms", "latency_p95_ms", "peak_memory_mb", "size_mb")
 """Figures measured on this machine, which ``accept`` may name too."""
 
-ALIASES = {"csv": "table", "tsv": "table", "parquet": "table"}
+ALIASES = {
+    **dict.fromkeys(("csv", "tsv", "jsonl", "parquet", "arrow", "feather", "excel"), "table"),
+    **dict.fromkeys(("zip", "tar"), "archive"),
+    **dict.fromkeys(("idx", "npy", "npz"), "arrays"),
+}
 """Other words for a kind of source."""
 
 _NAME = Text(
@@ -108,6 +122,33 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "columns": ListOf(_COLUMN),
         "encoding": Text("an encoding such as utf-8 or cp1252"),
         "decimal": Choice((".", ",")),
+        "missing": ListOf(Text("a text")),
+        "group": _COLUMN,
+        "ignore": ListOf(_COLUMN),
+        "sheet": Text("a sheet's name"),
+    },
+    "archive": {
+        "files": ListOf(Text("a pattern such as '*.jpg'")),
+        "level": Number(1, 32, whole=True),
+        "classes": ListOf(Text("a folder's name")),
+    },
+    "arrays": {
+        "labels": Text("a path, or the name of an array"),
+        "images": Text("the name of an array"),
+        "names": ListOf(Text("a class name")),
+        "classes": Text("a path"),
+    },
+    "manifest": {
+        "path": _COLUMN,
+        "label": _COLUMN,
+        "group": _COLUMN,
+        "folder": Text("a path"),
+        "names": ListOf(Text("a class name")),
+        "classes": Text("a path"),
+    },
+    "sql": {
+        "query": Text("a SELECT", lines=True),
+        "label": _COLUMN,
         "missing": ListOf(Text("a text")),
         "group": _COLUMN,
         "ignore": ListOf(_COLUMN),
