@@ -76,10 +76,11 @@ ADVICE: Mapping[str, Advice] = {
     "case-twins": Advice("review", "keep", "on other systems one of them would overwrite the other"),
     "short-header": Advice("fix", "fix", "the first column, which has no name, is taken as an index and left out"),
     "hidden-missing": Advice(
-        "fix",
         "review",
-        "a code that stands for 'missing' is learned as a value; decide, or name it in the source's 'missing:'",
+        "keep",
+        "a code that stands for 'missing' is learned as if it were a value; the source's 'missing:' can name it",
     ),
+    "duplicate-share": Advice("review", "keep", "copies stay in one split; they weigh more than other rows"),
     "rare-category": Advice("keep", "keep", "a model learns next to nothing about a value that hardly ever occurs"),
     "constant-column": Advice("drop", "drop", "a column with one value tells nothing"),
     "identifier-column": Advice("drop", "drop", "a column that is different in every row can only be learned by heart"),

@@ -36,6 +36,7 @@ ISSUE_KINDS = (
     "duplicate-header",
     "duplicate-name",
     "duplicate-rows",
+    "duplicate-share",
     "empty",
     "encrypted",
     "hidden-missing",

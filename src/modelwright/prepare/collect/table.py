@@ -35,7 +35,7 @@ _TABLES_END = "tables end in .csv, .tsv, .jsonl (also .gz), .parquet, .arrow, .f
 
 
 class TableSource:
-    """A CSV, TSV, JSON lines, Parquet, Arrow or Excel file, a folder or archive of them, or ``data/*.csv``; also gzipped.
+    """A CSV, TSV, JSON lines, Parquet, Arrow or Excel file, a folder or archive of them, or ``data/*.csv``; or gzipped.
 
     Encoding, delimiter, header, decimal sign and column types are detected, said, and can be set by options. Spaces
     around a cell are no part of it. Cells that mean "missing" are ``?``, ``NA``, ``nan``, ``null`` and empty ones, or
@@ -216,6 +216,15 @@ class TableSource:
                 column=name,
             )
         offset = 1 if dialect.index_column else 0
+        if offset:
+            yield Rejected(
+                path.name,
+                "short-header",
+                f"{path.name}: the header has {len(names)} names, the rows have {len(names) + 1} cells; the first cell "
+                "of each row is taken as an index and left out",
+                0.4,
+                {"names": len(names), "cells": len(names) + 1},
+            )
         reader = Reader(path, dialect)
         strays: Strays = {}
         number = 0
