@@ -48,6 +48,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mwpkg": "modelwright.package.exporters:export_mwpkg",
         "folder": "modelwright.package.exporters:export_folder",
     },
+    "dataset_exporters": {
+        "dataset-folder": "modelwright.prepare.exporting:export_folder",
+        "dataset-csv": "modelwright.prepare.exporting:export_csv",
+        "dataset-jsonl": "modelwright.prepare.exporting:export_jsonl",
+        "dataset-parquet": "modelwright.prepare.exporting:export_parquet",
+    },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",
     },

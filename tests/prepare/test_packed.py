@@ -1,4 +1,4 @@
-"""Real data sets go through straight from their packed files with a spec of a few lines, and their known dirt is found."""
+"""Real data sets go through straight from their packed files with a short spec, and their known dirt is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is odd in a column's values: codes that stand for "missing", values that hardly occur, values that tell the answer."""
+"""What is odd in a column's values: codes for "missing", values that hardly occur, values that tell the answer."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def rare_categories(name: str, dense: Any, rows: int) -> Iterator[Issue]:
         yield Issue(
             "rare-category",
             0.3,
-            f"column {name!r}: {len(rare)} of its {len(counts)} values occur in less than one row of a thousand: {listed}",
+            f"column {name!r}: {len(rare)} of {len(counts)} values occur in less than one row of a thousand: {listed}",
             column=name,
             evidence={"values": dict(sorted(rare.items(), key=lambda each: each[1])[:50])},
         )
@@ -97,9 +97,10 @@ def telling(values: NDArray[np.float64], codes: NDArray[np.int64], kind: str, di
     if kind == "text" or len(np.unique(codes)) != 2:
         return ""
     area = _area(values, codes == codes.max())
-    if max(area, 1 - area) < _ALMOST_ALONE:
+    area = max(area, 1 - area)
+    if area < _ALMOST_ALONE:
         return ""
-    return f"alone it tells the two classes apart almost without a mistake (area under the curve {max(area, 1 - area):.4f})"
+    return f"alone it tells the two classes apart almost without a mistake (area under the ROC curve {area:.4f})"
 
 
 def _pure_value(values: NDArray[np.float64], codes: NDArray[np.int64]) -> str:

@@ -126,6 +126,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "missing": ListOf(Text("a text")),
         "group": _COLUMN,
         "ignore": ListOf(_COLUMN),
+        "text": ListOf(_COLUMN),
         "sheet": Text("a sheet's name"),
     },
     "archive": {

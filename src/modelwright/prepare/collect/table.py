@@ -54,6 +54,7 @@ class TableSource:
         "missing": "list of cells that mean 'missing'",
         "group": "column whose equal values never straddle two splits",
         "ignore": "list of columns to leave out",
+        "text": "list of columns that hold words, whatever they look like",
         "sheet": "sheet of an Excel workbook; default: the first",
     }
     kept: ClassVar[Kept] = "rows"
@@ -67,6 +68,7 @@ class TableSource:
         self._group = asked.text("group")
         self._ignore = asked.texts("ignore")
         self._sheet = asked.text("sheet")
+        self._words = frozenset(asked.texts("text"))
         self._missing = frozenset(asked.texts("missing") or typing_columns.MISSING) | {""}
         self._rows = RowMaker(self._label, self._group, self._missing, self._where)
         header = options.get("header")
@@ -142,7 +144,7 @@ class TableSource:
             found = self._survey_text(path, remarks) if typed is None else typed.columns()
             self._rows.check_columns(str(path), list(found))
             for name, kind in found.items():
-                types.setdefault(name, []).append(kind)
+                types.setdefault(name, []).append("text" if name in self._words else kind)
         leave = {self._label, self._group, *self._ignore}
         remarks.extend(f"columns left out because the spec says so: {name}" for name in self._ignore)
         return Survey(
