@@ -54,7 +54,12 @@ def export(dataset: Dataset, form: str, to: Path) -> Path:
 
 
 @given(rows=st.lists(CELLS, min_size=4, max_size=12), form=st.sampled_from(FORMS))
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 def test_any_table_comes_back_the_same(rows: list[dict[str, Any]], form: str) -> None:
     import pyarrow as pa
     from pyarrow import parquet

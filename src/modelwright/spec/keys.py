@@ -123,7 +123,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "columns": ListOf(_COLUMN),
         "encoding": Text("an encoding such as utf-8 or cp1252"),
         "decimal": Choice((".", ",")),
-        "missing": ListOf(Text("a text")),
+        "missing": ListOf(Text("a text", empty=True)),
         "group": _COLUMN,
         "ignore": ListOf(_COLUMN),
         "text": ListOf(_COLUMN),
@@ -151,7 +151,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
     "sql": {
         "query": Text("a SELECT", lines=True),
         "label": _COLUMN,
-        "missing": ListOf(Text("a text")),
+        "missing": ListOf(Text("a text", empty=True)),
         "group": _COLUMN,
         "ignore": ListOf(_COLUMN),
     },
