@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.parsing import whole
@@ -164,7 +164,7 @@ def diff(options: Namespace, screen: Screen) -> int:
     found = the_project(options).diff(options.before, options.after)
     lines = [f"From {short(found['before'])} to {short(found['after'])}", ""]
     lines += screen.table([(kind, f"{count:,}") for kind, count in found["counts"].items()], right=(1,))
-    changes = {
+    changes: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "added": lambda each: str(each["label"]),
         "removed": lambda each: str(each["label"]),
         "relabelled": lambda each: f"{each['old_label']} → {each['label']}",

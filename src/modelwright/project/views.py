@@ -246,6 +246,7 @@ class Views:
         from modelwright.store.dataset import Dataset
 
         new = self._latest("dataset", "prepare") if after is None else self.store.artifacts.open(after, "dataset")
+        old: Artifact | None
         if before is not None:
             old = self.store.artifacts.open(before, "dataset")
         else:

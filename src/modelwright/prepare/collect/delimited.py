@@ -65,7 +65,7 @@ def open_bytes(path: File) -> BinaryIO:
     if isinstance(path, Path):
         return cast("BinaryIO", gzip.open(path, "rb"))
     opened = gzip.GzipFile(fileobj=(inner := path.open("rb")), mode="rb")
-    opened.myfileobj = inner  # closed with it
+    opened.myfileobj = inner  # type: ignore[assignment]  # closed with it
     return cast("BinaryIO", opened)
 
 
