@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Record, table
 
-JOBS = ("startup", "training", "serving", "preparing")
+JOBS = ("startup", "training", "serving", "footprint", "preparing", "monitoring")
 
 
 def main() -> None:

@@ -19,14 +19,37 @@ from PIL import Image
 
 DATA = Path(os.environ.get("MODELWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
-ADULT_COLUMNS = (
-    "age workclass fnlwgt education education-num marital-status occupation relationship race sex capital-gain "
-    "capital-loss hours-per-week native-country income"
-).split()
-WINE_COLUMNS = (
-    "fixed_acidity volatile_acidity citric_acid residual_sugar chlorides free_sulfur_dioxide total_sulfur_dioxide "
-    "density ph sulphates alcohol quality"
-).split()
+ADULT_COLUMNS = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education-num",
+    "marital-status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "capital-gain",
+    "capital-loss",
+    "hours-per-week",
+    "native-country",
+    "income",
+]
+WINE_COLUMNS = [
+    "fixed_acidity",
+    "volatile_acidity",
+    "citric_acid",
+    "residual_sugar",
+    "chlorides",
+    "free_sulfur_dioxide",
+    "total_sulfur_dioxide",
+    "density",
+    "ph",
+    "sulphates",
+    "alcohol",
+    "quality",
+]
 
 
 @dataclass(frozen=True)
@@ -96,13 +119,26 @@ def _copy(*names: str) -> Callable[[Path], None]:
 
 
 REAL_SETS = (
-    RealSet("titanic", _copy("titanic/titanic.csv"), "input: table\noutput: category\nlabel: Survived\nsources:\n  - table: titanic.csv\n", "accuracy"),
-    RealSet("california-housing", _copy("california-housing/housing.csv"), "input: table\noutput: number\nlabel: median_house_value\nsources:\n  - table: housing.csv\n", "rmse"),
+    RealSet(
+        "titanic",
+        _copy("titanic/titanic.csv"),
+        "input: table\noutput: category\nlabel: Survived\nsources:\n  - table: titanic.csv\n",
+        "accuracy",
+    ),
+    RealSet(
+        "california-housing",
+        _copy("california-housing/housing.csv"),
+        "input: table\noutput: number\nlabel: median_house_value\nsources:\n  - table: housing.csv\n",
+        "rmse",
+    ),
     RealSet(
         "wine-quality",
         _copy("wine-quality/winequality-red.csv", "wine-quality/winequality-white.csv"),
         "input: table\noutput: number\nlabel: quality\nsources:\n"
-        + "".join(f"  - table: winequality-{colour}.csv\n    columns: [{', '.join(WINE_COLUMNS)}]\n" for colour in ("red", "white")),
+        + "".join(
+            f"  - table: winequality-{colour}.csv\n    columns: [{', '.join(WINE_COLUMNS)}]\n"
+            for colour in ("red", "white")
+        ),
         "rmse",
     ),
     RealSet(
@@ -119,5 +155,11 @@ REAL_SETS = (
         "input: image\noutput: category\nsources:\n  - folder: tiles/\nsplit: {by: group, group: 'num_([0-9]+)'}\n",
         "accuracy",
     ),
-    RealSet("fashion-mnist", _fashion, "input: image\noutput: category\nsources:\n  - folder: clothes/\nsplit: {train: 0.84, validation: 0.06, test: 0.1}\n", "accuracy"),
+    RealSet(
+        "fashion-mnist",
+        _fashion,
+        "input: image\noutput: category\nsources:\n  - folder: clothes/\n"
+        "split: {train: 0.84, validation: 0.06, test: 0.1}\n",
+        "accuracy",
+    ),
 )

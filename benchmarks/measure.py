@@ -1,7 +1,7 @@
 """One honest way to compare two things: in turn, several times, ratio by pair.
 
-A machine's speed drifts; two things measured one after the other in each of several rounds drift together. The figure is
-the median of the rounds' ratios, with a bootstrap interval of that median.
+A machine's speed drifts; two things measured one after the other in each of several rounds drift together. The figure
+is the median of the rounds' ratios, with a bootstrap interval of that median.
 """
 
 from __future__ import annotations
@@ -14,6 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+
+def machine() -> str:
+    """Return cores, memory and processor in words."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}"
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,13 @@ class Record:
     met: bool | None
     pairs: int
     command: str
-    machine: str = field(default_factory=lambda: machine())
+    machine: str = field(default_factory=machine)
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
         return asdict(self)
-
-
-def machine() -> str:
-    """Return cores, memory and processor in words."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}"
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -58,7 +58,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def in_turn(ours: Callable[[], float], peer: Callable[[], float], pairs: int, warmup: int = 1) -> tuple[list[float], list[float]]:
+def in_turn(
+    ours: Callable[[], float], peer: Callable[[], float], pairs: int, warmup: int = 1
+) -> tuple[list[float], list[float]]:
     """Measure both in turn, the order swapped every round, and return the figures of the counted rounds."""
     for _ in range(warmup):
         ours()
@@ -115,7 +117,17 @@ def compare(
     )
 
 
-def alone(job: str, measure: str, ours: list[float], *, unit: str, goal: str, met: Callable[[float], bool], command: str, note: str = "") -> Record:
+def alone(
+    job: str,
+    measure: str,
+    ours: list[float],
+    *,
+    unit: str,
+    goal: str,
+    met: Callable[[float], bool],
+    command: str,
+    note: str = "",
+) -> Record:
     """Make the record of an absolute figure."""
     value = statistics.median(ours)
     return Record(job, measure, value, None, unit, None, None, None, goal, met(value), len(ours), command, note=note)
@@ -124,20 +136,21 @@ def alone(job: str, measure: str, ours: list[float], *, unit: str, goal: str, me
 def table(records: list[Record]) -> str:
     """Return the records as one text table."""
     head = ("job", "measure", "ours", "peer", "unit", "ratio", "95 % interval", "goal", "met")
-    rows = [head]
-    for r in records:
-        rows.append(
-            (
-                r.job,
-                r.measure,
-                f"{r.ours:.4g}",
-                "" if r.peer is None else f"{r.peer:.4g}",
-                r.unit,
-                "" if r.ratio is None else f"{r.ratio:.3g}",
-                "" if r.low is None else f"{r.low:.3g} to {r.high:.3g}",
-                r.goal,
-                "" if r.met is None else ("yes" if r.met else "NO"),
-            )
+    rows = [head] + [
+        (
+            r.job,
+            r.measure,
+            f"{r.ours:.4g}",
+            "" if r.peer is None else f"{r.peer:.4g}",
+            r.unit,
+            "" if r.ratio is None else f"{r.ratio:.3g}",
+            "" if r.low is None else f"{r.low:.3g} to {r.high:.3g}",
+            r.goal,
+            "" if r.met is None else ("yes" if r.met else "NO"),
         )
+        for r in records
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -31,7 +31,10 @@ def run_ours(real: RealSet, folder: Path) -> dict[str, Any]:
         (folder / "modelwright.yaml").write_text(f"name: {real.name}\n{real.spec}")
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "modelwright.cli.main", "-C", str(folder), "run", "--json"], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "modelwright.cli.main", "-C", str(folder), "run", "--json"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if done.returncode not in {0, 3}:
         raise SystemExit(f"{real.name}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}")
@@ -67,7 +70,9 @@ def plain_table(folder: Path, number: bool) -> dict[str, float]:
     samples = pq.read_table(artifact.path("samples.parquet")).to_pydict()
     rows = pq.read_table(artifact.path("rows.parquet"))
     known = {column["name"]: column["kind"] for column in dataset.schema["input"]["columns"]}
-    split = np.array([s if state == "kept" else "" for s, state in zip(samples["split"], samples["status"], strict=True)])
+    split = np.array(
+        [s if state == "kept" else "" for s, state in zip(samples["split"], samples["status"], strict=True)]
+    )
     numbers, categories = [], []
     for name, kind in known.items():
         column = rows.column(name)
@@ -82,16 +87,26 @@ def plain_table(folder: Path, number: bool) -> dict[str, float]:
     category_index = list(range(number_block.shape[1], table.shape[1]))
     truth = np.array(samples["label"], dtype=float if number else object)
     fit, test = np.isin(split, ["train", "validation"]), split == "test"
-    trees = ColumnTransformer([("n", "passthrough", number_index), ("c", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), category_index)])
-    dense = ColumnTransformer([
-        ("n", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), number_index),
-        ("c", OneHotEncoder(handle_unknown="ignore", min_frequency=5), category_index),
-    ])
+    trees = ColumnTransformer(
+        [
+            ("n", "passthrough", number_index),
+            ("c", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), category_index),
+        ]
+    )
+    dense = ColumnTransformer(
+        [
+            ("n", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), number_index),
+            ("c", OneHotEncoder(handle_unknown="ignore", min_frequency=5), category_index),
+        ]
+    )
     results: dict[str, float] = {}
     pairs = (
         (("boosting", trees, HistGradientBoostingRegressor(random_state=0)), ("linear", dense, RidgeCV()))
         if number
-        else (("boosting", trees, HistGradientBoostingClassifier(random_state=0)), ("linear", dense, LogisticRegression(max_iter=2000)))
+        else (
+            ("boosting", trees, HistGradientBoostingClassifier(random_state=0)),
+            ("linear", dense, LogisticRegression(max_iter=2000)),
+        )
     )
     for name, encode, model in pairs:
         pipeline = make_pipeline(encode, model)
@@ -104,7 +119,9 @@ def plain_table(folder: Path, number: bool) -> dict[str, float]:
         else:
             results[f"{name}.accuracy"] = float(accuracy_score(truth[test], answer))
             if len(set(truth)) == 2:
-                results[f"{name}.auc_roc"] = float(roc_auc_score(truth[test] == pipeline.classes_[1], pipeline.predict_proba(table[test])[:, 1]))
+                results[f"{name}.auc_roc"] = float(
+                    roc_auc_score(truth[test] == pipeline.classes_[1], pipeline.predict_proba(table[test])[:, 1])
+                )
     return results
 
 
@@ -121,7 +138,9 @@ def plain_images(folder: Path, epochs: int) -> dict[str, float]:
     side = 28 if folder.name == "fashion-mnist" else 64
 
     def load(split: str) -> tuple[torch.Tensor, torch.Tensor]:
-        pictures = [np.asarray(Image.open(io.BytesIO(raw)).convert("RGB").resize((side, side))) for raw in dataset.raw(split)]
+        pictures = [
+            np.asarray(Image.open(io.BytesIO(raw)).convert("RGB").resize((side, side))) for raw in dataset.raw(split)
+        ]
         labels = [classes.index(label) for label in dataset.labels(split)]
         return torch.tensor(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255, torch.tensor(labels)
 
@@ -172,11 +191,23 @@ def main() -> None:
             plain = plain_images(folder, 60 if real.name != "fashion-mnist" else arguments.epochs)
         else:
             plain = plain_table(folder, "output: number" in real.spec)
-        record = {"dataset": real.name, "seconds": round(ours["seconds"], 1), "ours": metrics, "plain": plain, "plain_seconds": round(time.monotonic() - started, 1)}
+        record = {
+            "dataset": real.name,
+            "seconds": round(ours["seconds"], 1),
+            "ours": metrics,
+            "plain": plain,
+            "plain_seconds": round(time.monotonic() - started, 1),
+        }
         records.append(record)
         shown = {name: metrics[name] for name in ("accuracy", "auc_roc", "rmse", "mae", "r2") if name in metrics}
-        print(f"{real.name:22} {ours['seconds']:6.1f} s  " + "  ".join(f"{k} {v['value']:.4g} [{v['low']:.4g}, {v['high']:.4g}]" for k, v in shown.items()))
-        print(f"{'  plain':22} {record['plain_seconds']:6.1f} s  " + "  ".join(f"{k} {v:.4g}" for k, v in plain.items()), flush=True)
+        print(
+            f"{real.name:22} {ours['seconds']:6.1f} s  "
+            + "  ".join(f"{k} {v['value']:.4g} [{v['low']:.4g}, {v['high']:.4g}]" for k, v in shown.items())
+        )
+        print(
+            f"{'  plain':22} {record['plain_seconds']:6.1f} s  " + "  ".join(f"{k} {v:.4g}" for k, v in plain.items()),
+            flush=True,
+        )
     arguments.work.mkdir(parents=True, exist_ok=True)
     (arguments.work / "quality.json").write_text(json.dumps(records, indent=1))
 

@@ -50,7 +50,9 @@ def pictures(folder: Path) -> Path:
         for octave in range(5):
             cells = (6 * 2**octave, 10 * 2**octave)
             noise = random.normal(0, 255 / 2 ** (octave + 1), (*cells, 3))
-            layer = Image.fromarray(np.clip(noise + 128, 0, 255).astype(np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
+            layer = Image.fromarray(np.clip(noise + 128, 0, 255).astype(np.uint8)).resize(
+                SIZE, Image.Resampling.BICUBIC
+            )
             layers += np.asarray(layer, np.float32) - 128
         layers += random.normal(0, 6, layers.shape)
         name = "a" if number % 2 else "b"

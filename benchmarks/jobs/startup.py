@@ -17,7 +17,12 @@ from benchmarks.measure import Record, alone, compare, in_turn, seconds
 def _run(command: list[str], folder: Path) -> float:
     return seconds(
         lambda: subprocess.run(
-            command, check=True, cwd=folder, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            check=True,
+            cwd=folder,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
     )
 
@@ -59,7 +64,9 @@ def _snakemake_project(python: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "in.txt").write_text("a\n")
-    (folder / "Snakefile").write_text("rule copy:\n    input: 'in.txt'\n    output: 'out.txt'\n    shell: 'cp {input} {output}'\n")
+    (folder / "Snakefile").write_text(
+        "rule copy:\n    input: 'in.txt'\n    output: 'out.txt'\n    shell: 'cp {input} {output}'\n"
+    )
     subprocess.run([str(python.parent / "snakemake"), "-q", "-c1"], check=True, cwd=folder, env=clean_environment())
     return folder
 
@@ -71,9 +78,20 @@ def run(pairs: int) -> list[Record]:
     here = WORK
     pairs = max(pairs, 15)  # processes of a few milliseconds: more rounds cost little
     records = []
-    first, second = in_turn(partial(_run, [mw, "--help"], here), partial(_run, [str(python), "-c", "pass"], here), pairs)
+    first, second = in_turn(
+        partial(_run, [mw, "--help"], here), partial(_run, [str(python), "-c", "pass"], here), pairs
+    )
     records.append(
-        compare("startup", "mw --help / python -c pass", first, second, unit="s", goal="≤ 8 ×", met=lambda r: r <= 8, command="mw --help")
+        compare(
+            "startup",
+            "mw --help / python -c pass",
+            first,
+            second,
+            unit="s",
+            goal="≤ 8 ×",
+            met=lambda r: r <= 8,
+            command="mw --help",
+        )
     )
     project = _project(mw)
     dvc, snakemake = peer("dvc"), peer("snakemake")
@@ -87,7 +105,27 @@ def run(pairs: int) -> list[Record]:
         first, second = in_turn(noop, other, pairs)
         figures += first
         records.append(
-            compare("startup", f"no-op mw run / {name}", first, second, unit="s", goal="< 1 ×", met=lambda r: r < 1, command="mw run")
+            compare(
+                "startup",
+                f"no-op mw run / {name}",
+                first,
+                second,
+                unit="s",
+                goal="< 1 ×",
+                met=lambda r: r < 1,
+                command="mw run",
+            )
         )
-    records.append(alone("startup", "no-op mw run", figures, unit="s", goal="≤ 0.25 s", met=lambda s: s <= 0.25, command="mw run", note="1,000 pictures"))
+    records.append(
+        alone(
+            "startup",
+            "no-op mw run",
+            figures,
+            unit="s",
+            goal="≤ 0.25 s",
+            met=lambda s: s <= 0.25,
+            command="mw run",
+            note="1,000 pictures",
+        )
+    )
     return records

@@ -15,7 +15,7 @@ from modelwright.version import __version__
 if TYPE_CHECKING:
     from modelwright.project import Project
     from modelwright.project import init_project as init
-    from modelwright.project import open_project as open
+    from modelwright.project import open_project as open  # noqa: A004 - modelwright.open(path) is the point
 
 __all__ = ["Project", "__version__", "init", "open"]
 

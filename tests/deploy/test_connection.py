@@ -132,7 +132,7 @@ def test_ambiguous_requests_are_refused_and_the_connection_ends(table: Running, 
         assert 200 not in statuses(said), said
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(junk=st.binary(min_size=1, max_size=120), where=st.integers(0, 120))
 def test_broken_requests_never_hurt(table: Running, junk: bytes, where: int) -> None:
     whole = post(extra=CLOSE)

@@ -200,7 +200,7 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, route=st.sampled_from(["/predict", "/v2/models/table/infer", "/feedback"]))
 def test_whatever_is_sent_the_server_does_not_fail(table: Running, body: bytes, route: str) -> None:
     headers = {"content-type": "application/json", **table.token}

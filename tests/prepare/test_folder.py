@@ -203,7 +203,8 @@ def test_samples_keep_their_split_when_a_dataset_grows(project: Project, photos:
     second = project.prepare(SPEC + "split: {train: 0.5, validation: 0.25, test: 0.25}\n", parent=first)
     after = dict(zip(second.samples()["id"].to_pylist(), second.samples()["split"].to_pylist(), strict=True))
     assert {sample: after[sample] for sample in before} == before
-    assert second.meta["parent"] == first.digest
+    assert second.artifact.observed["parent"] == first.digest
+    assert {node.id for node in project.store.catalog.lineage.of(second.digest).nodes} >= {first.digest, second.digest}
 
 
 def test_file_pattern_and_level(project: Project, photos: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modelwright.retrain.promotion import Pairs, compare, judge, judge_undo, mcnemar, sign_flip
+from modelwright.retrain.promotion import Pairs, compare, judge, judge_undo, mcnemar, sign_flip, undo_look
 from modelwright.retrain.triggers import Facts, decide
 
 HOUR = 3600 * 10**9
@@ -34,7 +34,7 @@ def _findings(**changes: Any) -> dict[str, Any]:
 
 
 def _facts(**changes: Any) -> Facts:
-    given_ = {"now": 3 * HOUR, "last_round": HOUR, "findings": _findings(), "new_labels": 40, **changes}
+    given_ = {"now": 3 * HOUR, "champion_data": HOUR, "findings": _findings(), "new_labels": 40, **changes}
     return Facts(**given_)
 
 
@@ -48,14 +48,16 @@ def test_drift_with_new_labels_begins_a_round_and_names_the_feature() -> None:
     ("trigger", "changes", "waits"),
     [
         (("drift", None), {"new_labels": 0}, "no new labels to learn from"),
-        (("drift", None), {"last_round": 2 * HOUR}, "none since the last round"),
+        (("drift", None), {"champion_data": 2 * HOUR}, "none since the champion's data"),
+        (("drift", None), {"in_vain": True, "new_labels": 19}, "20 are waited for"),
         (("drift", None), {"findings": None}, "no findings yet"),
-        (("drift", None), {"findings": _findings(alarm=False)}, "none since the last round"),
+        (("drift", None), {"findings": _findings(alarm=False)}, "none since the champion's data"),
         (("quality", None), {}, "not worse"),
         (("quality", None), {"findings": _findings(quality=None)}, "no figures"),
         (("labels", 200.0), {}, "40 new ones of 200"),
         (("every", 7 * 86400.0), {}, "every 7d"),
-        (("every", 60.0), {"last_round": None}, "no round yet"),
+        (("every", 60.0), {"champion_data": None}, "no round yet"),
+        (("every", 60.0), {"last_round": 3 * HOUR}, "every 1m"),
     ],
 )
 def test_what_does_not_hold_says_what_it_waits_for(
@@ -116,7 +118,7 @@ def test_a_clear_win_is_promoted() -> None:
 
 def test_a_win_that_forgets_what_it_could_is_not() -> None:
     random = np.random.default_rng(0)
-    verdict = judge(_errors(random, 40, 0.8, 0.1), _errors(random, 300, 0.05, 0.25), binary=True)
+    verdict = judge(_errors(random, 40, 0.8, 0.4), _errors(random, 300, 0.05, 0.25), binary=True)
     assert verdict.verdict == "keep"
     assert "may be given up" in verdict.reasons[-1]
 
@@ -145,6 +147,17 @@ def test_numbers_are_compared_by_their_errors() -> None:
     assert judge(Pairs(size, size * 0.6), Pairs(locked, locked * 1.3), binary=False).verdict == "keep"
 
 
+def test_a_large_win_may_cost_a_little_more_of_the_past() -> None:
+    random = np.random.default_rng(0)
+    size = np.abs(random.normal(3, 0.5, 44))
+    locked = np.abs(random.normal(0.3, 0.1, 200))
+    large, small = Pairs(size, size * 0.2), Pairs(size, size * 0.99)
+    assert judge(large, Pairs(locked, locked * 1.2), binary=False).verdict == "promote"
+    assert judge(small, Pairs(locked, locked * 1.2), binary=False).verdict == "keep"
+    assert judge(large, Pairs(locked, locked * 1.2), binary=False, margin=0.01).verdict == "keep"
+    assert judge(large, Pairs(locked, locked * 6), binary=False).verdict == "keep"
+
+
 def test_equal_models_are_rarely_promoted() -> None:
     random = np.random.default_rng(7)
     promoted = 0
@@ -169,3 +182,26 @@ def test_a_promotion_that_turned_out_worse_is_to_be_undone() -> None:
     assert judge_undo(_errors(random, 60, 0.1, 0.6), binary=True).verdict == "keep"
     assert judge_undo(_errors(random, 60, 0.3, 0.3), binary=True).verdict == "undecided"
     assert judge_undo(_errors(random, 5, 1.0, 0.0), binary=True).verdict == "undecided"
+
+
+def test_a_good_promotion_is_rarely_taken_back_however_often_it_is_looked_at() -> None:
+    random = np.random.default_rng(11)
+    undone = 0
+    for _ in range(300):
+        losses = _errors(random, 320, 0.3, 0.3)
+        for count in range(0, 321, 10):
+            look = undo_look(count)
+            if look is not None:
+                since = Pairs(losses.champion[: look[0]], losses.challenger[: look[0]])
+                if judge_undo(since, binary=True, level=look[1]).verdict == "promote":
+                    undone += 1
+                    break
+    assert undone <= stats.binom.ppf(0.999, 300, 0.05)
+
+
+def test_looks_at_a_promotion_are_at_doubled_counts_and_end() -> None:
+    assert [undo_look(count) for count in (0, 19)] == [None, None]
+    counts = [undo_look(count) for count in range(20, 5000)]
+    assert [each[0] for each in counts if each] == sorted(each[0] for each in counts if each)
+    assert {each[0] for each in counts if each} == {20 << look for look in range(7)}
+    assert sum(level for _, level in {each for each in counts if each}) < 0.05

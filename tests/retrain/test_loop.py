@@ -85,7 +85,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     assert len({one.sample for one in ranked}) == 250
     for one in ranked:
         plant.store.annotations.append(one.sample, "label", truth[one.sample], "anna", "feedback")
-    facts = triggers.Facts(now=later + 70 * SECOND, last_round=START, findings=found, new_labels=250)
+    facts = triggers.Facts(now=later + 70 * SECOND, champion_data=START, findings=found, new_labels=250)
     decision = triggers.decide(plant.spec.retrain.triggers, facts)
     assert decision.go
 
@@ -98,8 +98,9 @@ def test_the_loop_closes(tmp_path: Path) -> None:
     assert replayed.pairs.count == 250
     assert replayed.agreement < 0.9
     assert all(one.truth is not None for one in replayed.changed[:5])
-    held_out = evidence.gather(newer, champion, challenger)
-    assert 20 <= held_out.production.count < 150
+    held_out = evidence.gather(newer, dataset, champion, challenger)
+    assert 40 <= held_out.production.count <= 60
+    assert held_out.locked.count == dataset.count("test")
     verdict = promotion.judge(held_out.production, held_out.locked, binary=True)
     assert verdict.production is not None
     assert verdict.production.p_better < 0.05

@@ -425,3 +425,27 @@ def test_the_plan_names_every_feature_once() -> None:
     assert len(names) == len(set(names))
     assert names[0] == "size"
     assert "colour = red" in names
+
+
+def test_rows_that_are_parsed_mean_what_their_json_means() -> None:
+    schema = learn(MIXED)
+    reader = TABLE.rows(schema)
+    rows = [
+        {name: json.loads(json.dumps(values[place], default=str)) for name, values in MIXED.items()}
+        for place in range(4)
+    ]
+    rows += [{}, {"size": 3, "new": "yes", "colour": " blé ", "sold": None}, {"size": 1.5, "other": 4}]
+    stacked = reader.stack([reader.read(row) for row in rows])
+    for place, row in enumerate(rows):
+        alone = TABLE.decode(canonical.dumps(row), schema)
+        assert list(alone) == list(stacked)
+        for name, values in alone.items():
+            assert same(values, stacked[name][place : place + 1])
+            assert values.dtype == stacked[name].dtype
+    for wrong in ({"size": "3"}, {"size": 1e39}, {"size": 10**400}, {"size": True}, {"new": 2}, {"sold": "soon"}):
+        with pytest.raises(UndecodableError) as error:
+            reader.read(wrong)
+        assert (error.value.problem.kind, error.value.problem.message) == refusal(canonical.dumps(wrong), schema)
+    strict = TABLE.rows(learn(MIXED, strict=True))
+    with pytest.raises(UndecodableError, match="weight"):
+        strict.read({"weight": 2})

@@ -76,7 +76,6 @@ def publish(
         "counts": {**counts, "dropped": 0},
         "classes": schema["output"].get("classes"),
         "sources": [{"kind": "folder", "location": ".", "digest": "0" * 64, "kept": "objects"}],
-        "parent": None,
     }
     with store.artifacts.begin("dataset") as writer:
         parquet.write_table(table, writer.file("samples.parquet"))

@@ -47,7 +47,8 @@ def existing(path: str) -> Path:
             return given.absolute()
         beside = [each.name for each in given.absolute().parent.iterdir()] if given.absolute().parent.is_dir() else []
     except (OSError, ValueError) as error:
-        raise InputError(f"{path!r} cannot be looked at: {error}", code="no-such-path") from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path!r} cannot be looked at: {str(why).lower()}", code="no-such-path") from None
     near = difflib.get_close_matches(given.name, beside, 1)
     raise InputError(
         f"there is no {path!r} (from {Path.cwd()})",

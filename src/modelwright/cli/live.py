@@ -127,16 +127,30 @@ def prediction_words(values: Mapping[str, Any]) -> str:
 
 
 def add_monitor(parser: ArgumentParser) -> None:
-    """Add no arguments: what is watched, and how, is in the spec."""
+    """Add the arguments of ``mw monitor``; what is watched, and how, is in the spec."""
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="look again and again, and retrain, promote and take back as the spec says, until SIGINT or SIGTERM",
+    )
+    parser.add_argument("--every", metavar="TIME", help="with --watch: how often, such as 30s or 5m; default: 60s")
 
 
 def monitor(options: Namespace, screen: Screen) -> int:
-    """Look at what production saw since the last look."""
+    """Look at what production saw since the last look; with ``--watch`` for ever."""
     project = the_project(options)
+    if options.watch:
+        from modelwright.cli.watching import watch
+
+        return watch(project, options.every, screen)
+    if options.every is not None:
+        raise UsageError("mw monitor: --every is for --watch", hint=f"mw monitor --watch --every {options.every}")
     with listening(screen) as progress:
         findings = project.monitor(progress=progress)
     if findings is None:
-        nothing: dict[str, Any] = {"window": None, "drift": [], "alarm": False, "quality": None, "alerts": []}
+        from modelwright.project.rounds import NOTHING
+
+        nothing = {**NOTHING, "undo": None}
         screen.answer(nothing, ["Nothing new in the prediction log since the last look.", "  next: mw log; mw status"])
         return 0
     screen.answer(findings, findings_lines(screen, findings))
@@ -147,7 +161,16 @@ def findings_lines(screen: Screen, findings: Mapping[str, Any]) -> list[str]:
     """Return the alarm, what drifted, quality, alerts and the report's place."""
     from modelwright.cli.screen import clean, figure, interval, moment
 
-    window = findings.get("window", {})
+    undo = findings.get("undo") or {}
+    regrets = undo.get("verdict") == "undo"
+    word = screen.style("The last promotion was a mistake", "bold", "bad")
+    promotion = [
+        f"{word}: {clean('; '.join(undo.get('reasons', ())))}",
+        "  next: mw retrain --undo brings the former champion back (with 'promote: auto' mw retrain does, by itself)",
+    ]
+    window = findings.get("window")
+    if window is None:
+        return promotion if regrets else ["The last promotion was looked at; it stands.", "  next: mw status"]
     alarm = bool(findings.get("alarm"))
     word = screen.style("Drift", "bold", "bad") if alarm else screen.style("No drift", "bold", "good")
     lines = [
@@ -173,6 +196,8 @@ def findings_lines(screen: Screen, findings: Mapping[str, Any]) -> list[str]:
     ]
     if findings.get("report"):
         lines.append(f"  report: {relative(findings['report'])}")
+    if regrets:
+        return lines + promotion
     lines.append("  next: mw label; mw retrain" if alarm else "  next: mw status")
     return lines
 

@@ -56,6 +56,8 @@ def status_lines(screen: Screen, found: Mapping[str, Any]) -> list[str]:
         lines.append(f"  labels    {labels['new']:,} new since the dataset was made")
     if findings := found.get("findings"):
         lines.append(f"  drift     {screen.style('alarm', 'bad') if findings.get('alarm') else 'none'}")
+    if (undo := found.get("undo")) and undo["verdict"] == "undo":
+        lines.append(f"  undo      {screen.style('advised', 'bad')}: {clean('; '.join(undo['reasons']))}")
     if found.get("next"):
         lines.append(f"  next      {screen.style(clean(str(found['next'])), 'bold')}")
     return lines

@@ -88,28 +88,25 @@ class Screen:
     def stream(self, name: str, items: Iterable[tuple[Any, str]]) -> None:
         """Give an answer of many parts as they come: ``{name: [document, …]}``, or a line each.
 
-        If it breaks off with an error the document is still whole, and the error stands beside what came before it.
+        If it breaks off with an error the document is still whole, and the error stands beside what came before it; if
+        nothing came before it the error is the answer.
         """
         from modelwright.errors import ModelwrightError
 
-        self.answered = True
-        if self.json:
-            self.write(f'{{"{name}": [')
-        first = True
+        between = f'{{"{name}": [' if self.json else ""
         try:
             for document, text in items:
-                self.write(("" if first else ",\n  ") + json_text(document, indent=None) if self.json else f"{text}\n")
-                first = False
-        except ModelwrightError as error:
-            if self.json:
-                self.write(f'], "error": {json_text(error.as_dict(), indent=None)}}}\n')
-            raise
-        except KeyboardInterrupt:
-            if self.json:
-                self.write(f'], "error": {json_text(INTERRUPTED, indent=None)}}}\n')
+                self.write(between + json_text(document, indent=None) if self.json else f"{text}\n")
+                between = ",\n  "
+                self.answered = True
+        except (ModelwrightError, KeyboardInterrupt) as error:
+            if self.json and self.answered:
+                told = error.as_dict() if isinstance(error, ModelwrightError) else INTERRUPTED
+                self.write(f'], "error": {json_text(told, indent=None)}}}\n')
             raise
         if self.json:
-            self.write("]}\n")
+            self.write(("" if self.answered else between) + "]}\n")
+        self.answered = True
 
     # ------------------------------------------------------------------ standard error
 

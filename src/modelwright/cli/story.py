@@ -15,18 +15,21 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from modelwright.canonical import digest_bytes
 from modelwright.errors import ModelwrightError
 from modelwright.progress import Progress
 from modelwright.project import Project, init_project, open_project
 from modelwright.testing.camera import Digits, Picture, png, slip, write_digits
 
+SIDE = 24
+"""Pixels of a picture's side: enough for a slip to show, few enough to learn from twice within a minute."""
 BEFORE, DURING = 200, 300
 """Pictures sent before the camera slips, and after it slipped but before retraining; the rest is for the end."""
 LOOK_EVERY = 25
 """Pictures between two looks of monitoring."""
-LABELS = 160
+LABELS = 200
 """Labels that the imagined person gives: those the queue asks for."""
-STRENGTH = 0.7
+STRENGTH = 0.9
 """How far the camera slips; 1 is half the light."""
 IDLE = 10.0
 """Seconds after which a silent connection is opened anew: the server closes those that stay silent."""
@@ -111,7 +114,7 @@ def wilson(right: int, count: int) -> dict[str, float]:
 def play(folder: Path, seed: int, progress: Progress, *, keep_serving: bool = False) -> dict[str, Any]:
     """Play the loop once in ``folder`` and return what happened, JSON-ready."""
     rng = np.random.default_rng([seed, 1])
-    digits = write_digits(folder / "photos", seed)
+    digits = write_digits(folder / "photos", seed, side=SIDE)
     progress.say(
         f"{digits.written} scanned digits in {folder / 'photos'}, a folder per class: "
         f"{len(digits.dirt.truncated)} cut off, "
@@ -182,6 +185,7 @@ def _live(
 ) -> dict[str, Any]:
     """Send pictures, let the camera slip, watch, label, retrain, and look whether accuracy came back."""
     accuracy: dict[str, Any] = {}
+    truths = {digest_bytes(picture.png): picture.label for picture in pictures[:BEFORE]}
     progress.begin("production: pictures as in training", BEFORE)
     right = 0
     for picture in pictures[:BEFORE]:
@@ -192,7 +196,6 @@ def _live(
     calm = project.monitor(progress=progress)
     progress.say(f"monitoring: {'drift (a false alarm)' if calm and calm['alarm'] else 'no drift'}")
 
-    truths: dict[str, str] = {}
     accuracy["during"], drift, sent = _slipped(
         project, client, pictures[BEFORE : BEFORE + DURING], rng, truths, progress
     )
@@ -251,8 +254,6 @@ def _slipped(
     progress: Progress,
 ) -> tuple[dict[str, float], dict[str, Any], list[Any]]:
     """Send pictures of the slipped camera, with a look of monitoring now and then; no label is known to anyone yet."""
-    from modelwright.canonical import digest_bytes
-
     started = time.monotonic()
     drift: dict[str, Any] = {"alarm": False, "pictures": None, "seconds": None, "message": ""}
     sent = []

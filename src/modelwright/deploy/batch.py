@@ -6,10 +6,11 @@ its place and the rest is answered.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.progress import SILENT, Progress
 from modelwright.runtime.predictor import Predictor
+from modelwright.tasks.modalities.headers import distinct
 
 BATCH = 64
 LARGEST_FILE = 256 << 20
@@ -97,8 +99,8 @@ def answer_files(
             raise InputError(f"no such file or folder: {path}", code="no-such-path")
     rows = predictor.manifest["task"]["modality"] == "table"
     columns = predictor.manifest["schema"]["input"].get("columns", ())
-    numbers = frozenset(column["name"] for column in columns if column["kind"] == "number")
-    items = _rows(paths, numbers) if rows else _files(paths)
+    kinds = {column["name"]: column["kind"] for column in columns}
+    items = _rows(paths, kinds) if rows else _files(paths)
     progress.begin("predictions", None)
     while batch := list(islice(items, BATCH)):
         for item, answer in zip(batch, _answers(predictor, batch), strict=True):
@@ -138,12 +140,12 @@ def _files(paths: Iterable[Path]) -> Iterator[_Item]:
             yield _Item(where, b"", _failure("unreadable", error.strerror or "cannot be read"))
 
 
-def _rows(paths: Iterable[Path], numbers: frozenset[str]) -> Iterator[_Item]:
+def _rows(paths: Iterable[Path], kinds: Mapping[str, str]) -> Iterator[_Item]:
     for path in _walk(paths):
         suffix = path.suffix.lower()
         try:
             if suffix in TABLES:
-                yield from _delimited(path, numbers)
+                yield from _delimited(path, kinds)
             elif suffix in LINES:
                 yield from _json_lines(path)
             elif suffix == ".json":
@@ -159,9 +161,11 @@ def _rows(paths: Iterable[Path], numbers: frozenset[str]) -> Iterator[_Item]:
             yield _Item(str(path), b"", _failure("corrupt", f"not a table: {error}"))
 
 
-def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
-    """Yield the rows of a CSV as JSON, cells of the columns ``numbers`` as numbers."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+def _delimited(path: Path, kinds: Mapping[str, str]) -> Iterator[_Item]:
+    """Yield the rows of a CSV as JSON, cells of columns whose kind is ``number`` as numbers."""
+    with path.open("rb") as opened:
+        wide = opened.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    with path.open(encoding="utf-16" if wide else "utf-8-sig", errors="modelwright-windows", newline="") as file:
         first = file.readline(1 << 16)
         delimiter = max(DELIMITERS, key=first.count)
         file.seek(0)
@@ -170,9 +174,12 @@ def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
         if head is None:
             yield _Item(str(path), b"", _failure("empty", "the table is empty"))
             return
-        if len(set(head)) != len(head):
-            twice = next(name for name in head if head.count(name) > 1)
-            yield _Item(str(path), b"", _failure("duplicate-column", f"column {twice!r} is there twice"))
+        head, _ = distinct([name.strip() for name in head])
+        if kinds and not kinds.keys() & set(head):
+            # Every cell would count as missing, and anything at all (a page, a picture) would get an answer.
+            wanted = ", ".join(repr(name) for name in list(kinds)[:8])
+            message = f"its first row names none of the columns that the model takes: {wanted}"
+            yield _Item(str(path), b"", _failure("wrong-format", message))
             return
         for number, cells in enumerate(reader, 1):
             if not cells:
@@ -182,8 +189,21 @@ def _delimited(path: Path, numbers: frozenset[str]) -> Iterator[_Item]:
                 message = f"{len(cells)} cells; the header has {len(head)}"
                 yield _Item(where, b"", _failure("ragged", message))
                 continue
-            row = {name: _value(cell.strip(), name in numbers) for name, cell in zip(head, cells, strict=True)}
+            row = {
+                name: _value(cell.strip(), kinds.get(name) == "number") for name, cell in zip(head, cells, strict=True)
+            }
             yield _Item(where, canonical.dumps(row))
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read what is not UTF-8 as Windows-1252, as it is where a dataset is prepared."""
+    if not isinstance(error, UnicodeDecodeError) or error.encoding != "utf-8":
+        raise error
+    data = error.object[error.start : error.end]
+    return data.decode("latin-1" if set(data) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "cp1252"), error.end
+
+
+codecs.register_error("modelwright-windows", _as_windows)
 
 
 def _value(cell: str, number: bool) -> str | int | float | None:

@@ -23,7 +23,6 @@ from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Batching
 from modelwright.deploy.work import Identities, Job, Sample, make_id
 from modelwright.errors import ModelwrightError
-from modelwright.runtime.predictor import group
 
 RETRY = ((b"retry-after", b"1"),)
 
@@ -140,7 +139,7 @@ class Batcher:
         start = time.perf_counter()
         served = samples[0].job.served
         answered: list[Sample] = []
-        for positions, stacked in group([sample.arrays for sample in samples]):
+        for positions, stacked in served.predictor.stack([sample.arrays for sample in samples]):
             part = [samples[position] for position in positions]
             try:
                 outputs = served.predictor.run(stacked)

@@ -14,6 +14,8 @@ from modelwright.errors import ModelwrightError
 def main(arguments: list[str]) -> int:
     """Serve until told to stop; return the exit status."""
     root, pipe = Path(arguments[0]), int(arguments[1])
+    # Nothing here multiplies matrices with numpy; its library would begin with threads and buffers for every core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     def tell(message: dict[str, object]) -> None:
         with os.fdopen(pipe, "wb") as file:

@@ -7,7 +7,8 @@ Stock uvicorn waits for ever for a client that sends a byte a minute, and lets h
 - answers 431 and 413 before anything is buffered, bounds what all connections together hold, and the connections;
 - hands a request straight to the service when nothing else is under way on its connection. The ASGI machinery (a task,
   a scope and an event per request) costs several times what the service itself does. Pipelined requests, which no
-  browser and few clients send, take the ASGI way.
+  browser and few clients send, take the ASGI way;
+- looks a head that came before up instead of parsing it again (:mod:`modelwright.deploy.heads`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from modelwright.deploy.asgi import ALWAYS, Application
+from modelwright.deploy.heads import split
 from modelwright.deploy.messages import Request, Response, failure
-from modelwright.deploy.service import Admitted, Service, too_large
+from modelwright.deploy.routes import Admitted
+from modelwright.deploy.service import Service, too_large
 
 COMMON = b"".join(b"%s: %s\r\n" % header for header in ALWAYS)
 
@@ -78,6 +81,10 @@ class Connection(HttpToolsProtocol):
         """Bytes that this connection holds of the common bound."""
         self._refusal: Response | None = None
         self._closing = False
+        self._between = True
+        """Whether the parser stands between two requests: the next byte begins one."""
+        self._unknown: tuple[bytes, int] | None = None
+        """Key and length of the request that the parser is reading now, if it came in one piece."""
 
     # ------------------------------------------------------------------ arriving bytes
 
@@ -104,6 +111,9 @@ class Connection(HttpToolsProtocol):
         if held > self.limits.buffered:
             self._refuse(failure(503, "overloaded", "too many bytes are waiting", "try again in a moment"))
             return
+        if self._between and self._recognised(data, size):
+            return
+        self._between = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -118,6 +128,34 @@ class Connection(HttpToolsProtocol):
             self._refuse(failure(431, "head-too-large", "the request's headers are too large"))
         elif self._received > self.limits.head + 2 * self.limits.body:  # chunk framing or trailers out of proportion
             self._refuse(too_large(self.limits.body))
+
+    def _recognised(self, data: bytes, size: int) -> bool:
+        """Take a whole request whose head is known, past the parser, which stands between two requests and stays so."""
+        self._unknown = None
+        exchange: Any = self.cycle
+        if exchange is not None and not exchange.response_complete:
+            return False
+        found = split(data)
+        if found is None:
+            return False
+        key, start, length = found
+        if start + length != size:
+            return False
+        service = self.service
+        known = service.heads.find(key)
+        if known is None:
+            self._unknown = key, length
+            return False
+        if length > known.admitted.route.body or service.draining:
+            return False
+        self._receiving = False
+        self._received = 0
+        exchange = Exchange(known.admitted, head=False, keep_alive=True)
+        exchange.more_body = False
+        self.cycle = exchange
+        request = Request(known.method, known.path, known.headers, data[start:], known.content_type)
+        service.handle(known.admitted, request, partial(self._finish, exchange))
+        return True
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again as if no upgrade had been offered.
@@ -136,6 +174,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock of a request."""
         super().on_message_begin()
+        self._between = False
         self._began = self.loop.time()
         self._receiving = True
         self._head_done = False
@@ -202,6 +241,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._receiving = False
+        self._between = True
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
@@ -212,6 +252,9 @@ class Connection(HttpToolsProtocol):
             return
         request = Request(self.scope["method"], self.url, self.headers, bytes(cycle.body))
         cycle.body = bytearray()
+        if self._unknown is not None and cycle.keep_alive and not cycle.head:
+            self.service.heads.learn(*self._unknown, cycle.admitted, request.method, self.url, self.headers)
+            self._unknown = None
         self.service.handle(cycle.admitted, request, partial(self._finish, cycle))
 
     # ------------------------------------------------------------------ answers

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import os
 import signal
 import socket
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SWEEP = 0.25
 """Seconds between two looks at all connections; deadlines are kept to this precision."""
+GARBAGE = 10_000
+"""New objects between two looks for garbage: a full batch under way has thousands, and leaves no cycles behind."""
 
 
 def serve(settings: ServeSettings, on_ready: Callable[[str], None] | None = None) -> None:
@@ -76,9 +79,14 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None] | None = None
             if on_ready is not None:
                 on_ready(url)
 
+        before = gc.get_threshold()
+        gc.freeze()  # what is loaded now stays: the collector need not look through it again and again
+        gc.set_threshold(GARBAGE, *before[1:])
         try:
             uvloop.run(_run(settings, store, served, opened, (pointer, stamp), listener, ready))
         finally:
+            gc.set_threshold(*before)
+            gc.unfreeze()
             listener.close()
             remove_state(store.root, settings.target)
 

@@ -10,16 +10,16 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from modelwright.deploy.batching import RETRY, Batcher
 from modelwright.deploy.feedback import Annotations, keep, read_feedback
 from modelwright.deploy.guard import Access, Guard
+from modelwright.deploy.heads import Heads
 from modelwright.deploy.messages import (
     Header,
     HttpError,
@@ -33,6 +33,7 @@ from modelwright.deploy.messages import (
 )
 from modelwright.deploy.metrics import Exposition, Metrics
 from modelwright.deploy.reading import Reading, parse_json, read_infer, read_predict, signature
+from modelwright.deploy.routes import Admitted, Route
 from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Limits
 from modelwright.deploy.work import Job
@@ -44,26 +45,6 @@ SMALL_BINARY = 8 << 10
 """Largest picture that is decoded on the event loop: what 8 KiB can unpack to is bounded."""
 INLINE_DECODE = 0.002
 """Longest decoding, in seconds, that is done on the event loop."""
-
-Handler: TypeAlias = Callable[[Request, str, Reply], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One method of one path. Every route says who may call it and how much it reads."""
-
-    label: str
-    access: Access
-    handler: Handler
-    body: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may be read: its route and the model's name or version from the path."""
-
-    route: Route
-    argument: str
 
 
 class Service:
@@ -90,6 +71,7 @@ class Service:
         self.refused: dict[str, str] | None = None
         """The package that was promoted and failed its checks, with the code of the failure."""
         self.draining = False
+        self.heads = Heads()
         self.held = 0
         """Bytes of requests that connections hold, all together."""
         self.metrics = metrics
@@ -219,16 +201,16 @@ class Service:
     def _answer(self, served: Served, read: Callable[[], Reading], reply: Reply, *, inline: bool) -> None:
         """Decode (here, or in a thread), queue, and write the answer when it comes."""
         self._room(1)
-        job = Job(served, _nothing)
+        job = Job(served, self._done, reply)
         if inline:
-            self._queue(job, read(), reply)
+            self._queue(job, read())
             return
         self._open += 1
 
         def decoded(reading: Reading) -> None:
             self._open -= 1
             try:
-                self._queue(job, reading, reply)
+                self._queue(job, reading)
             except HttpError as error:
                 reply(from_error(error))
 
@@ -244,26 +226,28 @@ class Service:
                 503, "overloaded", "too many samples are waiting", hint="try again in a moment", headers=RETRY
             )
 
-    def _queue(self, job: Job, reading: Reading, reply: Reply) -> None:
+    def _queue(self, job: Job, reading: Reading) -> None:
         count = len(reading.items)
         self._room(count)
         self._open += count
-
-        def done(job: Job) -> None:
-            self._open -= count
-            if job.error is not None:
-                reply(from_error(job.error))
-                return
-            try:
-                response = reading.write(job)
-            except Exception as error:  # noqa: BLE001 - an answer that cannot be written is our fault, said as such
-                response = unexpected(error)
-            reply(response)
-
-        job.done = done
+        job.write = reading.write
         for raw, media_type, arrays in reading.items:
             job.add(raw, media_type, arrays)
         self._batcher.submit(job)
+
+    def _done(self, job: Job) -> None:
+        """Write the answer of a job whose samples are all answered and logged."""
+        self._open -= len(job.samples)
+        if job.error is not None:
+            response = from_error(job.error)
+        else:
+            assert job.write is not None
+            try:
+                response = job.write(job)
+            except Exception as error:  # noqa: BLE001 - an answer that cannot be written is our fault, said as such
+                response = unexpected(error)
+        job.samples = []  # they refer to the job: without this they would be garbage that only the collector finds
+        job.reply(response)
 
     def _off_loop(
         self,
@@ -413,7 +397,3 @@ def _import_prometheus() -> None:
 
 def _unquote(part: str) -> str:
     return unquote_to_bytes(part).decode("utf-8", "replace")
-
-
-def _nothing(_: Job) -> None:
-    """Stand in until the job is queued."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from modelwright.canonical import digest_bytes
+from modelwright.deploy.messages import Reply, Response
 from modelwright.deploy.served import Served
-from modelwright.tasks.base import Arrays
+from modelwright.tasks.base import Arrays, Row
 
 TENSOR_MEDIA_TYPE = "application/vnd.modelwright.tensors+json"
 """In the prediction log: the input is the canonical JSON of the graph's own tensors, not a raw sample."""
@@ -22,7 +23,7 @@ class Sample:
 
     __slots__ = ("answer", "arrays", "digest", "id", "job", "media_type", "outputs", "raw", "row")
 
-    def __init__(self, job: Job, raw: bytes, media_type: str, arrays: Arrays) -> None:
+    def __init__(self, job: Job, raw: bytes, media_type: str, arrays: Arrays | Row) -> None:
         self.job = job
         self.raw = raw
         self.media_type = media_type
@@ -41,17 +42,20 @@ Done: TypeAlias = "Callable[[Job], None]"
 class Job:
     """What one request asks for; ``done`` is called once, on the event loop, when all is answered and logged."""
 
-    __slots__ = ("done", "error", "remaining", "samples", "served", "started")
+    __slots__ = ("done", "error", "remaining", "reply", "samples", "served", "started", "write")
 
-    def __init__(self, served: Served, done: Done) -> None:
+    def __init__(self, served: Served, done: Done, reply: Reply) -> None:
         self.served = served
         self.done = done
+        self.reply = reply
+        self.write: Callable[[Job], Response] | None = None
+        """Makes the response when everything is answered; set when the request has been read."""
         self.samples: list[Sample] = []
         self.remaining = 0
         self.error: Exception | None = None
         self.started = time.perf_counter()
 
-    def add(self, raw: bytes, media_type: str, arrays: Arrays) -> None:
+    def add(self, raw: bytes, media_type: str, arrays: Arrays | Row) -> None:
         """Add one decoded sample."""
         self.samples.append(Sample(self, raw, media_type, arrays))
         self.remaining += 1

@@ -23,7 +23,7 @@ TAIL_BYTES = 1 << 16
 class Alert:
     """Something a person should know, in words."""
 
-    kind: Literal["drift", "quality", "input"]
+    kind: Literal["drift", "quality", "input", "promotion"]
     severity: Literal["warning", "critical"]
     message: str
     time: int

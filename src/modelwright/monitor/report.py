@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.drawing import chart, page
 from modelwright.drawing.page import Element, h
+from modelwright.drawing.rows import row_table
 from modelwright.monitor.decoding import InForce
 from modelwright.store import Store
 
@@ -37,8 +38,10 @@ def chart_moment(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _figure_words(figure: Mapping[str, Any] | None) -> str:
-    return f"{figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g})" if figure else "–"
+def _figure_card(name: str, figure: Mapping[str, Any] | None, note: str) -> tuple[str, str, str]:
+    if not figure:
+        return name, "–", note
+    return name, f"{figure['value']:.3g}", f"{figure['low']:.3g} to {figure['high']:.3g}; {note}"
 
 
 def _overview(found: Mapping[str, Any]) -> Element:
@@ -56,15 +59,13 @@ def _overview(found: Mapping[str, Any]) -> Element:
     ]
     if figures:
         cards += [
-            (
+            _figure_card(
                 f"Estimated {metric}",
-                _figure_words(figures["estimated"]),
+                figures["estimated"],
                 "before any label is known" if figures["reliable"] else "inputs drifted: do not rely on it",
             ),
-            (
-                f"Realised {metric}",
-                _figure_words(realised),
-                f"{realised['count']} labels" if realised else "no labels yet",
+            _figure_card(
+                f"Realised {metric}", realised, f"{realised['count']} labels" if realised else "no labels yet"
             ),
             (f"Held-out {metric}", f"{figures['reference']:.3g}", "when the package was made"),
         ]
@@ -140,7 +141,9 @@ def _timeline(found: Mapping[str, Any]) -> list[Element]:
         series["mean confidence"] = list(confidence)
     marks = [(float(entry["to"]), "drift") for entry in entries if entry["alarm"]]
     parts: list[Element] = []
-    if series:
+    if len(entries) == 1:
+        parts += _only(found, entries[0])
+    elif series:
         figures = found["quality"] or {}
         levels = [(float(figures["reference"]), "held-out")] if figures else []
         drawn = chart.lines(series, title="Quality", time=True, bands=bands, marks=marks, levels=levels)
@@ -173,6 +176,15 @@ def _timeline(found: Mapping[str, Any]) -> list[Element]:
     return parts
 
 
+def _only(found: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Element]:
+    """Return the figures of the first window: one moment is no time line."""
+    rows = [(name, *entry[name]) for name in ("estimated", "realised") if entry[name]]
+    if not rows or not found["quality"]:
+        return []
+    drawn = chart.intervals(rows, title="Quality", reference=float(found["quality"]["reference"]))
+    return [page.figure(drawn, "The first window, with 95 % intervals; the dashed line is the held-out figure.")]
+
+
 def _unsure(found: Mapping[str, Any], package: InForce, store: Store) -> Element | None:
     wanted = {one["sample"]: one for one in found["unsure"]}
     if not wanted:
@@ -187,12 +199,12 @@ def _unsure(found: Mapping[str, Any], package: InForce, store: Store) -> Element
         if picture is not None:
             pictures[sample] = (picture, f"{said}, {sure}")
         else:
-            rows.append((sample[:12], said, sure, data[:200].decode("utf-8", "replace")))
+            rows.append(((said, sure), data.decode("utf-8", "replace")))
     shown = [pictures[sample] for sample in wanted if sample in pictures]
     return page.section(
         "Least understood",
         page.gallery(shown, width=THUMBNAIL) if shown else None,
-        page.table(("sample", "answer", "certainty", "input"), rows) if rows else None,
+        row_table(("answer", "certainty"), rows) if rows else None,
     )
 
 

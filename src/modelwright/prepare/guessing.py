@@ -15,9 +15,10 @@ from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, Settings
-from modelwright.prepare.collect.delimited import Reader, Wanted, sniff
+from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
 from modelwright.prepare.collect.typing_columns import MISSING, Tally
+from modelwright.tasks.modalities.headers import distinct
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _TABLES = (".csv", ".tsv", ".parquet", ".pq", ".data", ".csv.gz", ".tsv.gz", ".data.gz")
@@ -124,7 +125,8 @@ def _class_folders(path: Path, folders: Sequence[Path]) -> Guess:
             hint=f"pictures end in {', '.join(_PICTURES)}",
         )
     reasons.append(
-        f"folder with pictures in {len(names)} folders at depth {level}: each folder is a class ({_some(names)})"
+        f"pictures in {len(names)} folder{'s' if len(names) != 1 else ''} at depth {level}: "
+        f"each is a class ({_some(names)})"
     )
     masks = _masks(folders)
     if masks:
@@ -183,8 +185,9 @@ def _look(path: Path, reasons: list[str]) -> tuple[list[Tally], dict[str, Counte
         return _look_parquet(path)
     dialect = sniff(path, Wanted())
     reasons.extend(dialect.remarks)
-    tallies = [Tally(name) for name in dialect.names]
-    values: dict[str, Counter[str]] = {name: Counter() for name in dialect.names}
+    names, _ = distinct(dialect.names)
+    tallies = [Tally(name) for name in names]
+    values: dict[str, Counter[str]] = {name: Counter() for name in names}
     offset = 1 if dialect.index_column else 0
     rows = 0
     for entry in Reader(path, dialect):
@@ -195,7 +198,7 @@ def _look(path: Path, reasons: list[str]) -> tuple[list[Tally], dict[str, Counte
         if rows >= _ROWS:
             break
     if not rows:
-        raise InputError(f"table {path} has no rows", code="empty-table")
+        raise InputError(f"table {path} has no rows", code="empty-table", hint=NEEDS)
     return tallies, values, dialect.header
 
 

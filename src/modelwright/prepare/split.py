@@ -1,9 +1,9 @@
 """Splits: stratified or binned, grouped, the same for the same seed, and stable while a dataset grows.
 
 Each sample gets a random rank from its group's digest and the seed, not from its place, so that a new file changes
-hardly anything for the others. Within a stratum (class, or bin of the number to predict) whole groups are dealt to the
-splits in the order of their ranks until the quotas are met; quotas are rounded so that the errors of the strata cancel
-out.
+hardly anything for the others. Within a stratum (class, or bin of the number to predict, of what was given and of what
+production saw) whole groups are dealt to the splits in the order of their ranks until the quotas are met; quotas are
+rounded so that the errors of the strata cancel out.
 """
 
 from __future__ import annotations
@@ -50,11 +50,36 @@ def bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray(np.searchsorted(np.unique(edges), values, side="right"), np.int64)
 
 
-def quotas(counts: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.int64]:
+def by_origin(strata: NDArray[np.int64], production: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the strata taken apart by origin, and which of them another one stands for in training.
+
+    Each split so gets its share of what production saw, however little that is beside the rest: challenger and champion
+    are compared on the production samples of the test split.
+
+    Parameters
+    ----------
+    strata
+        ``(n,)`` class or bin numbers.
+    production
+        ``(n,)`` whether the sample came from production.
+
+    Examples
+    --------
+    >>> by_origin(np.array([0, 0, 1]), np.array([False, True, True]))
+    (array([0, 2, 3]), array([False, False,  True, False]))
+    """
+    count = int(strata.max(initial=-1)) + 1
+    given = np.bincount(strata[~production], minlength=count) > 0
+    return strata + count * production, np.concatenate([np.zeros(count, bool), given])
+
+
+def quotas(
+    counts: NDArray[np.int64], fractions: Sequence[float], covered: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """Return ``(strata, 3)`` whole quotas whose rows sum to ``counts``, each within one of the exact share.
 
-    A stratum of any size gives at least one to training (if training gets any). Rounding errors are carried from one
-    stratum to the next, so that the totals come out right too.
+    A stratum of any size that is not ``covered`` gives at least one to training (if training gets any). Rounding errors
+    are carried from one stratum to the next, so that the totals come out right too.
 
     Examples
     --------
@@ -70,7 +95,7 @@ def quotas(counts: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.
         low = np.floor(exact + 1e-9).astype(np.int64)
         for place in np.argsort(low - want, kind="stable")[: count - low.sum()]:
             low[place] += 1
-        if count and shares[TRAIN] and not low[TRAIN]:
+        if count and shares[TRAIN] and not low[TRAIN] and (covered is None or not covered[row]):
             low[int(np.argmax(low))] -= 1
             low[TRAIN] += 1
         error = want - low
@@ -85,6 +110,7 @@ def assign(
     fractions: Sequence[float],
     seed: int,
     known: NDArray[np.int8] | None = None,
+    covered: NDArray[np.bool_] | None = None,
 ) -> Plan:
     """Deal samples to train, validation and test.
 
@@ -104,6 +130,8 @@ def assign(
         ``(n,)`` the split that a sample has already, -1 for none. Known samples keep theirs, and their groups follow.
         Where a new likeness ties samples of different splits, test is locked and the others are shut out; of train and
         validation all go to train.
+    covered
+        ``(strata,)`` strata that training may lack, because another one stands for them; None: none.
     """
     count = len(groups)
     group_count = len(keys)
@@ -112,7 +140,10 @@ def assign(
     group_split = np.full(group_count, -1, np.int8)
     if known is not None:
         group_split, conflicts = _follow(groups, group_count, known)
-    _deal(groups, ranks(keys, seed), strata, fractions, group_split, free=np.delete(np.arange(count), conflicts))
+    if covered is None:
+        covered = np.zeros(int(strata.max(initial=-1)) + 1, bool)
+    free = np.delete(np.arange(count), conflicts)
+    _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
     result = group_split[groups]
     result[conflicts] = -1
     return Plan(result, conflicts)
@@ -139,10 +170,11 @@ def _deal(
     fractions: Sequence[float],
     group_split: NDArray[np.int8],
     free: NDArray[np.int64],
+    covered: NDArray[np.bool_],
 ) -> None:
     """Fill ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum."""
-    strata_count = int(strata.max(initial=-1)) + 1
-    left = quotas(np.bincount(strata[free], minlength=strata_count), fractions).astype(np.float64)
+    strata_count = len(covered)
+    left = quotas(np.bincount(strata[free], minlength=strata_count), fractions, covered).astype(np.float64)
     sizes = np.bincount(groups[free], minlength=len(group_split))
     settled = group_split[groups[free]]
     for split in (TRAIN, VALIDATION, TEST):
@@ -168,7 +200,8 @@ def _deal(
         if len(some):
             wanted = _fit(np.maximum(left[strata[some[0]]], 0), len(some), shares)
             group_split[groups[some]] = np.repeat(np.arange(3, dtype=np.int8), wanted)
-    _every_class_in_train(groups, strata, group_split, free, order, locked=settled >= 0)
+    needed = free[~covered[strata[free]]]
+    _every_class_in_train(groups, strata, group_split, needed, order, locked=settled[~covered[strata[free]]] >= 0)
 
 
 def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:

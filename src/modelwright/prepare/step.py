@@ -26,6 +26,9 @@ from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 
+PRODUCTION = "feedback"
+"""Kind of the source that holds what production saw."""
+
 
 @dataclass
 class Outcome:
@@ -85,13 +88,14 @@ def prepare(
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
         progress.begin("checking")
-        outcome, columns = _judge(spec, store, gathered, rows, index, parent)
+        production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
+        outcome, columns = _judge(spec, store, gathered, rows, index, parent, np.isin(gathered.sources, production))
         places = _places(spec, sources, digests)
         schema = _learn(spec, store, modality, target, gathered, outcome, places, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
         tables.write_issues(writer.file("issues.parquet"), outcome.decided)
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
-        meta = _meta(spec, gathered, outcome, places, schema, parent)
+        meta = _meta(spec, gathered, outcome, places, schema)
         _tell(outcome, meta, progress)
         if key is not None and combine([source.fingerprint(index) for source in sources], store) != heads:
             progress.say("the sources changed while they were read: the next run reads them again")
@@ -99,10 +103,10 @@ def prepare(
         from modelwright.prepare.explore import page
 
         writer.attach("report.html").write_text(page(spec, gathered, outcome, columns, meta, store), "utf-8")
-        inputs = {"sources": canonical.digest_value(digests)}
-        if parent is not None:
-            inputs["parent"] = parent.digest
-        return Dataset(store, writer.publish(meta, inputs, key))
+        # What a parent decides is who is in which split, and that is content. Who the parent was is not: the same
+        # samples in the same splits are the same dataset.
+        observed = {"parent": None if parent is None else parent.digest, "key": None if key is None else key[1]}
+        return Dataset(store, writer.publish(meta, {"sources": canonical.digest_value(digests)}, key, observed))
 
 
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:
@@ -130,14 +134,19 @@ def _group_by(spec: Any, modality: str) -> Callable[[str], str | None]:
 
 
 def _judge(
-    spec: Any, store: Any, gathered: Gathered, rows: Path, index: Index, parent: Dataset | None
+    spec: Any,
+    store: Any,
+    gathered: Gathered,
+    rows: Path,
+    index: Index,
+    parent: Dataset | None,
+    production: NDArray[np.bool_],
 ) -> tuple[Outcome, ColumnFindings]:
     table = spec.input == "table"
     rules, people = Rules.of(spec.clean), people_of(store)
     usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
     if not usable.any():
-        first = gathered.issues[0].message if gathered.issues else "nothing was found"
-        raise InputError(f"none of {len(gathered)} samples is usable; the first: {first}", code="no-samples")
+        raise _none_usable(spec, gathered)
     labels: NDArray[Any] = gathered.labels.numpy() if gathered.categories else np.array(gathered.numbers, np.float64)
     names = gathered.names()
     decided = [decide(issue, rules, people) for issue in gathered.issues]
@@ -173,7 +182,7 @@ def _judge(
             raise InputError(
                 f"no column is left to learn from: {', '.join(dropped[:8])} are constant or identifiers",
                 code="no-columns",
-                hint="decide otherwise with `mw issues`",
+                hint="give a table with more rows, or with a column that repeats and varies",
             )
     else:
         near = checks.near_pairs(gathered, usable, _looker(index, gathered.scanner), spec.clean.near_duplicate)
@@ -190,7 +199,7 @@ def _judge(
     else:
         judge(checks.cap_issues(labels[kept]))
     groups, keys = _groups(gathered, np.concatenate([*pairs, _user_pairs(gathered)]), kept)
-    plan = _split(spec, gathered, labels, kept, groups, keys, parent)
+    plan = _split(spec, gathered, labels, kept, groups, keys, parent, production[kept])
     for place in np.flatnonzero(kept)[plan.conflicts].tolist():
         judge(
             [
@@ -210,6 +219,22 @@ def _judge(
     judge(_small_splits(spec, splits))
     decided.sort(key=lambda each: (-each.issue.severity, each.issue.kind, each.issue.path, each.issue.column or ""))
     return Outcome(decided, labels, names, kept, groups, keys, splits, dropped), columns
+
+
+def _none_usable(spec: Any, gathered: Gathered) -> InputError:
+    counts: dict[str, int] = {}
+    for issue in gathered.issues:
+        counts[issue.kind] = counts.get(issue.kind, 0) + 1
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    first = gathered.issues[0].message if gathered.issues else "nothing was found"
+    words = f"none of {len(gathered)} samples of {_where(spec)} is usable ({found}); the first: {first}"
+    return InputError(words, code="no-samples", hint="give some that open and have a label: good ones go on beside bad")
+
+
+def _where(spec: Any) -> str:
+    """Return the sources that the user named, in words."""
+    named = [f"'{each.kind}: {each.location}'" for each in spec.sources if each.kind != "feedback"]
+    return f"source {named[0]}" if len(named) == 1 else f"sources {', '.join(named)}"
 
 
 def _respell(found: Sequence[Decided], labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:
@@ -280,6 +305,7 @@ def _split(
     groups: NDArray[np.int64],
     keys: NDArray[np.uint64],
     parent: Dataset | None,
+    production: NDArray[np.bool_],
 ) -> split.Plan:
     if spec.split.by == "random":
         strata = np.zeros(int(kept.sum()), np.int64)
@@ -291,8 +317,9 @@ def _split(
     if parent is not None:
         known = _known(gathered, parent)[kept]
     fractions = (spec.split.train, spec.split.validation, spec.split.test)
+    strata, covered = split.by_origin(strata, production)
     present, numbered = np.unique(groups[kept], return_inverse=True)
-    return split.assign(numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known)
+    return split.assign(numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known, covered)
 
 
 def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
@@ -335,7 +362,10 @@ def _learn(
 
     train = outcome.splits == split.TRAIN
     places = outcome.labels[train].tolist()
-    output = target.learn([outcome.names[code] for code in places] if gathered.categories else places)
+    try:
+        output = target.learn([outcome.names[code] for code in places] if gathered.categories else places)
+    except InputError as error:
+        raise InputError(f"{_where(spec)}: {error.message}", code=error.code, hint=error.hint) from error
     progress.begin("learning the schema", None)
     if modality.name == "table":
         given = learn_table(modality, rows, train, spec.label, outcome.dropped_columns)
@@ -372,7 +402,6 @@ def _meta(
     outcome: Outcome,
     sources: Sequence[Mapping[str, Any]],
     schema: Mapping[str, Any],
-    parent: Dataset | None,
 ) -> dict[str, Any]:
     counts = {name: int((outcome.splits == number).sum()) for number, name in enumerate(split.NAMES)}
     return {
@@ -384,7 +413,6 @@ def _meta(
         "sources": list(sources),
         "dropped_columns": list(outcome.dropped_columns),
         "split": spec.part("prepare")["split"],
-        "parent": None if parent is None else parent.digest,
     }
 
 

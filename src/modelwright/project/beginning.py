@@ -55,7 +55,7 @@ def init_project(
     folder = Path(path).absolute()
     file = folder / SPEC_NAME
     if file.exists():
-        raise InputError(f"{file} exists already", code="exists", hint="edit it, or delete it to have it written anew")
+        raise _exists(file)
     data = folder if source is None else Path(source).absolute()
     found = guess(data)
     sources = [_entry(entry, folder) for entry in found.sources]
@@ -70,12 +70,7 @@ def init_project(
             reasons=found.reasons,
         )
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}", code="not-writable") from error
+    _write_new(file, text)
     return {
         "project": str(folder),
         "spec": str(file),
@@ -86,6 +81,29 @@ def init_project(
         "sources": [{"kind": entry.kind, "location": entry.location} for entry in sources],
         "reasons": list(found.reasons),
     }
+
+
+def _exists(file: Path) -> InputError:
+    return InputError(f"{file} exists already", code="exists", hint="edit it, or delete it to have it written anew")
+
+
+def _write_new(file: Path, text: str) -> None:
+    """Write a file that is not there yet: whole or not at all, also if two processes do it or one is killed."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(text.encode("utf-8"))
+            try:
+                file.hardlink_to(temporary)
+            except FileExistsError:
+                raise _exists(file) from None
+            except OSError:  # a file system without hard links
+                temporary.rename(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}", code="not-writable", hint="mw doctor") from error
 
 
 def _entry(guessed: Mapping[str, Any], folder: Path) -> SourceEntry:

@@ -184,11 +184,36 @@ class Project:
     # ------------------------------------------------------------------ the loop
 
     def monitor(self, progress: Progress = SILENT) -> dict[str, Any] | None:
-        """Read what production saw since the last time; return findings, or None while there is too little."""
+        """Read what production saw since the last time; return findings, or None while there is too little.
+
+        ``undo`` in it says whether the former champion would do better, once 20 labels came since the last promotion.
+        """
         return self._rounds.monitor(progress)
+
+    def watch(self, every: float = 60.0, progress: Progress = SILENT) -> Iterator[dict[str, Any]]:
+        """Look again and again, and let the loop close: yield one dictionary a look, for ever.
+
+        A look is :meth:`monitor` and, where there is anything new, :meth:`retrain`: a round when the spec's triggers
+        hold, an undo when the last promotion was a mistake; promotion is as ``retrain.promote`` allows.
+
+        Parameters
+        ----------
+        every
+            Seconds from the beginning of one look to that of the next.
+
+        Yields
+        ------
+        dict
+            ``{"time", "findings", "undo", "round", "error"}``; all but the first may be None.
+        """
+        from modelwright.project.watching import watch
+
+        return watch(self._rounds, every, progress)
 
     def retrain(self, *, force: bool = False, undo: bool = False, progress: Progress = SILENT) -> dict[str, Any]:
         """Close the loop once: trigger, new dataset, challenger, replay, promotion; or take the last promotion back.
+
+        With ``promote: auto`` a promotion that turned out worse is taken back here, before anything else.
 
         Returns
         -------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.errors import InputError, ModelwrightError
+from modelwright.project.undoing import known_advice
 from modelwright.project.workflow import STEPS, Workflow, read_json, report_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Views:
             "server": server if server["running"] else None,
             "issues": None if dataset is None else dataset.meta.get("issues"),
             "findings": found,
+            "undo": known_advice(self.store, self.workflow.target, champion),
             "reports": {kind: _text(self._report(kind)) for kind in REPORTS},
             "next": self._next(steps, report, champion, found),
         }
@@ -84,6 +86,9 @@ class Views:
         champion: dict[str, Any] | None,
         findings: dict[str, Any] | None,
     ) -> str:
+        advice = known_advice(self.store, self.workflow.target, champion)
+        if advice is not None and advice["verdict"] == "undo":
+            return "mw retrain" if self.spec.retrain.promote == "auto" else "mw retrain --undo"
         if any(step["status"] != "current" for step in steps):
             return "mw run"
         if report is not None and read_json(report, "report.json")["verdict"] == "refused":
@@ -251,7 +256,7 @@ class Views:
             old = self.store.artifacts.open(before, "dataset")
         else:
             known = [each for each in self.store.artifacts.list("dataset") if each.digest != new.digest]
-            parent = new.meta.get("parent")
+            parent = new.observed.get("parent")
             old = next((each for each in known if each.digest == parent), known[-1] if known else None)
         if old is None:
             raise InputError("there is only one dataset yet", code="nothing-yet", hint="mw prepare, after a change")

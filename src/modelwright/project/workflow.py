@@ -122,7 +122,7 @@ class Workflow:
             from modelwright.prepare import prepare
 
             return prepare(
-                self.spec, self.store, key=("prepare", key), parent=self._parent(), progress=progress
+                self.spec, self.store, key=("prepare", key), parent=self._parent(key), progress=progress
             ).artifact
 
         return self._step("prepare", key, {}, work)
@@ -199,11 +199,21 @@ class Workflow:
         champion = self.store.artifacts.open(standing["package"], "package")
         return None, {**inputs, "champion": champion.digest}, champion
 
-    def _parent(self) -> Any:
-        """Return the newest dataset if it was split by the same settings: what it locked away stays locked away."""
+    def _parent(self, key: str) -> Any:
+        """Return the newest dataset if it was split by the same settings: what it locked away stays locked away.
+
+        One that was made under this very ``key``, by a run that died before the step cache knew of it, is no parent of
+        what is to be made: that has the parent which that one had, and becomes the same.
+        """
         from modelwright.store.dataset import Dataset
 
         newest = self.store.artifacts.latest("dataset")
+        while newest is not None and newest.observed.get("key") == key:
+            before = newest.observed.get("parent")
+            newest = None
+            if isinstance(before, str):
+                with contextlib.suppress(InputError):
+                    newest = self.store.artifacts.open(before, "dataset")
         if newest is None or newest.meta.get("split") != self.spec.part("prepare")["split"]:
             return None
         return Dataset(self.store, newest)

@@ -22,6 +22,10 @@ MARGIN_ACCURACY = 0.05
 """Accuracy (absolute) that may be given up on the locked test split for winning on production."""
 MARGIN_ERROR = 0.10
 """The same for a number: share of the champion's mean absolute error."""
+UNDO_LOOKS = 7
+"""A promotion that 1,280 labels did not condemn stands."""
+GIVEN_UP = 0.5
+"""Or this share of what is surely gained on production, where that is more."""
 ONE_SIDED = 1.6448536269514722
 FLIPS = 20_000
 _ALL_FLIPS = 14
@@ -183,8 +187,8 @@ def judge(
     Parameters
     ----------
     production
-        Losses on labelled production samples in the dataset's validation and test splits: never those that the
-        challenger learned from. May be empty.
+        Losses on labelled production samples of the locked test split: never those that the challenger learned from,
+        was stopped, calibrated or chosen by. May be empty.
     locked
         Losses on the locked test split's other samples.
     binary
@@ -195,7 +199,7 @@ def judge(
         Fewest production samples that may decide.
     margin
         Loss that may be given up on ``locked``; None: :data:`MARGIN_ACCURACY`, or :data:`MARGIN_ERROR` of the
-        champion's loss.
+        champion's loss, or :data:`GIVEN_UP` of what the one-sided 95 % bound says is gained on ``production``.
 
     Returns
     -------
@@ -227,12 +231,32 @@ def judge(
         return Verdict("undecided", tuple(reasons), decider.p_better, on_production, on_locked)
     if decider is not on_locked:
         reasons.append(_words(on_locked, "the locked test split", binary=binary))
+        if margin is None:
+            allowed = max(allowed, -GIVEN_UP * decider.high)
         if on_locked.high > allowed:
             reasons.append(
                 f"it may have lost as much as {on_locked.high:.3g} there; at most {allowed:.3g} may be given up"
             )
             return Verdict("keep", tuple(reasons), decider.p_better, on_production, on_locked)
     return Verdict("promote", tuple(reasons), decider.p_better, on_production, on_locked)
+
+
+def undo_look(labels: int, *, level: float = LEVEL, least: int = LEAST) -> tuple[int, float] | None:
+    """Return how many of the ``labels`` that came since a promotion may be judged on now, oldest first, and the level.
+
+    A promotion is looked at again each time its labels have doubled, and the looks share one level (a half, a quarter,
+    …: Bonferroni over a geometric series), so that a good promotion is taken back with at most that chance, however
+    often somebody asks. None: there are too few yet.
+
+    Examples
+    --------
+    >>> undo_look(19), undo_look(39), undo_look(40)
+    (None, (20, 0.025), (40, 0.0125))
+    """
+    if labels < least:
+        return None
+    look = min((labels // least).bit_length(), UNDO_LOOKS) - 1
+    return least << look, level / 2.0 ** (look + 1)
 
 
 def judge_undo(since: Pairs, *, binary: bool, level: float = LEVEL, least: int = LEAST, seed: int = 0) -> Verdict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +54,7 @@ class Replay:
     pairs
         Losses where the truth is known.
     changed
-        Some samples on which they differ, those with known truth first.
+        Some samples on which they differ: those with known truth first, numbers the farthest apart first.
     latency_ms
         Mean milliseconds a sample: ``{"champion", "challenger"}``. Observed, never part of an identity.
     """
@@ -104,8 +103,7 @@ def replay(
     key = "label" if category else "value"
     losses: list[tuple[float, float]] = []
     answers: list[tuple[Any, Any]] = []
-    changed: deque[Example] = deque(maxlen=EXAMPLES)
-    told: list[Example] = []
+    changed: list[Example] = []
     spent = {"champion": 0.0, "challenger": 0.0}
     failed = 0
     progress.begin("replaying stored traffic")
@@ -126,11 +124,9 @@ def replay(
             if one.truth is not None:
                 losses.append((_loss(said[0], one.truth, category), _loss(said[1], one.truth, category)))
             if said[0] != said[1]:
-                example = Example(one.sample, one.truth, *said)
-                if one.truth is not None and len(told) < EXAMPLES:
-                    told.append(example)
-                else:
-                    changed.append(example)
+                changed.append(Example(one.sample, one.truth, *said))
+        if len(changed) > 4 * EXAMPLES:
+            changed = _telling(changed)
         progress.advance(len(batch))
     table = np.array(losses, dtype=np.float64).reshape(-1, 2)
     samples = len(answers)
@@ -139,9 +135,19 @@ def replay(
         failed=failed,
         agreement=_agreement(answers, category=category),
         pairs=Pairs(table[:, 0], table[:, 1]),
-        changed=tuple([*told, *changed][:EXAMPLES]),
+        changed=tuple(_telling(changed)),
         latency_ms={name: 1000 * seconds / max(1, samples + failed) for name, seconds in spent.items()},
     )
+
+
+def _telling(examples: list[Example]) -> list[Example]:
+    """Return the examples that say most: those with known truth first, numbers by how far they are apart."""
+
+    def rank(one: Example) -> tuple[bool, float, str]:
+        number = isinstance(one.champion, (int, float)) and isinstance(one.challenger, (int, float))
+        return one.truth is None, -abs(one.champion - one.challenger) if number else 0.0, one.sample
+
+    return sorted(examples, key=rank)[:EXAMPLES]
 
 
 def _loss(said: Any, truth: Any, category: bool) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.drawing import chart, page
 from modelwright.drawing.page import Element, h
+from modelwright.drawing.rows import cell, row_table
 from modelwright.errors import InputError
 
 
@@ -16,7 +17,8 @@ class Round:
     """What is drawn; all but the first two may be left out.
 
     ``phases`` are figures with intervals, such as ``("before", 0.95, 0.93, 0.97)``; ``labelled`` are pictures (PNG,
-    JPEG, …) with a caption.
+    JPEG, …) with a caption; ``rows`` are labels, each with its row's JSON; ``seen`` are media type and bytes of samples
+    on which the replay differed.
     """
 
     name: str
@@ -27,8 +29,14 @@ class Round:
     phases: Sequence[tuple[str, float, float, float]] = field(default_factory=tuple)
     metric: str = "accuracy"
     labelled: Sequence[tuple[bytes, str]] = field(default_factory=tuple)
+    rows: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    seen: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    champion: str = ""
+    challenger: str = ""
 
 
+ROWS_SHOWN = 12
+"""Rows of a table that are shown at once."""
 TONES = {"promote": "good", "keep": "note", "undecided": "warn"}
 SAID = {
     "promote": "The challenger takes the champion's place.",
@@ -43,9 +51,22 @@ def draw(found: Round) -> str:
         f"Retraining: {found.name}",
         _outcome(found),
         _comparison(found.verdict),
-        _replayed(found.replay),
+        _replayed(found.replay, found.seen),
         _drift(found.findings),
-        page.section("What was labelled", page.gallery(_showable(found.labelled))) if found.labelled else None,
+        _labelled(found),
+        subtitle=f"champion {found.champion[:12]}, challenger {found.challenger[:12]}" if found.challenger else "",
+    )
+
+
+def _labelled(found: Round) -> Element | None:
+    if not found.labelled and not found.rows:
+        return None
+    return page.section(
+        "What was labelled",
+        page.gallery(_showable(found.labelled)) if found.labelled else None,
+        row_table(("truth",), [((cell(label),), text) for label, text in found.rows[-ROWS_SHOWN:]])
+        if found.rows
+        else None,
     )
 
 
@@ -72,7 +93,7 @@ def _outcome(found: Round) -> Element:
         parts.append(page.banner("note", words))
     why = [
         ("because", "; ".join(found.decision["reasons"]) or "–"),
-        ("waiting", "; ".join(found.decision["waiting"]) or "–"),
+        ("other conditions", "; ".join(found.decision["waiting"]) or "–"),
     ]
     parts.append(page.facts(why))
     if found.phases:
@@ -108,12 +129,9 @@ def _comparison(verdict: Mapping[str, Any] | None) -> Element | None:
     )
 
 
-def _replayed(replay: Mapping[str, Any] | None) -> Element | None:
+def _replayed(replay: Mapping[str, Any] | None, seen: Mapping[str, tuple[str, bytes]]) -> Element | None:
     if replay is None:
         return None
-    rows = [
-        (one["sample"][:12], one["truth"], one["champion"], one["challenger"], _who(one)) for one in replay["changed"]
-    ]
     return page.section(
         "Replay of stored traffic",
         page.cards(
@@ -123,15 +141,46 @@ def _replayed(replay: Mapping[str, Any] | None) -> Element | None:
                 ("With known truth", replay["labelled"], ""),
             ]
         ),
-        page.table(("sample", "truth", "champion", "challenger", "right"), rows, caption="Where the two differ."),
+        *_differences(replay["changed"], seen),
     )
 
 
+def _differences(changed: Sequence[Mapping[str, Any]], seen: Mapping[str, tuple[str, bytes]]) -> list[Element]:
+    """Return the samples on which the two differ: pictures as pictures, rows with their fields."""
+    pictures, entries = [], []
+    for one in changed:
+        media_type, data = seen.get(one["sample"], ("", b""))
+        if media_type.startswith("image/"):
+            truth = "" if one["truth"] is None else f", is {one['truth']}"
+            pictures.append((data, f"{cell(one['champion'])} → {cell(one['challenger'])}{truth}"))
+        lead = (cell(one["truth"]), cell(one["champion"]), cell(one["challenger"]), _who(one))
+        text = data.decode("utf-8", "replace") if media_type.startswith("application/json") else "{}"
+        entries.append((lead, text))
+    shown = _showable(pictures)
+    if not entries:
+        return []
+    if shown:
+        return [h("p", "Where the two differ: champion → challenger."), page.gallery(shown)]
+    head = ("truth", "champion", "challenger", "nearer")
+    made = [row_table(head, entries[:ROWS_SHOWN], caption="Where the two differ.")]
+    if rest := entries[ROWS_SHOWN:]:
+        made.append(page.details(f"{len(rest)} more", row_table(head, rest)))
+    return made
+
+
 def _who(one: Mapping[str, Any]) -> str:
+    """Return which of the two is nearer to the truth."""
     if one["truth"] is None:
         return "unknown"
-    right = [name for name in ("champion", "challenger") if str(one[name]) == str(one["truth"])]
-    return " and ".join(right) or "neither"
+    losses = []
+    for name in ("champion", "challenger"):
+        if isinstance(one[name], str):
+            losses.append(float(one[name] != str(one["truth"])))
+        else:
+            losses.append(abs(float(one[name]) - float(one["truth"])))
+    if losses[0] == losses[1]:
+        return "both" if not losses[0] else "neither"
+    return "champion" if losses[0] < losses[1] else "challenger"
 
 
 def _drift(findings: Mapping[str, Any] | None) -> Element | None:
@@ -144,7 +193,8 @@ def _drift(findings: Mapping[str, Any] | None) -> Element | None:
             if entry[name]:
                 series.setdefault(name, []).append((entry["to"], entry[name][0]))
     marks = [(float(entry["to"]), "drift") for entry in entries if entry["alarm"]]
-    drawn = chart.lines(series, title="Quality in production", time=True, marks=marks) if series else None
+    several = any(len(points) > 1 for points in series.values())
+    drawn = chart.lines(series, title="Quality in production", time=True, marks=marks) if several else None
     said = [drift["words"] for drift in findings["drift"] if drift["drifted"]]
     return page.section(
         "What monitoring saw",

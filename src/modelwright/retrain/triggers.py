@@ -8,6 +8,8 @@ from typing import Any
 
 NANOSECONDS = 1_000_000_000
 LEAST_REALISED = 10
+LEAST_AFTER_VAIN = 20
+"""New labels that drift and lost quality wait for after a round that changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -18,21 +20,32 @@ class Facts:
     ----------
     now
         Nanoseconds since 1970 UTC.
-    last_round
-        When the champion's dataset was made (or the last round ended without one); None before the first.
+    champion_data
+        When the champion's dataset was made; None before the first.
     findings
-        The newest ``findings.json``, or None.
+        The newest ``findings.json`` about the champion, or None.
     new_labels
-        Labelled production samples that no dataset holds yet.
+        Labels that came since the last round and that the champion's dataset does not hold.
+    last_round
+        When the last round ended, whatever came of it; None: there was none.
+    in_vain
+        Whether the last round left this champion where it is.
     forced
         A person asks for it.
     """
 
     now: int
-    last_round: int | None
+    champion_data: int | None
     findings: Mapping[str, Any] | None
     new_labels: int
+    last_round: int | None = None
+    in_vain: bool = False
     forced: bool = False
+
+    @property
+    def labels_wanted(self) -> int:
+        """New labels without which a round would give the same answer: one, or more after a round in vain."""
+        return LEAST_AFTER_VAIN if self.in_vain else 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ def decide(triggers: Sequence[tuple[str, float | None]], facts: Facts) -> Decisi
 
     Examples
     --------
-    >>> facts = Facts(now=0, last_round=None, findings=None, new_labels=250)
+    >>> facts = Facts(now=0, champion_data=None, findings=None, new_labels=250)
     >>> decide([("drift", None), ("labels", 200.0)], facts)
     Decision(go=True, reasons=('250 new labels (asked for: 200)',), waiting=('drift: no findings yet',))
     """
@@ -88,28 +101,34 @@ def _ask(name: str, limit: float | None, facts: Facts) -> tuple[bool, str]:
         return False, f"labels: {facts.new_labels} new ones of {limit:.0f}"
     if name == "every":
         assert limit is not None
-        if facts.last_round is None:
+        last = max((when for when in (facts.last_round, facts.champion_data) if when is not None), default=None)
+        if last is None:
             return False, "schedule: there was no round yet to count from"
-        passed = (facts.now - facts.last_round) / NANOSECONDS
+        passed = (facts.now - last) / NANOSECONDS
         words = f"{_duration(passed)} since the last round (asked for: every {_duration(limit)})"
         return passed >= limit, words if passed >= limit else f"schedule: {words}"
     found = _drift(facts) if name == "drift" else _quality(facts)
-    if found[0] and not facts.new_labels:
-        return False, f"{found[1]}; but no new labels to learn from: label some of the queue (mw label)"
+    if found[0] and facts.new_labels < facts.labels_wanted:
+        missing = (
+            f"only {facts.new_labels} new labels since a round in vain ({facts.labels_wanted} are waited for)"
+            if facts.new_labels
+            else "no new labels to learn from"
+        )
+        return False, f"{found[1]}; but {missing}: label some of the queue (mw label)"
     return found
 
 
 def _is_new(facts: Facts) -> bool:
-    """Whether the findings are about traffic after the last round: a round answers what was found before it."""
+    """Whether the findings are about traffic that the champion's data cannot know: it answers what came before."""
     assert facts.findings is not None
-    return facts.last_round is None or facts.findings["window"]["to"] > facts.last_round
+    return facts.champion_data is None or facts.findings["window"]["to"] > facts.champion_data
 
 
 def _drift(facts: Facts) -> tuple[bool, str]:
     if facts.findings is None:
         return False, "drift: no findings yet"
     if not facts.findings["alarm"] or not _is_new(facts):
-        return False, "drift: none since the last round"
+        return False, "drift: none since the champion's data were collected"
     drifted = [drift for drift in facts.findings["drift"] if drift["drifted"]]
     named = "; ".join(drift.get("words") or drift["feature"] for drift in drifted[:3])
     return True, f"drift in {len(drifted)} of {len(facts.findings['drift'])} features: {named}"

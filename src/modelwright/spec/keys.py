@@ -316,7 +316,13 @@ KEYS: tuple[Key, ...] = (
         + "; ".join(f"for {output} {', '.join(names)}" for output, names in LOSSES.items())
         + ". Auto takes the first.",
     ),
-    Key("train.folds", Number(0, 50, whole=True), 0, "0", "Folds of cross-validation; 0 uses the validation split."),
+    Key(
+        "train.folds",
+        Number(0, 50, whole=True),
+        0,
+        "0",
+        "Folds of cross-validation; 0 uses the validation split (5 folds for tables if it is under 200), 1 always.",
+    ),
     Key(
         "train.trials",
         Number(0, 10_000, whole=True),
@@ -326,17 +332,17 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "train.class_weights",
-        Choice(("none", "balanced")),
+        Choice(("none", "balanced", "auto")),
         "none",
         "none",
-        "Whether rare classes weigh more while learning.",
+        "Whether rare classes weigh more while learning; auto: for F1-like metrics, when one class is thrice another.",
     ),
     Key(
         "train.threads",
         WordOr("auto", None, Number(1, 1024, whole=True)),
         None,
         "auto",
-        "Threads; auto takes the cores that are really idle.",
+        "Threads of a fit; auto is 2 everywhere, because the number of threads changes the last digits of a model.",
     ),
     Key("train.seed", Number(0, 2**32 - 1, whole=True), 0, "0", "Seed of everything random in training."),
     Key(

@@ -59,6 +59,11 @@ def scalar(text: str) -> str:
     return text if plain else '"' + "".join(map(_escaped, text)) + '"'
 
 
+def _comment(text: str) -> str:
+    """Return text for a comment: on one line, with what is not printable (no UTF-8, a direction mark) as its number."""
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in " ".join(text.split()))
+
+
 def _escaped(letter: str) -> str:
     """Return one character for a double-quoted YAML scalar; what is not printable as its number."""
     if letter in {'"', "\\"}:
@@ -82,7 +87,7 @@ def write(draft: Draft) -> str:
         "# What this project is to do. Everything but `sources` may be left out; docs/spec.md lists every key.",
         "# Guessed from the data, correct what is wrong:",
     ]
-    lines += [f"#   - {' '.join(reason.split())}" for reason in draft.reasons] or ["#   - nothing had to be guessed"]
+    lines += [f"#   - {_comment(reason)}" for reason in draft.reasons] or ["#   - nothing had to be guessed"]
     lines += ["", f"name: {scalar(name_of(draft.name))}"]
     if draft.problem:
         lines.append(f"problem: {scalar(' '.join(draft.problem.split()))}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,34 @@ class Modality(Protocol):
 
     def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
         """Return a name a person understands per feature of a flat encoding, in order; ``[]`` for ``pixels``."""
+
+
+Row: TypeAlias = tuple[Any, ...]
+"""One sample's values by column, checked and converted, not yet arrays; what :class:`RowReader` makes and takes."""
+
+
+class RowReader(Protocol):
+    """Reads samples that are parsed already; ``stack([read(value)])`` equals ``decode`` of the value's JSON."""
+
+    def read(self, row: Mapping[str, Any]) -> Row:
+        """Check and convert one sample.
+
+        Raises
+        ------
+        UndecodableError
+            As ``decode`` does for the same sample.
+        """
+
+    def stack(self, rows: Sequence[Row]) -> Arrays:
+        """Return the graph's inputs, first axis the sample."""
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """What a modality may have beside :class:`Modality` if its raw sample is a JSON object: a way without the text."""
+
+    def rows(self, schema: Mapping[str, Any]) -> RowReader:
+        """Return the reader for one schema."""
 
 
 @dataclass(frozen=True)

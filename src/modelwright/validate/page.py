@@ -15,12 +15,20 @@ from modelwright.validate.scoring import Scored
 
 if TYPE_CHECKING:
     from modelwright.drawing.page import Element
+    from modelwright.store.catalog.records import Lineage
     from modelwright.store.dataset import Dataset
 
 _THUMBNAIL = 96
 
 
-def draw(name: str, dataset: Dataset, report: Mapping[str, Any], measured: Mapping[str, Any], test: Scored) -> str:
+def draw(
+    name: str,
+    dataset: Dataset,
+    report: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    test: Scored,
+    lineage: Lineage,
+) -> str:
     """Return the page as HTML, with everything it shows inside it."""
     return page.document(
         f"{name}: validation",
@@ -33,6 +41,7 @@ def draw(name: str, dataset: Dataset, report: Mapping[str, Any], measured: Mappi
         _champion(report),
         _cost(measured),
         _proof(report),
+        _lineage(lineage),
         subtitle=f"{report['samples']} test samples, through the packaged runtime, from raw bytes",
     )
 
@@ -250,5 +259,17 @@ def _proof(report: Mapping[str, Any]) -> Element:
                 ("test samples with a label unknown in training", report["unknown_labels"]),
                 ("seed of the resamples", report["seed"]),
             ]
+        ),
+    )
+
+
+def _lineage(lineage: Lineage) -> Element:
+    nodes = [{"id": node.id, "kind": node.kind, "label": node.id[:8], "note": node.id} for node in lineage.nodes]
+    edges = [(edge.source, edge.made, edge.name) for edge in lineage.edges]
+    return page.section(
+        "What it was made from",
+        page.figure(
+            chart.graph(nodes, edges, highlight=lineage.root),
+            "Every artifact behind this package, by the first characters of its digest; mw lineage tells more.",
         ),
     )

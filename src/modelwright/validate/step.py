@@ -298,7 +298,8 @@ def _publish(
     with store.artifacts.begin("report") as writer:
         writer.file("report.json").write_bytes(canonical.dumps(report))
         writer.attach("measurements.json").write_bytes(canonical.dumps(measured))
-        drawn = page.draw(spec.name, dataset, report, measured, test)
+        behind = store.catalog.lineage.of(inputs["package"])
+        drawn = page.draw(spec.name, dataset, report, measured, test, behind)
         writer.attach("report.html").write_text(drawn, encoding="utf-8")
         meta = {
             "name": spec.name,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, reason
@@ -22,12 +22,23 @@ LONGEST_LINE = 8 << 20
 """Bytes of the longest line taken as a row; a longer one is skipped and reported."""
 LONGEST_FIELD = 1 << 20
 SAMPLE_BYTES = 256 << 10
+NEEDS = "it needs a header and at least two rows"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MAGIC = {
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff\xe0": "a picture",
+    b"\xff\xd8\xff\xe1": "a picture",
+    b"SQLi": "a database",
+}
+_CONTROLS = [bytes([code]) for code in range(1, 32) if code not in b"\t\n\v\f\r\x1a\x1b"]
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -44,6 +55,8 @@ class Dialect:
     remarks: tuple[str, ...]
     index_column: bool = False
     """The header is one name short: the first cell of each row is an unnamed index."""
+    returns: bool = False
+    """Lines end in CR alone, as old Macintosh programs (and Excel's "CSV (Macintosh)") write them."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +92,10 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
     """
     head, whole = _head(path)
     if not head.strip(b"\0 \r\n\t"):
-        raise InputError(f"table {path} is empty", code="empty-table", hint="it needs a header and at least two rows")
+        raise InputError(f"table {path} is empty", code="empty-table", hint=NEEDS)
     encoding, bom, remarks = _encoding(head, wanted, path)
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    returns = "\n" not in text and "\r" in text
     lines = text.splitlines(keepends=True)
     if not whole and len(lines) > 1:
         lines = lines[:-1]
@@ -90,14 +104,14 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
         remarks.append(f"{path.name}: columns are separated by {_NAMES.get(delimiter, repr(delimiter))}")
     rows = _sample_rows(lines, delimiter)
     if not rows:
-        raise InputError(f"table {path} has no rows", code="empty-table")
+        raise InputError(f"table {path} has no rows", code="empty-table", hint=NEEDS)
     header = wanted.header
     if header is None:
         header, why = (False, "the spec names the columns") if wanted.columns else _has_header(rows)
         if wanted.columns and [cell.strip() for cell in rows[0]] == list(wanted.columns):
             header, why = True, "the first row repeats the names in the spec"
         remarks.append(f"{path.name}: {'the first row is the header' if header else 'there is no header'}: {why}")
-    dialect = Dialect(delimiter, header, encoding, bom, (), ())
+    dialect = Dialect(delimiter, header, encoding, bom, (), (), returns=returns)
     return _named(dialect, rows, wanted, path, remarks)
 
 
@@ -163,13 +177,23 @@ def _encoding(head: bytes, wanted: Wanted, path: File) -> tuple[str, bool, list[
             raise InputError(f"table {path} is not text (it is full of NUL bytes)", code="wrong-format")
         remarks.append(f"{path.name}: encoded as {name}, seen by its NUL bytes")
         return name, False, remarks
-    if head[:4] in {b"%PDF", b"PK\x03\x04", b"\x89PNG", b"SQLi"}:
+    if what := _no_table(head):
         raise InputError(
-            f"table {path} is not delimited text",
+            f"table {path} is not delimited text but {what}",
             code="wrong-format",
             hint="CSV, TSV, JSON lines, Parquet, Arrow and Excel are read",
         )
     return "utf-8", False, remarks
+
+
+def _no_table(head: bytes) -> str:
+    """Return what bytes are that are no delimited text; empty for what may be."""
+    if (known := _MAGIC.get(head[:4])) is not None:
+        return known
+    if head[:64].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "an HTML or XML page"
+    # Text has tabs, line ends and form feeds, and hardly another control character, whatever its encoding.
+    return "binary data" if sum(map(head.count, _CONTROLS)) > len(head) // 50 else ""
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -190,15 +214,25 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _sample_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    rows, longest = _parsed(lines, delimiter)
+    if longest > 1 and longest * 2 > len(lines):  # a quote that is not closed swallows what follows
+        rows = [row for line in lines for row in _parsed([line], delimiter)[0]]
+    return rows
+
+
+def _parsed(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], int]:
+    """Return the rows, and the number of lines of the longest."""
     rows: list[list[str]] = []
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    longest = before = 0
     while True:
         try:
             row = next(reader)
         except StopIteration:
-            return rows
+            return rows, longest
         except csv.Error:
             continue
+        longest, before = max(longest, reader.line_num - before), reader.line_num
         if row:
             rows.append(row)
 
@@ -219,6 +253,44 @@ def _has_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
     return True, "its words don't come again below"
 
 
+class _Replayed:
+    """Lines, of which those that one row took can be had again but for the first."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.taken: list[str] = []
+        self.waiting: list[str] = []
+        """To be had before any new one, the next one last."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self.waiting.pop() if self.waiting else next(self._lines)
+        self.taken.append(line)
+        return line
+
+    def again(self) -> None:
+        """Put back what was taken since ``taken`` was cleared, but for the first line."""
+        self.waiting.extend(reversed(self.taken[1:]))
+
+
+class _Returns(io.RawIOBase):
+    """Bytes with every CR read as a line end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class Reader:
     """Streams one file's rows: ``(line number, cells)``, and what cannot be a row as :class:`Rejected`.
 
@@ -235,42 +307,50 @@ class Reader:
         self._line = 0
 
     def __iter__(self) -> Iterator[tuple[int, list[str]] | Rejected]:
-        name = self._path.name
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
-        lines = self._lines()
-        reader = csv.reader(lines, delimiter=self._dialect.delimiter, skipinitialspace=True)
+        width = len(self._dialect.names) + self._dialect.index_column
+        lines = _Replayed(self._lines())
+        options: dict[str, Any] = {"delimiter": self._dialect.delimiter, "skipinitialspace": True}
+        reader = csv.reader(lines, **options)
         skip = self._dialect.header
         while True:
-            start = self._line + 1
+            start = self._line + 1 - len(lines.waiting)
+            lines.taken.clear()
+            row: list[str] = []
+            problem = ""
             try:
                 row = next(reader)
             except StopIteration:
                 break
             except csv.Error as error:
-                self._faults.append(
-                    Rejected(
-                        f"{name}#line{start}", "corrupt", f"{name} line {start}: {error}", evidence={"line": start}
-                    )
-                )
-                reader = csv.reader(lines, delimiter=self._dialect.delimiter, skipinitialspace=True)
-                continue
+                problem = str(error)
             finally:
                 yield from self._faults
                 self._faults.clear()
-            if not row:
-                continue
-            if skip:
-                skip = False
-                continue
-            yield start, row
+            if len(lines.taken) > 1 and (problem or (width and len(row) != width)):
+                # A quote that is never closed makes one row of all that follows: only its own line is given up.
+                problem = f"opens a quote that is not closed before line {start + len(lines.taken)}"
+                lines.again()
+                reader = csv.reader(lines, **options)
+            elif problem:
+                reader = csv.reader(lines, **options)
+            if problem:
+                name = self._path.name
+                yield Rejected(
+                    f"{name}#line{start}", "corrupt", f"{name} line {start}: {problem}", evidence={"line": start}
+                )
+            elif row and not skip:
+                yield start, row
+            skip = skip and not (row or problem)
 
     def _lines(self) -> Iterator[str]:
         strict = self._dialect.encoding == "utf-8"
         try:
-            with open_bytes(self._path) as file:
+            with open_bytes(self._path) as opened:
                 if self._dialect.encoding.startswith("utf-16"):
-                    yield from self._wide_lines(file)
+                    yield from self._wide_lines(opened)
                     return
+                file = cast("BinaryIO", io.BufferedReader(_Returns(opened))) if self._dialect.returns else opened
                 while raw := file.readline(LONGEST_LINE):
                     self._line += 1
                     if len(raw) >= LONGEST_LINE and not raw.endswith(b"\n"):

@@ -12,13 +12,14 @@ from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey, must_exist, printable
-from modelwright.prepare.collect.delimited import Dialect, Reader, Wanted, sniff
+from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted, sniff
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.typed import TypedFile, typed_file
 from modelwright.store.packed import archive_kind, open_archive
+from modelwright.tasks.modalities.headers import distinct
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
@@ -153,7 +154,7 @@ class TableSource:
 
     def _survey_text(self, path: File, remarks: list[str]) -> dict[str, str]:
         dialect = sniff(path, self._wanted)
-        names, renamed = _distinct(dialect.names)
+        names, renamed = distinct(dialect.names)
         if renamed and any(name == self._label for name in renamed):
             raise InputError(
                 f"table {path}: two columns are named {self._label!r}, the column to predict",
@@ -179,7 +180,9 @@ class TableSource:
                     tally.add(cell)
         if not rows:
             raise InputError(
-                f"table {path} has no rows", code="empty-table", hint=f"{ragged} ragged lines" if ragged else ""
+                f"table {path} has no rows" + (f" but {ragged} ragged ones" if ragged else ""),
+                code="empty-table",
+                hint=NEEDS,
             )
         if ragged > rows:
             raise InputError(
@@ -208,7 +211,7 @@ class TableSource:
 
     def _text_items(self, path: File, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         dialect = self._dialects[path]
-        names, renamed = _distinct(dialect.names)
+        names, renamed = distinct(dialect.names)
         for name in renamed:
             yield Rejected(
                 path.name,
@@ -289,23 +292,6 @@ class TableSource:
             if len(first) >= rows:
                 break
         return names, first
-
-
-def _distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the names with ``.2``, ``.3`` … added to repeated ones, and the names that were repeated."""
-    used: dict[str, int] = {}
-    taken = set(names)
-    made: list[str] = []
-    for name in names:
-        used[name] = used.get(name, 0) + 1
-        fresh = name
-        while used[name] > 1 and fresh in taken:
-            fresh = f"{name}.{used[name]}"
-            if fresh in taken:
-                used[name] += 1
-        taken.add(fresh)
-        made.append(fresh)
-    return made, [name for name, count in used.items() if count > 1]
 
 
 def _decimal_sign(tallies: Sequence[typing_columns.Tally], dialect: Dialect) -> str:

@@ -41,7 +41,7 @@ class LineageGraph:
         root = self._artifacts.open(digest)
         known = {each.digest: each for kind in self._artifacts.kinds() for each in self._artifacts.list(kind)}
         known[root.digest] = root
-        edges = [Edge(source, made.digest, name) for made in known.values() for name, source in made.inputs.items()]
+        edges = [Edge(source, made.digest, name) for made in known.values() for name, source in _sources(made).items()]
         made_from, made_into = defaultdict(list), defaultdict(list)
         for edge in edges:
             made_from[edge.made].append(edge.source)
@@ -58,6 +58,12 @@ class LineageGraph:
             created = artifact.observed.get("created")
             return Node(digest, artifact.kind, created if isinstance(created, int) else None, artifact.meta)
         return Node(digest, name, None, {"count": self._count(digest)} if name == ANNOTATIONS else {})
+
+
+def _sources(made: Artifact) -> dict[str, str]:
+    """Return name → digest of what an artifact was made from, and of the dataset whose splits it kept."""
+    parent = made.observed.get("parent")
+    return {**made.inputs, "parent": parent} if isinstance(parent, str) else made.inputs
 
 
 def _reached(start: str, neighbours: dict[str, list[str]]) -> set[str]:

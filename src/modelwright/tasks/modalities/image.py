@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
-from modelwright.tasks.modalities import image_measures
+from modelwright.tasks.modalities import image_measures, plain_png
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
@@ -181,11 +182,16 @@ def decode_rgb(raw: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
 
     if not raw:
         raise UndecodableError(Problem("empty", 1.0, "the file is empty (0 bytes)"))
+    plain = plain_png.decode(raw, max_pixels)
+    if plain is not None:
+        return plain
     _load_decoders()
     try:
         image = Pillow.open(io.BytesIO(raw), formats=FORMATS)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
-        raise UndecodableError(Problem("too-large", 1.0, f"the header asks for too many pixels: {error}")) from error
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        message = f"the header asks for {int(found[1]):,} pixels" if found else "the header asks for too many pixels"
+        raise UndecodableError(Problem("too-large", 1.0, f"{message}, more than the {max_pixels:,} allowed")) from error
     except Exception as error:
         raise UndecodableError(_unopened(raw)) from error
     with image:
@@ -252,18 +258,21 @@ def _orientation(image: Any) -> int:
     return found if isinstance(found, int) else 1
 
 
+_TURNS: Mapping[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+
+
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Undo what the EXIF orientation tag says (EXIF 2.32, section 4.6.4); 1 and nonsense are upright."""
-    turned = {
-        2: pixels[:, ::-1],
-        3: pixels[::-1, ::-1],
-        4: pixels[::-1],
-        5: pixels.transpose(1, 0, 2),
-        6: np.rot90(pixels, -1),
-        7: pixels[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(pixels, 1),
-    }.get(orientation, pixels)
-    return np.ascontiguousarray(turned)
+    turn = _TURNS.get(orientation)
+    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:

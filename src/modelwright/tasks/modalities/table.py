@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
-from modelwright.tasks.modalities import cells, dates
+from modelwright.tasks.modalities import cells, dates, table_rows
 
 MAX_BYTES = 1_000_000
 """Default limit on one row's JSON."""
@@ -45,8 +45,12 @@ class Table:
         if "columns" not in schema:
             return {name: _cell(value) for name, value in row.items()}
         if schema.get("strict"):
-            _refuse_unknown(row, schema)
+            table_rows.refuse_unknown(row, schema)
         return {column["tensor"]: cells.one(row.get(column["name"]), column) for column in schema["columns"]}
+
+    def rows(self, schema: Mapping[str, Any]) -> table_rows.Rows:
+        """Return the reader of rows that are parsed already."""
+        return table_rows.Rows(schema)
 
     def from_columns(self, columns: Mapping[str, cells.Values], schema: Mapping[str, Any]) -> Arrays:
         """Turn ``n`` rows at once, given by column, into the graph's inputs; equal to :meth:`decode` row by row.
@@ -137,7 +141,7 @@ def _row(raw: bytes) -> dict[str, Any]:
         message = f"the row has {len(raw):,} bytes, at most {MAX_BYTES:,} are allowed"
         raise UndecodableError(Problem("too-large", 1.0, message, {"bytes": len(raw)}))
     try:
-        row = json.loads(raw, parse_constant=_refuse_constant)
+        row = _DECODER.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         message = f"the row is not valid JSON: {str(error).splitlines()[0][:200] if str(error) else 'broken'}"
         raise UndecodableError(Problem("corrupt", 1.0, message)) from error
@@ -151,12 +155,8 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON; a missing value is null")
 
 
-def _refuse_unknown(row: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    known = {column["name"] for column in schema["columns"]} | set(schema["others"])
-    unknown = sorted(set(row) - known)
-    if unknown:
-        message = f'column "{unknown[0]}" is not one that the model knows'
-        raise UndecodableError(Problem("unknown-column", 1.0, message, {"columns": unknown[:20]}))
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Made once: ``json.loads`` with an argument makes a new one for every row."""
 
 
 def _cell(value: Any) -> NDArray[Any]:
