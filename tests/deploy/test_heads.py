@@ -14,7 +14,7 @@ from modelwright.deploy.guard import Access
 from modelwright.deploy.heads import MOST_HEADS, Heads, split
 from modelwright.deploy.messages import Header
 from modelwright.deploy.reading import row_bytes
-from modelwright.deploy.service import Admitted, Route
+from modelwright.deploy.routes import Admitted, Route
 
 from . import making
 from .conftest import Running

@@ -176,3 +176,33 @@ def test_mistakes_in_an_address(tmp_path: Path, location: str, options: dict[str
     with pytest.raises(InputError, match=words) as caught:
         streamed("sql", location, tmp_path, **options)
     assert "secret" not in str(caught.value)
+
+
+def test_postgresql_is_read_only_streamed_and_may_go_away(tmp_path: Path, postgres: str) -> None:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(f"{postgres}/postgres", poolclass=sa.pool.NullPool)
+    with engine.begin() as database:
+        database.execute(sa.text("CREATE TABLE log (a integer, t timestamp, n numeric, y text)"))
+        database.execute(
+            sa.text("INSERT INTO log SELECT i, '2026-01-01'::timestamp, i + 0.5, 'p' FROM generate_series(1, 50000) i")
+        )
+    address = f"{postgres}/postgres".replace("+psycopg", "")
+    columns, rows, _ = streamed("sql", address, tmp_path, query="SELECT * FROM log ORDER BY a LIMIT 3")
+    assert columns == {"a": "integer", "t": "text", "n": "number"}
+    assert rows[1] == {"a": 2, "t": "2026-01-01T00:00:00", "n": 2.5, "y": "p"}
+    with pytest.raises(InputError, match="read-only"):
+        streamed("sql", address, tmp_path, query="DELETE FROM log RETURNING *")
+    source = make("sql", Settings(address, {"query": "SELECT * FROM log"}, root=tmp_path, label="y"))
+    stream = iter(source.items({"a": "integer"}))
+    next(stream)
+    with engine.begin() as database:
+        database.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND client_port > 0"
+            )
+        )
+    with pytest.raises(InputError, match=r"failed after [\d,]+ rows") as caught:
+        list(stream)
+    assert caught.value.code == "database"
+    engine.dispose()

