@@ -178,11 +178,14 @@ def test_mistakes_in_an_address(tmp_path: Path, location: str, options: dict[str
     assert "secret" not in str(caught.value)
 
 
+# psycopg warns of a cursor that could not be closed because its server is gone.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_postgresql_is_read_only_streamed_and_may_go_away(tmp_path: Path, postgres: str) -> None:
     import sqlalchemy as sa
 
     engine = sa.create_engine(f"{postgres}/postgres", poolclass=sa.pool.NullPool)
     with engine.begin() as database:
+        database.execute(sa.text("CREATE SEQUENCE counter"))
         database.execute(sa.text("CREATE TABLE log (a integer, t timestamp, n numeric, y text)"))
         database.execute(
             sa.text("INSERT INTO log SELECT i, '2026-01-01'::timestamp, i + 0.5, 'p' FROM generate_series(1, 50000) i")
@@ -192,6 +195,8 @@ def test_postgresql_is_read_only_streamed_and_may_go_away(tmp_path: Path, postgr
     assert columns == {"a": "integer", "t": "text", "n": "number"}
     assert rows[1] == {"a": 2, "t": "2026-01-01T00:00:00", "n": 2.5, "y": "p"}
     with pytest.raises(InputError, match="read-only"):
+        streamed("sql", address, tmp_path, query="SELECT nextval('counter') AS a, 'p' AS y")
+    with pytest.raises(InputError, match="failed"):
         streamed("sql", address, tmp_path, query="DELETE FROM log RETURNING *")
     source = make("sql", Settings(address, {"query": "SELECT * FROM log"}, root=tmp_path, label="y"))
     stream = iter(source.items({"a": "integer"}))
