@@ -178,8 +178,6 @@ def test_mistakes_in_an_address(tmp_path: Path, location: str, options: dict[str
     assert "secret" not in str(caught.value)
 
 
-# psycopg warns of a cursor that could not be closed because its server is gone.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_postgresql_is_read_only_streamed_and_may_go_away(tmp_path: Path, postgres: str) -> None:
     import sqlalchemy as sa
 
@@ -202,11 +200,8 @@ def test_postgresql_is_read_only_streamed_and_may_go_away(tmp_path: Path, postgr
     stream = iter(source.items({"a": "integer"}))
     next(stream)
     with engine.begin() as database:
-        database.execute(
-            sa.text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND client_port > 0"
-            )
-        )
+        others = "pid <> pg_backend_pid() AND client_port > 0"
+        database.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE " + others))
     with pytest.raises(InputError, match=r"failed after [\d,]+ rows") as caught:
         list(stream)
     assert caught.value.code == "database"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -97,6 +97,7 @@ class SqlSource:
         import sqlalchemy as sa
 
         seen = [0]
+        cursor = None
         try:
             with engine.connect() as connection:
                 options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _BATCH}
@@ -108,6 +109,7 @@ class SqlSource:
                     raise InputError(
                         f"{self._where}: the query returns no rows", code="bad-option", hint="it must be a SELECT"
                     )
+                cursor = result.cursor
                 yield result, seen
         except (sa.exc.SQLAlchemyError, OSError, ValueError, OverflowError) as error:
             cause = getattr(error, "orig", None) or error
@@ -119,6 +121,9 @@ class SqlSource:
             ) from None
         finally:
             engine.dispose()
+            if cursor is not None:
+                with suppress(Exception):  # once more: where the server went away, the first time failed
+                    cursor.close()
 
     def _stream(self) -> Iterator[dict[str, Any]]:
         with self._result() as (result, seen):
