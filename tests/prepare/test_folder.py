@@ -255,7 +255,7 @@ def test_one_class_only(project: Project, photos: Path) -> None:
 def test_all_files_bad(project: Project, photos: Path) -> None:
     for path in photos.rglob("*.jpg"):
         path.write_bytes(zlib.compress(path.read_bytes()))
-    with pytest.raises(InputError, match="none of 40 samples of .* is usable"):
+    with pytest.raises(InputError, match=r"none of 40 samples of .* is usable"):
         project.prepare(SPEC)
 
 
