@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Record, table
 
-JOBS = ("startup", "training", "serving", "footprint", "preparing", "monitoring")
+JOBS = ("startup", "training", "serving", "footprint", "preparing", "labels", "monitoring")
 
 
 def main() -> None:

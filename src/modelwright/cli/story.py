@@ -169,13 +169,17 @@ def _dirt_found(project: Project, digits: Digits, progress: Progress) -> dict[st
     twice = sum(
         any(path.endswith((copy, original)) for path in paths["duplicate"]) for copy, original in digits.dirt.duplicated
     )
+    suspected = {str(row["path"]) for row in listed if row["kind"] == "mislabelled"}
+    wrong = sum(any(path.endswith(f"/{name}") for path in suspected) for name, _ in digits.dirt.mislabelled)
     found = {
         "truncated": {"there": len(digits.dirt.truncated), "found": cut},
         "duplicated": {"there": len(digits.dirt.duplicated), "found": twice},
+        "mislabelled": {"there": len(digits.dirt.mislabelled), "found": wrong, "listed": len(suspected)},
     }
     progress.say(
-        f"prepare found {cut} of {len(digits.dirt.truncated)} cut-off files and {twice} of "
-        f"{len(digits.dirt.duplicated)} copies (mw issues lists them)"
+        f"prepare found {cut} of {len(digits.dirt.truncated)} cut-off files, {twice} of "
+        f"{len(digits.dirt.duplicated)} copies and {wrong} of {len(digits.dirt.mislabelled)} pictures in wrong folders "
+        f"({len(suspected)} look mislabelled; mw issues lists them)"
     )
     return found
 

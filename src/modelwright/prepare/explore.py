@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PICTURE_BYTES = 1_200_000
 """What all thumbnails of a page may weigh together, before base64."""
 _WORST = 40
+_SUSPECTS = 24
 _SHOWN_MEASURES = ("brightness", "contrast", "sharpness", "saturation", "width", "height")
 
 
@@ -89,6 +90,7 @@ def page(
         _balance(gathered, outcome),
         _decisions(outcome.decided),
         _worst(outcome.decided, pictures),
+        _mislabelled(outcome, pictures),
         _sheet(outcome, pictures) if pictures is not None and gathered.categories else None,
         _distributions(gathered, outcome) if spec.input == "image" else _columns(columns, outcome),
         _proof(outcome),
@@ -166,6 +168,48 @@ def _worst(decided: Sequence[Decided], pictures: Pictures | None) -> Any:
         "The worst issues",
         draw.gallery(shown, width=128) if shown else None,
         draw.table(["issue", "severity", "what was found", "decision", "id"], rows, caption="All of them: mw issues"),
+    )
+
+
+def _mislabelled(outcome: Outcome, pictures: Pictures | None) -> Any:
+    """Show the samples whose label is probably wrong, worst first, and which classes are taken for which."""
+    mine = [each for each in outcome.decided if each.issue.kind == "mislabelled"]
+    facts = outcome.label_check
+    if not mine:
+        said = f"Not checked: {facts['skipped']}." if "skipped" in facts else "None was found."
+        return draw.section("Probably mislabelled", draw.h("p", said))
+    shown: list[tuple[bytes, str]] = []
+    for each in mine[:_SUSPECTS] if pictures is not None else []:
+        small = pictures.small(each.issue.place, 128) if pictures is not None else None
+        if small is not None:
+            evidence = each.issue.evidence
+            given, suggested = (_clip(str(evidence[word]), 24) for word in ("given", "suggested"))
+            shown.append((small, f"{given} → {suggested}? {_clip(_name(each.issue.path), 40)} ({each.decision})"))
+    pairs: dict[tuple[str, str], int] = {}
+    for each in mine:
+        if "probabilities" in each.issue.evidence:
+            pair = str(each.issue.evidence["given"]), str(each.issue.evidence["suggested"])
+            pairs[pair] = pairs.get(pair, 0) + 1
+    most = sorted(pairs.items(), key=lambda entry: (-entry[1], entry[0]))[:12]
+    return draw.section(
+        "Probably mislabelled",
+        draw.h(
+            "p",
+            f"{len(mine):,} of {facts['samples']:,} samples are labelled otherwise than {facts['how']} say, "
+            "none of which saw the sample's own label. They stay as they are until somebody decides: fix takes the "
+            "suggested label, drop leaves the sample out, keep settles that the label is right.",
+        ),
+        draw.gallery(shown, width=128) if shown else None,
+        None
+        if shown
+        else draw.table(
+            ["severity", "what was found", "decision", "id"],
+            [
+                [f"{each.issue.severity:.2f}", _clip(each.issue.message, 200), each.decision, each.issue.id]
+                for each in mine[:_SUSPECTS]
+            ],
+        ),
+        draw.table(["labelled", "looks like", "how many"], [[*pair, count] for pair, count in most]) if most else None,
     )
 
 

@@ -65,6 +65,11 @@ ADVICE: Mapping[str, Advice] = {
     "conflicting-labels": Advice(
         "drop", "drop", "nobody can learn from one picture with two labels; label it, and it comes back"
     ),
+    "mislabelled": Advice(
+        "review",
+        "review",
+        "models that never saw its label say otherwise; look at it: fix takes the suggested label, keep the given one",
+    ),
     "conflicting-rows": Advice(
         "keep", "keep", "equal inputs with different answers are the noise of the problem itself"
     ),
@@ -212,6 +217,12 @@ def decide(issue: Issue, rules: Rules, people: Mapping[str, tuple[str, str]]) ->
 
 def _means(rule: str, kind: str) -> bool:
     return rule == kind or kind in FAMILIES.get(rule, ())
+
+
+def fixes_of(store: Any) -> dict[str, Any]:
+    """Return the labels that people's ``fix`` decisions took over: issue id to label."""
+    current = store.decisions.current()
+    return {issue: each.value for issue, each in current.items() if each.decision == "fix" and each.value is not None}
 
 
 def people_of(store: Any) -> dict[str, tuple[str, str]]:

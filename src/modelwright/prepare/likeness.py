@@ -54,6 +54,18 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
+def chroma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``(2, 16, 16) uint8``: the colour differences Cb and Cr of ``(H, W, 3) uint8``."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    half = SIDE // 2
+    step = max(1, min(height, width) // (half * 4))
+    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("YCbCr")
+    way = Image.Resampling.BOX if min(height, width) >= half else Image.Resampling.BILINEAR
+    return np.ascontiguousarray(np.asarray(picture.resize((half, half), way))[..., 1:].transpose(2, 0, 1))
+
+
 def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
     """Return the 64-bit hash of a thumbnail, or None if it is flat."""
     grey = thumb.astype(np.float32)

@@ -23,7 +23,7 @@ from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, 
 from modelwright.prepare.index import Index
 from modelwright.tasks.base import Modality, Problem, UndecodableError
 
-VERSION = 1
+VERSION = 2
 _COMMIT_EVERY = 256
 _COMMIT_SECONDS = 2.0
 
@@ -40,6 +40,9 @@ class Scan:
     hash: int | None = None
     small: bool = False
     thumb: NDArray[np.uint8] | None = None
+    """``(32, 32)`` grey, of pictures."""
+    chroma: NDArray[np.uint8] | None = None
+    """``(2, 16, 16)`` colour differences, of pictures."""
 
 
 def scan_bytes(raw: bytes, modality: Modality) -> Scan:
@@ -58,7 +61,7 @@ def scan_bytes(raw: bytes, modality: Modality) -> Scan:
     thumb = likeness.thumbnail(picture)
     mark = likeness.perceptual_hash(thumb)
     small = min(picture.shape[:2]) < likeness.SMALL
-    return Scan(digest, problems, measures, hash=mark, small=small, thumb=thumb if mark is not None else None)
+    return Scan(digest, problems, measures, hash=mark, small=small, thumb=thumb, chroma=likeness.chroma(picture))
 
 
 def scan_file(item: Item, modality: Modality) -> Scan | Rejected:
@@ -75,7 +78,7 @@ def scan_file(item: Item, modality: Modality) -> Scan | Rejected:
 
 
 def pack(scan: Scan) -> bytes:
-    """Return a scan as bytes for the cache: the length of a JSON header, the header, the thumbnail."""
+    """Return a scan as bytes for the cache: the length of a JSON header, the header, the thumbnail and its colours."""
     header = json.dumps(
         {
             "problems": [[each.kind, each.severity, each.message, dict(each.evidence)] for each in scan.problems],
@@ -85,7 +88,7 @@ def pack(scan: Scan) -> bytes:
             "small": scan.small,
         }
     ).encode()
-    thumb = b"" if scan.thumb is None else scan.thumb.tobytes()
+    thumb = b"" if scan.thumb is None or scan.chroma is None else scan.thumb.tobytes() + scan.chroma.tobytes()
     return struct.pack("<I", len(header)) + header + thumb
 
 
@@ -100,7 +103,8 @@ def unpack(digest: str, data: bytes) -> Scan:
     try:
         (length,) = struct.unpack_from("<I", data)
         found = json.loads(data[4 : 4 + length])
-        thumb = data[4 + length :]
+        pixels = np.frombuffer(data, np.uint8, offset=4 + length)
+        grey = likeness.SIDE**2
         return Scan(
             digest,
             tuple(Problem(*each) for each in found["problems"]),
@@ -108,7 +112,8 @@ def unpack(digest: str, data: bytes) -> Scan:
             found["fatal"],
             found["hash"],
             found["small"],
-            np.frombuffer(thumb, np.uint8).reshape(likeness.SIDE, likeness.SIDE) if thumb else None,
+            pixels[:grey].reshape(likeness.SIDE, likeness.SIDE) if len(pixels) else None,
+            pixels[grey:].reshape(2, likeness.SIDE // 2, likeness.SIDE // 2) if len(pixels) else None,
         )
     except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the scan of {digest} is damaged") from error

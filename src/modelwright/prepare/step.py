@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
-from modelwright.prepare import checks, split, tables
+from modelwright.prepare import checks, mislabelled, split, tables
 from modelwright.prepare.collect.base import open_all
 from modelwright.prepare.columns import ColumnFindings, check
 from modelwright.prepare.fingerprints import combine
 from modelwright.prepare.gather import Gathered, Gatherer
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
+from modelwright.prepare.labels.check import Result, Samples
+from modelwright.prepare.labels.features import of_pictures, of_rows
 from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -44,6 +46,10 @@ class Outcome:
     group_keys: NDArray[np.uint64]
     splits: NDArray[np.int8]
     dropped_columns: tuple[str, ...]
+    fixed: dict[int, str]
+    """Place to the ``mislabelled`` issue whose suggested label it took."""
+    label_check: dict[str, Any]
+    """How labels were checked, and what came of it."""
 
 
 def prepare(
@@ -89,7 +95,8 @@ def prepare(
         gathered = gatherer.run(sources, rows)
         progress.begin("checking")
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
-        outcome, columns = _judge(spec, store, gathered, rows, index, parent, np.isin(gathered.sources, production))
+        fresh = np.isin(gathered.sources, production)
+        outcome, columns = _judge(spec, store, modality, gathered, rows, index, parent, fresh, progress)
         places = _places(spec, sources, digests)
         schema = _learn(spec, store, modality, target, gathered, outcome, places, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
@@ -136,11 +143,13 @@ def _group_by(spec: Any, modality: str) -> Callable[[str], str | None]:
 def _judge(
     spec: Any,
     store: Any,
+    modality: tasks.Modality,
     gathered: Gathered,
     rows: Path,
     index: Index,
     parent: Dataset | None,
     production: NDArray[np.bool_],
+    progress: Progress,
 ) -> tuple[Outcome, ColumnFindings]:
     table = spec.input == "table"
     rules, people = Rules.of(spec.clean), people_of(store)
@@ -192,13 +201,28 @@ def _judge(
     for each in decided:
         if each.decision == "drop" and each.issue.place >= 0:
             kept[each.issue.place] = False
+    tied = np.concatenate([*pairs, _user_pairs(gathered)])
+    describe = mislabelled.describer(gathered, shown)
+    found = Result(facts={"skipped": "no rule of 'clean' names mislabelled"})
+    if mislabelled.wanted(spec.clean) and kept.any():
+        groups, keys = _groups(gathered, tied, kept)
+        settled = np.array(gathered.annotations, np.int64) >= 0
+        samples = Samples(ids, labels, names, kept.copy(), settled, groups, keys)
+        mark = [modality.name, modality.version, gathered.scanner, spec.label, list(dropped)]
+        predict = (
+            of_rows(modality, rows, spec.label, dropped, progress)
+            if table
+            else of_pictures(gathered, _looker(index, gathered.scanner), store.cache_dir("labels"), progress)
+        )
+        found = mislabelled.suspects(samples, predict, store, mark, describe, progress)
+    fixed = mislabelled.settle(judge(mislabelled.issues(found, describe)), store, labels, names, kept)
     if not kept.any():
         raise InputError("every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`")
     if gathered.categories:
         judge(checks.balance_issues(_counts(labels, names, kept)))
     else:
         judge(checks.cap_issues(labels[kept]))
-    groups, keys = _groups(gathered, np.concatenate([*pairs, _user_pairs(gathered)]), kept)
+    groups, keys = _groups(gathered, tied, kept)
     plan = _split(spec, gathered, labels, kept, groups, keys, parent, production[kept])
     for place in np.flatnonzero(kept)[plan.conflicts].tolist():
         judge(
@@ -218,7 +242,7 @@ def _judge(
     kept &= splits >= 0
     judge(_small_splits(spec, splits))
     decided.sort(key=lambda each: (-each.issue.severity, each.issue.kind, each.issue.path, each.issue.column or ""))
-    return Outcome(decided, labels, names, kept, groups, keys, splits, dropped), columns
+    return Outcome(decided, labels, names, kept, groups, keys, splits, dropped, fixed, found.facts), columns
 
 
 def _none_usable(spec: Any, gathered: Gathered) -> InputError:
@@ -412,6 +436,7 @@ def _meta(
         "classes": list(schema["output"].get("classes", [])),
         "sources": list(sources),
         "dropped_columns": list(outcome.dropped_columns),
+        "label_check": outcome.label_check,
         "split": spec.part("prepare")["split"],
     }
 

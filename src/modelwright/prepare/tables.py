@@ -31,6 +31,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         labels = pa.array(outcome.labels, mask=np.isnan(outcome.labels))
     splits = pa.DictionaryArray.from_arrays(pa.array(outcome.splits, mask=outcome.splits < 0), pa.array(split.NAMES))
     annotations = ["source" if each < 0 else f"annotation:{each}" for each in gathered.annotations]
+    for place, issue in outcome.fixed.items():
+        annotations[place] = f"fix:{issue}"
     columns: dict[str, Any] = {
         "id": pa.array([gathered.id(place) for place in range(count)], pa.string()),
         "source": pa.array(np.array(gathered.sources, np.int32)),

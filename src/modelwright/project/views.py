@@ -128,14 +128,17 @@ class Views:
             raise InputError(
                 f"there is no decision {decision!r}; there are {', '.join(DECISIONS)} and undo", code="unknown-decision"
             )
-        known = {row["id"] for row in self.issues(None, None)}
+        known = {row["id"]: row for row in self.issues(None, None)}
         if missing := [issue for issue in issues if issue not in known]:
             raise InputError(f"there is no issue {missing[0]!r}", code="unknown-issue", hint="mw issues lists them")
         for issue in issues:
             if decision == "undo":
                 self.store.decisions.undo(issue, by)
             else:
-                self.store.decisions.record(issue, decision, by, reason)
+                # The label that was suggested when somebody took it over stays, whatever is suggested later.
+                evidence = known[issue]["evidence"] if known[issue]["kind"] == "mislabelled" else {}
+                value = evidence.get("suggested") if decision == "fix" else None
+                self.store.decisions.record(issue, decision, by, reason, value)
         return {"decided": len(issues), "issues": list(issues)}
 
     # ------------------------------------------------------------------ runs, lineage, reports

@@ -23,6 +23,8 @@ class Decision:
     by: str
     reason: str
     time: int
+    value: Any = None
+    """What a ``fix`` puts in place, such as the label suggested when it was decided; None where the issue says it."""
 
 
 class Decisions:
@@ -31,7 +33,7 @@ class Decisions:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def record(self, issue_id: str, decision: str, by: str, reason: str = "") -> int:
+    def record(self, issue_id: str, decision: str, by: str, reason: str = "", value: Any = None) -> int:
         """Record a decision (``drop``, ``fix``, ``keep``, ``review``), durably, and return its number.
 
         Raises
@@ -41,7 +43,7 @@ class Decisions:
         """
         if decision not in DECISIONS:
             raise InputError(f"{decision!r} is not a decision; allowed: {', '.join(DECISIONS)}", code="bad-decision")
-        return self._append(issue_id, decision, by, reason)
+        return self._append(issue_id, decision, by, reason, value)
 
     def undo(self, issue_id: str, by: str, reason: str = "") -> int:
         """Take back what was decided about an issue: it is as if nobody had decided.
@@ -72,13 +74,14 @@ class Decisions:
         """Return what is wrong with the log; empty if no entry was changed or removed."""
         return self._ledger.verify()
 
-    def _append(self, issue_id: str, decision: str | None, by: str, reason: str) -> int:
+    def _append(self, issue_id: str, decision: str | None, by: str, reason: str, value: Any = None) -> int:
         if not 0 < len(issue_id) <= 256:
             raise InputError(f"an issue's id has 1 to 256 characters; found {len(issue_id)}", code="bad-name")
-        return self._ledger.append(
-            [(issue_id, {"decision": decision, "by": by, "reason": reason, "time": time.time_ns()})]
-        )
+        body = {"decision": decision, "by": by, "reason": reason, "time": time.time_ns()}
+        if value is not None:
+            body["value"] = value
+        return self._ledger.append([(issue_id, body)])
 
 
 def _decision(seq: int, issue: str, body: dict[str, Any]) -> Decision:
-    return Decision(seq, issue, body["decision"], body["by"], body["reason"], body["time"])
+    return Decision(seq, issue, body["decision"], body["by"], body["reason"], body["time"], body.get("value"))

@@ -1,0 +1,84 @@
+"""Where the check gets its features: from the thumbnails that scans keep, or from a table's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.prepare import likeness
+from modelwright.prepare.gather import Gathered
+from modelwright.prepare.labels import patches, predictions
+from modelwright.prepare.labels.check import Predict
+from modelwright.prepare.learning import learn_table, training_rows
+from modelwright.prepare.scan import Scan
+from modelwright.progress import Progress
+from modelwright.tasks.base import Modality
+
+_LOOK = 2048
+_MOST_VALUES = 1 << 27
+"""Cells of a table's features that are held in memory: 512 MB."""
+
+
+def of_pictures(
+    gathered: Gathered, look: Callable[[Sequence[str]], Mapping[str, Scan]], folder: Path, progress: Progress
+) -> Predict:
+    """Return what predicts pictures: from their 32 × 32 thumbnails, so that none is decoded again."""
+
+    def predict(
+        places: NDArray[np.int64], truth: predictions.Truth
+    ) -> tuple[NDArray[np.int64], predictions.Predicted] | None:
+        grey = np.empty((len(places), likeness.SIDE, likeness.SIDE), np.uint8)
+        chroma = np.empty((len(places), 2, likeness.SIDE // 2, likeness.SIDE // 2), np.uint8)
+        there = np.zeros(len(places), bool)
+        for start in range(0, len(places), _LOOK):
+            digests = [gathered.id(place) for place in places[start : start + _LOOK].tolist()]
+            scans = look(sorted(set(digests)))
+            for number, digest in enumerate(digests, start):
+                scan = scans.get(digest)
+                if scan is not None and scan.thumb is not None and scan.chroma is not None:
+                    grey[number], chroma[number] = scan.thumb, scan.chroma
+                    there[number] = True
+        inside = np.flatnonzero(there)
+        if len(inside) < patches.LEAST:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        if len(inside) < len(places):
+            grey, chroma = grey[inside], chroma[inside]
+        return inside, predictions.of_pictures(grey, chroma, truth.first(inside), folder, progress)
+
+    return predict
+
+
+def of_rows(modality: Modality, rows: Path, label: str | None, dropped: Sequence[str], progress: Progress) -> Predict:
+    """Return what predicts rows: from the ``dense`` features that the modality learns from the same rows."""
+
+    def predict(
+        places: NDArray[np.int64], truth: predictions.Truth
+    ) -> tuple[NDArray[np.int64], predictions.Predicted] | None:
+        from pyarrow import parquet
+
+        from modelwright.runtime.session import open_session
+
+        mask = np.zeros(parquet.read_metadata(rows).num_rows, bool)
+        mask[places] = True
+        schema = learn_table(modality, rows, mask, label, dropped)
+        width = len(modality.feature_names(schema, "dense"))
+        if not width or width * len(places) > _MOST_VALUES:
+            return None
+        session = open_session(modality.graph(schema, "dense").SerializeToString(deterministic=True), threads=1)
+        wanted = {each.name for each in session.get_inputs()}
+        made = np.empty((len(places), width), np.float32)
+        progress.begin("features of rows", len(places))
+        start = 0
+        for columns in training_rows(rows, mask):
+            feed = modality.from_columns(columns, schema)  # type: ignore[attr-defined]
+            (some,) = session.run(["features"], {name: values for name, values in feed.items() if name in wanted})
+            made[start : start + len(some)] = some
+            start += len(some)
+            progress.advance(len(some))
+        return np.arange(len(places)), predictions.of_columns(made, truth)
+
+    return predict

@@ -1,0 +1,130 @@
+"""Probably mislabelled samples through the whole step: found, decided about, remembered."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelwright.prepare.labels import predictions
+from modelwright.project import open_project
+from modelwright.testing.camera import Digits, write_digits
+
+from .conftest import Project, issues
+
+SPEC = "sources: [{folder: photos}]\noutput: category\n"
+
+
+@pytest.fixture
+def digits(project: Project) -> Digits:
+    return write_digits(project.root / "photos", 3, held_back=1300, truncated=0, duplicated=6, mislabelled=0.04)
+
+
+def listed(dataset: object) -> dict[str, dict[str, object]]:
+    found = issues(dataset, "mislabelled")  # type: ignore[arg-type]
+    return {str(each["path"]).partition("/")[2]: each for each in found}
+
+
+@pytest.mark.slow
+def test_planted_ones_are_found_decided_and_stay_decided(
+    project: Project, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = dict(digits.dirt.mislabelled)
+    first = project.prepare(SPEC)
+    found = listed(first)
+    assert len(set(found) & set(truth)) >= 0.7 * len(truth)
+    assert len(set(found) - set(truth)) <= 3
+    assert first.meta["label_check"]["listed"] == len(found)
+    assert any("look wrong" in said for said in project.listener.said)
+    one, two, three = [each for path, each in found.items() if path in truth][:3]
+    assert (one["decision"], one["decided_by"], one["suggestion"]) == ("review", "rule:review.mislabelled", "review")
+    report = first.artifact.attached("report.html")
+    assert report is not None
+    page = report.read_text("utf-8")
+    assert "Probably mislabelled" in page
+    assert "→" in page
+
+    # The second time nothing is predicted again, whatever was decided meanwhile.
+    monkeypatch.setattr(predictions, "of_pictures", lambda *_: pytest.fail("predicted again"))
+    opened = open_project(project.root)
+    opened.decide([str(one["id"])], "fix", "ann")
+    opened.decide([str(two["id"])], "drop", "ann")
+    opened.decide([str(three["id"])], "keep", "ann")
+    second = project.prepare(SPEC)
+    assert set(listed(second)) == set(found)
+    rows = {str(each["path"]): each for each in second.samples().to_pylist()}
+    path = str(one["path"]).partition("/")[2]
+    assert rows[path]["label"] == truth[path] != path.split("/")[0]
+    assert rows[path]["annotation"] == f"fix:{one['id']}"
+    assert rows[str(two["path"]).partition("/")[2]]["status"] == "dropped"
+    kept = rows[str(three["path"]).partition("/")[2]]
+    assert (kept["status"], kept["annotation"]) == ("kept", "source")
+    value = project.store.decisions.current()[str(one["id"])].value
+    assert value == truth[path]
+    opened.decide([str(one["id"])], "undo", "ann")
+    third = {str(each["path"]): each for each in project.prepare(SPEC).samples().to_pylist()}
+    assert third[path]["label"] == path.split("/")[0]
+    ruled = project.prepare(SPEC + "clean: {fix: [mislabelled], review: []}\n")
+    fixed = [each for each in ruled.samples().to_pylist() if str(each["annotation"]).startswith("fix:")]
+    # People's decisions stand before the rule.
+    assert len(fixed) == len(found) - 2
+
+
+def test_too_few_samples_are_not_checked(project: Project, photos: Path) -> None:
+    for path in sorted(photos.rglob("*.jpg"))[8:20]:
+        path.unlink()
+    dataset = project.prepare(SPEC)
+    assert not issues(dataset, "mislabelled")
+    assert "fewer than two classes" in dataset.meta["label_check"]["skipped"]
+    assert any(said.startswith("labels were not checked: fewer than two classes") for said in project.listener.said)
+    off = project.prepare(SPEC + "clean: {review: []}\n")
+    assert "no rule" in off.meta["label_check"]["skipped"]
+
+
+def table(project: Project, count: int, wrong: int) -> list[int]:
+    """Write rows with a class and a number that follow from the columns, some of them wrong; return which."""
+    random = np.random.default_rng(7)
+    bad = sorted(random.choice(count, wrong, replace=False).tolist())
+    with (project.root / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["height", "width", "colour", "kind", "weight"])
+        for place in range(count):
+            height, width = random.uniform(1, 9, 2)
+            colour = random.choice(["red", "green"])
+            kind = "tall" if height > width else "wide"
+            weight = 3 * height + width + random.normal(0, 0.2)
+            if place in bad:
+                kind = {"tall": "wide", "wide": "tall"}[kind] if abs(height - width) > 1 else kind
+                weight += random.choice([-1, 1]) * 15
+            writer.writerow([f"{height:.3f}", f"{width:.3f}", colour, kind, f"{weight:.3f}"])
+    return bad
+
+
+def test_numbers_of_a_table(project: Project) -> None:
+    bad = table(project, 700, 9)
+    dataset = project.prepare(
+        "input: table\noutput: number\nlabel: weight\nsources: [{table: data.csv, ignore: [kind]}]\n"
+    )
+    found = issues(dataset, "mislabelled")
+    rows = {int(str(each["path"]).rpartition("#")[2]) for each in found}
+    first = min(int(str(each["path"]).rpartition("#")[2]) for each in dataset.samples().to_pylist())
+    assert {place + first for place in bad} <= rows
+    assert len(rows) <= len(bad) + 3
+    assert all(0.5 <= float(str(each["severity"])) <= 1 for each in found)
+
+
+def test_classes_of_a_table(project: Project) -> None:
+    table(project, 700, 12)
+    dataset = project.prepare(
+        "input: table\noutput: category\nlabel: kind\nsources: [{table: data.csv, ignore: [weight]}]\n"
+    )
+    found = issues(dataset, "mislabelled")
+    assert 6 <= len(found) <= 25
+    assert dataset.meta["label_check"]["samples"] == 700
+    fixed = project.prepare(
+        "input: table\noutput: category\nlabel: kind\nsources: [{table: data.csv, ignore: [weight]}]\n"
+        "clean: {drop: [mislabelled]}\n"
+    )
+    assert fixed.meta["counts"]["dropped"] == len(found)
