@@ -38,11 +38,21 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "sources": {
         "folder": "modelwright.prepare.collect.folder:FolderSource",
         "table": "modelwright.prepare.collect.table:TableSource",
+        "archive": "modelwright.prepare.collect.archive:ArchiveSource",
+        "arrays": "modelwright.prepare.collect.arrays:ArraysSource",
+        "manifest": "modelwright.prepare.collect.manifest:ManifestSource",
+        "sql": "modelwright.prepare.collect.sql:SqlSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
     "exporters": {
         "mwpkg": "modelwright.package.exporters:export_mwpkg",
         "folder": "modelwright.package.exporters:export_folder",
+    },
+    "dataset_exporters": {
+        "dataset-folder": "modelwright.prepare.exporting:export_folder",
+        "dataset-csv": "modelwright.prepare.exporting:export_csv",
+        "dataset-jsonl": "modelwright.prepare.exporting:export_jsonl",
+        "dataset-parquet": "modelwright.prepare.exporting:export_parquet",
     },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelwright.errors import IntegrityError
@@ -30,6 +30,7 @@ def test_a_rounded_threshold_decides_every_float32_alike(threshold: float, value
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+@example(float(np.finfo(np.float32).min))
 def test_a_threshold_next_to_a_float32_decides_it_alike(value: float) -> None:
     for threshold in (value, np.nextafter(value, -np.inf), np.nextafter(value, np.inf)):
         assert (np.float32(value) <= np.float32(tree_graph.round_down(float(threshold)))) == (value <= threshold)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelwright import registry
@@ -18,6 +21,7 @@ from modelwright.store.logs import Record
 from modelwright.testing.source import CHECKS, SourceCase
 
 from .conftest import Project, issues, picture
+from .packing import idx_of, zip_of
 
 SPEC = "sources: [{folder: photos}, {feedback: production}]\noutput: category\n"
 
@@ -78,7 +82,70 @@ def say(store: Store, raw: bytes, label: object) -> None:
     store.annotations.append(digest_bytes(raw), "label", label, "operator", "feedback")
 
 
-CASES: dict[str, Callable[[Path], SourceCase]] = {"folder": folder_case, "table": table_case, "feedback": feedback_case}
+def archive_case(root: Path) -> SourceCase:
+    members = {"a/1.jpg": picture(1), "a/ü/2.jpg": picture(2), "b/3.jpg": picture(3), "b/../../x.jpg": b"x"}
+    zip_of(root / "photos.zip", members)
+    return SourceCase(
+        lambda: make("archive", Settings("photos.zip", root=root)),
+        lambda: write(root / "photos.zip", zip_of(root / "new.zip", {"a/1.jpg": b"1"}).read_bytes()),
+        lambda: make("archive", Settings("nowhere.zip", root=root)),
+        root,
+    )
+
+
+def arrays_case(root: Path) -> SourceCase:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 5, 4), np.uint8)
+    idx_of(root / "images.gz", pixels)
+    idx_of(root / "labels", np.array([0, 1, 2, 0, 1, 9], np.uint8))
+    options = {"labels": "labels", "names": ["a", "b", "c"]}
+    return SourceCase(
+        lambda: make("arrays", Settings("images.gz", options, root=root)),
+        lambda: write(root / "labels", (root / "labels").read_bytes()[:-1] + b"\0"),
+        lambda: make("arrays", Settings("nowhere", options, root=root)),
+        root,
+    )
+
+
+def manifest_case(root: Path) -> SourceCase:
+    (root / "files").mkdir()
+    for number in range(4):
+        (root / "files" / f"{number}.jpg").write_bytes(picture(number))
+    (root / "files" / "list.csv").write_text("path,label\n0.jpg,a\n1.jpg,b\n../x,b\nnone.jpg,b\n2.jpg,b\n", "utf-8")
+    return SourceCase(
+        lambda: make("manifest", Settings("files/list.csv", root=root)),
+        lambda: write(root / "files" / "2.jpg", b"1"),
+        lambda: make("manifest", Settings("files/nowhere.csv", root=root)),
+        root,
+    )
+
+
+def sql_case(root: Path) -> SourceCase:
+    with closing(sqlite3.connect(root / "data.db")) as database, database:
+        database.execute("CREATE TABLE t (a INTEGER, b TEXT, y TEXT)")
+        database.executemany("INSERT INTO t VALUES (?, ?, ?)", [(1, "x", "p"), (2, None, "q"), (3, "?", "p")])
+
+    def change() -> None:
+        with closing(sqlite3.connect(root / "data.db")) as database, database:
+            database.execute("UPDATE t SET y = 'q' WHERE a = 1")
+
+    options = {"query": "SELECT * FROM t ORDER BY a"}
+    return SourceCase(
+        lambda: make("sql", Settings("sqlite:///data.db", options, root=root, label="y")),
+        change,
+        lambda: make("sql", Settings("sqlite:///nowhere.db", options, root=root, label="y")),
+        root,
+    )
+
+
+CASES: dict[str, Callable[[Path], SourceCase]] = {
+    "folder": folder_case,
+    "table": table_case,
+    "archive": archive_case,
+    "arrays": arrays_case,
+    "manifest": manifest_case,
+    "sql": sql_case,
+    "feedback": feedback_case,
+}
 
 
 def test_every_built_in_source_is_tested() -> None:

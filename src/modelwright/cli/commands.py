@@ -45,6 +45,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("explore", "look", "the reports: what was found in the data, how good the package is"),
             Command("issues", "people", "problems found in the data; decide about them"),
+            Command("diff", "look", "what changed from one dataset to another"),
             Command("label", "people", "what to label next, and saying what it is"),
         ),
     ),
@@ -53,7 +54,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("predict", "live", "answers for files"),
             Command("serve", "live", "serve the champion here, until Ctrl-C"),
-            Command("export", "live", "write the package for use elsewhere"),
+            Command("export", "live", "write the package, or the dataset, for use elsewhere"),
         ),
     ),
     (

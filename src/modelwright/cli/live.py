@@ -258,7 +258,10 @@ def add_export(parser: ArgumentParser) -> None:
     from modelwright import registry
 
     parser.add_argument(
-        "format", metavar="FORMAT", help=f"one of {', '.join(registry.BUILT_IN['exporters'])}, or a plug-in's"
+        "format",
+        metavar="FORMAT",
+        help=f"for the package one of {', '.join(registry.BUILT_IN['exporters'])}, for the newest dataset one of "
+        f"{', '.join(registry.BUILT_IN['dataset_exporters'])}, or a plug-in's",
     )
     parser.add_argument(
         "--to", metavar="PATH", help="where to write it; default: the project's name in the current folder"
@@ -266,10 +269,10 @@ def add_export(parser: ArgumentParser) -> None:
 
 
 def export(options: Namespace, screen: Screen) -> int:
-    """Write the newest accepted package in another form."""
+    """Write the newest accepted package, or the newest dataset, in another form."""
     from modelwright import registry
 
-    known = registry.names("exporters")
+    known = [*registry.names("exporters"), *registry.names("dataset_exporters")]
     if options.format not in known:
         import difflib
 

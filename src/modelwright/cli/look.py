@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.parsing import whole
@@ -151,6 +151,37 @@ def _marked(children: list[tuple[str, str]]) -> list[tuple[str, bool]]:
     """Return each child once, and whether it is the last."""
     names = list(dict.fromkeys(name for name, _ in children))
     return [(name, index == len(names) - 1) for index, name in enumerate(names)]
+
+
+def add_diff(parser: ArgumentParser) -> None:
+    """Add the arguments of ``mw diff``."""
+    parser.add_argument("before", nargs="?", metavar="A", help="a dataset; default: the one that B grew from")
+    parser.add_argument("after", nargs="?", metavar="B", help="a dataset; default: the newest")
+
+
+def diff(options: Namespace, screen: Screen) -> int:
+    """Say what changed between two datasets, and draw it."""
+    from modelwright.cli.screen import clean, short
+
+    found = the_project(options).diff(options.before, options.after)
+    lines = [f"From {short(found['before'])} to {short(found['after'])}", ""]
+    lines += screen.table([(kind, f"{count:,}") for kind, count in found["counts"].items()], right=(1,))
+    changes: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "added": lambda each: str(each["label"]),
+        "removed": lambda each: str(each["label"]),
+        "relabelled": lambda each: f"{each['old_label']} → {each['label']}",
+        "moved": lambda each: f"{each['old_split']} → {each['split']}",
+    }
+    for kind, words in changes.items():
+        some = found["examples"][kind][:5]
+        if some:
+            lines += ["", screen.style(kind, "dim")]
+            lines += [f"  {clean(str(each['path']))}  {clean(words(each))}" for each in some]
+            if found["counts"][kind] > len(some):
+                lines.append(f"  and {found['counts'][kind] - len(some):,} more")
+    lines += ["", f"  picture: {relative(found['picture'])}"]
+    screen.answer(found, lines)
+    return 0
 
 
 def add_explore(parser: ArgumentParser) -> None:

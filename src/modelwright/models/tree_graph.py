@@ -38,10 +38,10 @@ def round_down(threshold: float) -> float:
     """
     if abs(threshold) >= 1e300:
         return float(np.copysign(np.inf, threshold))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # beyond the largest float32 the answer is an infinity, and that is right
         nearest = np.float32(threshold)
-    if float(nearest) > threshold:
-        nearest = np.nextafter(nearest, np.float32(-np.inf))
+        if float(nearest) > threshold:
+            nearest = np.nextafter(nearest, np.float32(-np.inf))
     return float(nearest)
 
 

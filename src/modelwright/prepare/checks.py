@@ -131,6 +131,14 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
                     f"{gathered.sources[place]}/{paths(place)}",
                     evidence={"others": others, "copies": len(members)},
                 )
+    share = len(extra) / max(len(gathered), 1)
+    if rows and share >= 0.01:
+        yield Issue(
+            "duplicate-share",
+            round(min(0.2 + share, 0.8), 3),
+            f"{len(extra)} of {len(gathered)} rows ({share:.0%}) are copies of an earlier one, answer included",
+            evidence={"rows": len(gathered), "copies": len(extra)},
+        )
     if rows and torn:
         yield Issue(
             "conflicting-rows",

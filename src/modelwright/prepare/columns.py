@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.column_oddities import hidden_missing, rare_categories, telling
 from modelwright.prepare.gather import columns_of
 from modelwright.prepare.issues import Issue
 
@@ -75,6 +76,9 @@ def check(
                 )
             )
             continue
+        found.issues.extend(hidden_missing(name, dense, values, kind))
+        if kind == "text":
+            found.issues.extend(rare_categories(name, dense, len(dense)))
         leak = _leak(values, kind, distinct, usable, codes, numbers)
         if leak:
             found.issues.append(
@@ -171,12 +175,12 @@ def _category_leak(values: NDArray[np.float64], codes: NDArray[np.int64], kind: 
     change = np.diff(ordered_codes) != 0
     torn = bool((change & (np.diff(ordered_values) == 0)).any())
     if torn:
-        return ""
+        return telling(values, codes, kind, distinct)
     if kind != "text" and int(change.sum()) == classes - 1:
         return "the classes lie in separate ranges of it, without one exception"
     if distinct * 5 <= len(values):
         return f"each of its {distinct} values occurs with one class only"
-    return ""
+    return telling(values, codes, kind, distinct)
 
 
 def _shown(value: Any) -> str:

@@ -15,6 +15,8 @@ from modelwright.prepare import split
 from modelwright.prepare.columns import ColumnFindings
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Decided
+from modelwright.store.packed import MemberError
+from modelwright.store.raws import Raws
 
 if TYPE_CHECKING:
     from modelwright.prepare.step import Outcome
@@ -31,8 +33,7 @@ class Pictures:
 
     def __init__(self, gathered: Gathered, meta: Mapping[str, Any], store: Any) -> None:
         self._gathered = gathered
-        self._sources = meta["sources"]
-        self._store = store
+        self._raws = Raws(store, meta["sources"])
         self._paths = gathered.paths.arrow()
         self._left = _PICTURE_BYTES
 
@@ -44,20 +45,14 @@ class Pictures:
         """Return a JPEG of at most ``side`` pixels, or None if there is none or the budget is spent."""
         from PIL import Image
 
-        from modelwright.prepare.collect.base import RejectedFileError, os_path, read_regular
         from modelwright.tasks import base as tasks
 
         if self._left <= 0:
             return None
-        source = self._sources[self._gathered.sources[place]]
         try:
-            if source["kept"] == "objects":
-                raw = self._store.objects.get(self._gathered.id(place))
-            else:
-                folder = self._store.root.parent / source["location"]
-                raw = read_regular(bytes(folder) + b"/" + os_path(self.path(place)))
+            raw = self._raws.read(self._gathered.sources[place], self.path(place), self._gathered.id(place))
             pixels = tasks.modality("image").decode(raw, {})["image"][0]
-        except (RejectedFileError, tasks.UndecodableError):
+        except (MemberError, tasks.UndecodableError):
             return None
         picture = Image.fromarray(pixels)
         picture.thumbnail((side, side))

@@ -29,6 +29,11 @@ UNUSABLE = frozenset(
         "nul-bytes",
         "missing-label",
         "bad-label",
+        "encrypted",
+        "unsafe-name",
+        "duplicate-name",
+        "nested-archive",
+        "missing-file",
     }
 )
 """Kinds that leave nothing to learn from: dropped whatever anybody decides."""
@@ -72,6 +77,16 @@ ADVICE: Mapping[str, Advice] = {
     "type-mix": Advice("fix", "fix", "cells that are no numbers are taken as missing"),
     "mixed-encoding": Advice("fix", "fix", "lines that are not UTF-8 are read as Windows-1252"),
     "duplicate-header": Advice("fix", "fix", "the later columns get a number after their name"),
+    "unlisted-file": Advice("review", "keep", "a file that no line of the manifest names is not used"),
+    "case-twins": Advice("review", "keep", "on other systems one of them would overwrite the other"),
+    "short-header": Advice("fix", "fix", "the first column, which has no name, is taken as an index and left out"),
+    "hidden-missing": Advice(
+        "review",
+        "keep",
+        "a code that stands for 'missing' is learned as if it were a value; the source's 'missing:' can name it",
+    ),
+    "duplicate-share": Advice("review", "keep", "copies stay in one split; they weigh more than other rows"),
+    "rare-category": Advice("keep", "keep", "a model learns next to nothing about a value that hardly ever occurs"),
     "constant-column": Advice("drop", "drop", "a column with one value tells nothing"),
     "identifier-column": Advice("drop", "drop", "a column that is different in every row can only be learned by heart"),
     "leaking-column": Advice(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.base import RejectedFileError, os_path, read_regular
 from modelwright.prepare.gather import Gathered
+from modelwright.store.packed import MemberError
+from modelwright.store.raws import Raws
 from modelwright.tasks.base import Arrays, Modality, UndecodableError
 
 MOST_FILES = 256
@@ -54,9 +54,9 @@ def by_column(batch: Any) -> dict[str, Any]:
 
 
 def learn_files(
-    modality: Modality, gathered: Gathered, sources: Sequence[Any], store: Any, train: NDArray[np.bool_]
+    modality: Modality, gathered: Gathered, sources: Sequence[Mapping[str, Any]], store: Any, train: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Learn from evenly spaced training files."""
+    """Learn from evenly spaced training files; ``sources`` as in the dataset's ``meta``."""
     places = np.flatnonzero(train)
     if len(places) > MOST_FILES:
         places = places[np.linspace(0, len(places) - 1, MOST_FILES).astype(np.int64)]
@@ -64,19 +64,16 @@ def learn_files(
 
 
 def _decoded(
-    modality: Modality, gathered: Gathered, sources: Sequence[Any], store: Any, places: NDArray[np.int64]
+    modality: Modality, gathered: Gathered, sources: Sequence[Mapping[str, Any]], store: Any, places: NDArray[np.int64]
 ) -> Iterator[Arrays]:
     paths = gathered.paths.arrow()
+    raws = Raws(store, sources)
     for place in places.tolist():
-        source = sources[gathered.sources[place]]
         name = str(paths[place].as_py())
         try:
-            if source.kept == "objects":
-                raw = store.objects.get(gathered.id(place))
-            else:
-                raw = read_regular(os.path.join(os.fsencode(source.settings.path), os_path(name)))  # noqa: PTH118 - bytes
+            raw = raws.read(gathered.sources[place], name, gathered.id(place))
             yield modality.decode(raw, {})
-        except (RejectedFileError, UndecodableError) as error:
+        except (MemberError, UndecodableError) as error:
             raise InputError(
                 f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"
             ) from error

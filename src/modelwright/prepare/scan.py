@@ -66,9 +66,12 @@ def scan_bytes(raw: bytes, modality: Modality) -> Scan:
 
 def scan_file(item: Item, modality: Modality) -> Scan | Rejected:
     """Read and look at one file."""
-    assert item.file is not None
     try:
-        raw = read_regular(item.file)
+        if item.fetch is not None:
+            raw = item.fetch()
+        else:
+            assert item.file is not None
+            raw = read_regular(item.file)
     except RejectedFileError as error:
         return Rejected(item.path, error.kind, f"{item.path} {error.message}")
     return scan_bytes(raw, modality)
@@ -202,7 +205,7 @@ class Scanner:
             return
         if item.stamp is not None:
             self._fresh_files.append(((os_path(item.path), *item.stamp), scan.digest))
-        self._fresh_scans[scan.digest] = pack(scan)
+        self._fresh_scans[scan.digest] = pack(scan)  # also without a stamp: near-duplicates are judged by it
         late = time.monotonic() - self._committed > _COMMIT_SECONDS
         if len(self._fresh_scans) >= _COMMIT_EVERY or late:
             self._commit()

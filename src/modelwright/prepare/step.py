@@ -97,11 +97,12 @@ def prepare(
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
         fresh = np.isin(gathered.sources, production)
         outcome, columns = _judge(spec, store, modality, gathered, rows, index, parent, fresh, progress)
-        schema = _learn(spec, store, modality, target, gathered, outcome, sources, rows, progress)
+        places = _places(spec, sources, digests)
+        schema = _learn(spec, store, modality, target, gathered, outcome, places, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
         tables.write_issues(writer.file("issues.parquet"), outcome.decided)
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
-        meta = _meta(spec, gathered, outcome, sources, digests, schema)
+        meta = _meta(spec, gathered, outcome, places, schema)
         _tell(outcome, meta, progress)
         if key is not None and combine([source.fingerprint(index) for source in sources], store) != heads:
             progress.say("the sources changed while they were read: the next run reads them again")
@@ -377,7 +378,7 @@ def _learn(
     target: tasks.Target,
     gathered: Gathered,
     outcome: Outcome,
-    sources: Sequence[Any],
+    sources: Sequence[Mapping[str, Any]],
     rows: Path,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -406,12 +407,24 @@ def _learn(
     }
 
 
+def _places(spec: Any, sources: Sequence[Any], digests: Sequence[str]) -> list[dict[str, Any]]:
+    """Return ``meta["sources"]``: what each source was, and where the bytes of its samples lie."""
+    places = []
+    for source, each, digest in zip(sources, spec.sources, digests, strict=True):
+        place = {"kind": source.kind, "location": each.location, "digest": digest, "kept": source.kept}
+        for name in ("base", "part"):
+            value = getattr(source, name, None)
+            if value is not None:
+                place[name] = value
+        places.append(place)
+    return places
+
+
 def _meta(
     spec: Any,
     gathered: Gathered,
     outcome: Outcome,
-    sources: Sequence[Any],
-    digests: Sequence[str],
+    sources: Sequence[Mapping[str, Any]],
     schema: Mapping[str, Any],
 ) -> dict[str, Any]:
     counts = {name: int((outcome.splits == number).sum()) for number, name in enumerate(split.NAMES)}
@@ -421,10 +434,7 @@ def _meta(
         "target": spec.output,
         "counts": {**counts, "dropped": len(gathered) - int(outcome.kept.sum())},
         "classes": list(schema["output"].get("classes", [])),
-        "sources": [
-            {"kind": source.kind, "location": each.location, "digest": digest, "kept": source.kept}
-            for source, each, digest in zip(sources, spec.sources, digests, strict=True)
-        ],
+        "sources": list(sources),
         "dropped_columns": list(outcome.dropped_columns),
         "label_check": outcome.label_check,
         "split": spec.part("prepare")["split"],

@@ -266,8 +266,12 @@ class Project:
         return self._views.lineage(digest)
 
     def export(self, form: str, to: Path | None = None) -> dict[str, Any]:
-        """Write the champion (or newest package) in another form: ``mwpkg`` (one file) or ``folder``."""
+        """Write the champion (or newest package) as ``mwpkg`` or ``folder``, or the newest dataset as ``dataset-…``."""
         return self._views.export(form, to)
+
+    def diff(self, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+        """Return what changed between two datasets (default: the newest, and the one it grew from)."""
+        return self._views.diff(before, after)
 
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of a ``dataset``, ``model``, ``report`` or ``findings``."""

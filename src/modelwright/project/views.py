@@ -207,9 +207,11 @@ class Views:
         return self._latest("package", "run")
 
     def export(self, form: str, to: Path | None) -> dict[str, Any]:
-        """Write a package in the form ``form`` to ``to`` (default: the project's name, in the current folder)."""
+        """Write a package, or the newest dataset, as ``form`` to ``to`` (default: the project's name, here)."""
         from modelwright import registry
 
+        if form in registry.names("dataset_exporters"):
+            return self._export_dataset(registry.load("dataset_exporters", form), form, to)
         exporter = registry.load("exporters", form)
         package = self._package()
         report = report_of(self.store, package.digest)
@@ -228,6 +230,43 @@ class Views:
             "package": package.digest,
             "verdict": None if report is None else read_json(report, "report.json")["verdict"],
         }
+
+    def _export_dataset(self, exporter: Any, form: str, to: Path | None) -> dict[str, Any]:
+        from modelwright.store.dataset import Dataset
+
+        dataset = Dataset(self.store, self._latest("dataset", "prepare"))
+        made: Path = exporter(dataset, to or Path(f"{self.spec.name}-dataset"))
+        counts = dataset.meta["counts"]
+        return {
+            "format": form,
+            "path": str(made),
+            "bytes": sum(path.stat().st_size for path in made.rglob("*") if path.is_file()),
+            "dataset": dataset.digest,
+            "samples": sum(count for name, count in counts.items() if name != "dropped"),
+        }
+
+    def diff(self, before: str | None, after: str | None) -> dict[str, Any]:
+        """Return what changed between two datasets, and draw it into ``cache/``.
+
+        Without ``after`` it is the newest one; without ``before``, the one that it grew from, or the newest but one.
+        """
+        from modelwright.prepare.differences import compare, picture
+        from modelwright.store.dataset import Dataset
+
+        new = self._latest("dataset", "prepare") if after is None else self.store.artifacts.open(after, "dataset")
+        old: Artifact | None
+        if before is not None:
+            old = self.store.artifacts.open(before, "dataset")
+        else:
+            known = [each for each in self.store.artifacts.list("dataset") if each.digest != new.digest]
+            parent = new.observed.get("parent")
+            old = next((each for each in known if each.digest == parent), known[-1] if known else None)
+        if old is None:
+            raise InputError("there is only one dataset yet", code="nothing-yet", hint="mw prepare, after a change")
+        found = compare(Dataset(self.store, old), Dataset(self.store, new))
+        drawn = self.store.cache_dir("diff") / f"{old.digest[:16]}-{new.digest[:16]}.html"
+        drawn.write_text(picture(found), "utf-8")
+        return {**found, "picture": str(drawn)}
 
     def _latest(self, kind: str, step: str) -> Artifact:
         found = self.store.artifacts.latest(kind)

@@ -126,7 +126,7 @@ class _Reader:
             for name, key in table.section_keys("").items()
         }
         sources = self.sources(top, root)
-        plain["input"] = plain["input"] or ("table" if sources[0].kind == "table" else "image")
+        plain["input"] = plain["input"] or ("table" if sources[0].kind in {"table", "sql"} else "image")
         if plain["name"] is None:
             plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
@@ -347,8 +347,12 @@ def check_files(spec: Spec, step: str = "prepare") -> None:
     """
     if step == "prepare":
         for index, source in enumerate(spec.sources):
-            if source.kind in {"folder", "table"}:
+            if source.kind in {"folder", "table", "archive", "arrays", "manifest"}:
                 _must_be(spec, source.location, f"sources[{index}].{source.kind}", source.line)
+                for option in ("labels", "classes", "folder"):
+                    path = source.options.get(option)
+                    if isinstance(path, str) and not (option == "labels" and source.location.endswith(".npz")):
+                        _must_be(spec, path, f"sources[{index}].{option}", source.line)
     if step == "deploy":
         for name in ("certificate", "private_key"):
             if location := getattr(spec.deploy, name):

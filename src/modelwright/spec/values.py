@@ -68,6 +68,7 @@ class Text:
     what: str = "a text"
     pattern: str = ""
     lines: bool = False
+    empty: bool = False
 
     @property
     def allowed(self) -> str:
@@ -77,7 +78,7 @@ class Text:
     def read(self, node: Node) -> str:
         """Return the text."""
         text = _scalar(node, self.what)
-        if not text or (self.pattern and not re.fullmatch(self.pattern, text)):
+        if (not text and not self.empty) or (self.pattern and not re.fullmatch(self.pattern, text)):
             raise Wrong(node, self.what)
         if not self.lines and ("\n" in text or "\r" in text):
             raise Wrong(node, f"{self.what} on one line")

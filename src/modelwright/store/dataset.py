@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import IntegrityError
 from modelwright.progress import SILENT, Progress
-from modelwright.store.sample_names import os_path
+from modelwright.store.packed import MemberError
+from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
 from modelwright.tasks.base import Arrays, Encoding, UndecodableError
 
@@ -282,16 +283,13 @@ class Dataset:
             table["id"].to_pylist(), table["source"].to_pylist(), table["path"].to_pylist(), kept, strict=True
         )
         for sample, source, path, how in columns:
-            if how == "objects":
-                yield self.store.objects.get(sample)
-                continue
             if how == "rows":
                 assert rows is not None
-                data, where = next(rows), f"row {path}"
+                data = next(rows)
             else:
-                file = os.path.join(os.fsencode(self._folder(sources[source])), os_path(path))  # noqa: PTH118 - bytes
-                data, where = self._read(file), os.fsdecode(file)
-            if canonical.digest_bytes(data) != sample:
+                data = self._read(source, path, sample)
+            if how != "objects" and canonical.digest_bytes(data) != sample:
+                where = f"row {path}" if how == "rows" else self._raws.where(source, path)
                 raise IntegrityError(
                     f"{where} changed since dataset {self.digest[:12]} was made",
                     code="source-changed",
@@ -299,17 +297,16 @@ class Dataset:
                 )
             yield data
 
-    def _folder(self, source: Mapping[str, Any]) -> Path:
-        return self.store.root.parent / str(source["location"])
+    @cached_property
+    def _raws(self) -> Raws:
+        return Raws(self.store, self.meta["sources"])
 
-    def _read(self, file: bytes) -> bytes:
+    def _read(self, source: int, path: str, sample: str) -> bytes:
         try:
-            with open(file, "rb") as opened:  # noqa: PTH123 - a name of bytes
-                return opened.read()
-        except OSError as error:
+            return self._raws.read(source, path, sample)
+        except MemberError as error:
             raise IntegrityError(
-                f"{os.fsdecode(file)}, a sample of dataset {self.digest[:12]}, cannot be read: "
-                f"{(error.strerror or 'unknown').lower()}",
+                f"{self._raws.where(source, path)}, a sample of dataset {self.digest[:12]}, {error.message}",
                 code="source-missing",
                 hint="put the file back, or run `mw prepare` again",
             ) from None

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from modelwright.canonical import digest_bytes
 from modelwright.errors import InputError
-from modelwright.prepare.collect.base import Item, Rejected, Source, os_path, printable, read_regular
+from modelwright.prepare.collect.base import Item, Kept, Rejected, Source, os_path, printable, read_regular
 from modelwright.prepare.index import Index
 
 
@@ -70,7 +71,7 @@ def check_names_are_unique_and_reversible(case: SourceCase) -> None:
 def check_items_have_bytes(case: SourceCase) -> None:
     """WHY: everything later works on raw bytes, and a sample's id is their digest."""
     kept = case.make().kept
-    assert kept in {"files", "rows", "objects"}
+    assert kept in get_args(Kept)
     for item in case.items():
         if isinstance(item, Rejected):
             assert item.kind
@@ -78,8 +79,8 @@ def check_items_have_bytes(case: SourceCase) -> None:
             assert "\n" not in item.message
             assert 0 <= item.severity <= 1
             continue
-        assert (item.file is None) != (item.raw is None)
-        raw = read_regular(item.file) if item.file is not None else item.raw
+        assert [item.file, item.raw, item.fetch].count(None) == 2
+        raw = read_regular(item.file) if item.file is not None else item.fetch() if item.fetch else item.raw
         assert raw is not None
         assert len(digest_bytes(raw)) == 64
         assert (item.row is not None) == (kept == "rows") or kept == "objects"

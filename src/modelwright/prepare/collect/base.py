@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 256 << 20
 """Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
 
-Kept = Literal["files", "rows", "objects"]
+Kept = Literal["files", "rows", "objects", "members", "arrays"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Settings:
 class Item:
     """One thing that may be a sample.
 
-    Exactly one of ``file`` and ``raw`` is given. ``row`` goes with ``raw`` for tables: the columns, typed as the
-    survey said.
+    Exactly one of ``file``, ``raw`` and ``fetch`` is given. ``row`` goes with ``raw`` for tables: the columns, typed as
+    the survey said.
     """
 
     path: str
@@ -80,11 +80,14 @@ class Item:
     """Samples with the same group never straddle two splits."""
     file: str | None = None
     stamp: tuple[int, int, int, int] | None = None
-    """``(size, mtime_ns, inode, ctime_ns)`` of ``file``."""
+    """``(size, mtime_ns, inode, ctime_ns)`` of ``file``, or four numbers that change when what ``fetch`` returns
+    does."""
     raw: bytes | None = None
     row: Mapping[str, Any] | None = None
     annotation: str = "source"
     """Where the label came from: ``source`` or ``annotation:<seq>``."""
+    fetch: Callable[[], bytes] | None = field(default=None, compare=False)
+    """Reads the bytes when they are needed, in any thread; may raise :class:`RejectedFileError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,18 @@ class Survey:
 
 
 class Source(Protocol):
-    """Where samples come from. The constructor checks the settings and touches nothing else."""
+    """Where samples come from. The constructor checks the settings and touches nothing else.
+
+    A source may also have the attributes ``base``, the location that its samples' names start from if it is not its
+    own, and ``part``, which part of a packed file they lie in. Both are kept in the dataset's ``meta``.
+    """
 
     kind: ClassVar[str]
     option_names: ClassVar[Mapping[str, str]]
     """Option key to one line of help; any other key in the spec is an error."""
-    kept: ClassVar[Kept]
-    """Where a sample's bytes stay: in their ``files``, as ``rows`` of the dataset, or copied to ``objects``."""
+    kept: Kept
+    """Where a sample's bytes stay: in their ``files``, as ``rows`` of the dataset, copied to ``objects``, or in packed
+    files, as ``members`` of an archive or pictures in ``arrays``."""
 
     def __init__(self, settings: Settings) -> None: ...
 
@@ -177,7 +185,7 @@ def open_all(spec: Any, store: Any) -> list[Source]:
 def settings_of(spec: Any, source: Any, store: Any) -> Settings:
     """Return the settings of one source of ``spec``; a table is told of the column that groups samples."""
     options = dict(source.options)
-    if source.kind == "table" and spec.split.group is not None:
+    if source.kind in {"table", "sql", "manifest"} and spec.split.group is not None:
         options.setdefault("group", spec.split.group)
     return Settings(
         location=source.location,

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, reason
+from modelwright.prepare.collect.member_files import File
 
 LONGEST_LINE = 8 << 20
 """Bytes of the longest line taken as a row; a longer one is skipped and reported."""
@@ -68,14 +69,20 @@ class Wanted:
     columns: tuple[str, ...] = ()
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: File) -> BinaryIO:
     """Open a file for reading, decompressed on the way if its first bytes are gzip's."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
+    if not packed:
+        return path.open("rb")
+    if isinstance(path, Path):
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    opened = gzip.GzipFile(fileobj=(inner := path.open("rb")), mode="rb")
+    opened.myfileobj = inner  # type: ignore[assignment]  # closed with it
+    return cast("BinaryIO", opened)
 
 
-def sniff(path: Path, wanted: Wanted) -> Dialect:
+def sniff(path: File, wanted: Wanted) -> Dialect:
     """Find out how ``path`` is written, from its first 256 KiB.
 
     Raises
@@ -108,7 +115,7 @@ def sniff(path: Path, wanted: Wanted) -> Dialect:
     return _named(dialect, rows, wanted, path, remarks)
 
 
-def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: Path, remarks: list[str]) -> Dialect:
+def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: File, remarks: list[str]) -> Dialect:
     widths = Counter(len(row) for row in rows[1 if dialect.header else 0 :])
     usual = widths.most_common(1)[0][0] if widths else len(rows[0])
     index_column = False
@@ -130,7 +137,7 @@ def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: Path, 
     return replace(dialect, names=tuple(names), remarks=tuple(remarks), index_column=index_column)
 
 
-def _head(path: Path) -> tuple[bytes, bool]:
+def _head(path: File) -> tuple[bytes, bool]:
     head = b""
     try:
         with open_bytes(path) as file:
@@ -148,7 +155,7 @@ def _head(path: Path) -> tuple[bytes, bool]:
         raise InputError(f"table {path} cannot be read: {reason(error)}", code="unreadable") from None
 
 
-def _encoding(head: bytes, wanted: Wanted, path: Path) -> tuple[str, bool, list[str]]:
+def _encoding(head: bytes, wanted: Wanted, path: File) -> tuple[str, bool, list[str]]:
     remarks: list[str] = []
     for mark, name in _BOMS:
         if head.startswith(mark):
@@ -174,7 +181,7 @@ def _encoding(head: bytes, wanted: Wanted, path: Path) -> tuple[str, bool, list[
         raise InputError(
             f"table {path} is not delimited text but {what}",
             code="wrong-format",
-            hint="CSV, TSV and Parquet are read (also .gz)",
+            hint="CSV, TSV, JSON lines, Parquet, Arrow and Excel are read",
         )
     return "utf-8", False, remarks
 
@@ -291,7 +298,7 @@ class Reader:
     the first such line in ``other_line``.
     """
 
-    def __init__(self, path: Path, dialect: Dialect) -> None:
+    def __init__(self, path: File, dialect: Dialect) -> None:
         self._path = path
         self._dialect = dialect
         self.other_encoding = 0

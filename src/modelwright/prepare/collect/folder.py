@@ -1,4 +1,4 @@
-"""Source ``folder``: one folder a class, files in it at any depth."""
+"""Source ``folder``: one folder a class, files in it at any depth; also in an archive."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from fnmatch import translate
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blake3 import blake3
 
 from modelwright.errors import InputError
+from modelwright.prepare.collect.archive import SYSTEM_FILES, ArchiveSource
 from modelwright.prepare.collect.base import (
     Item,
     Kept,
@@ -22,14 +24,13 @@ from modelwright.prepare.collect.base import (
     printable,
     reason,
 )
+from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
 Entry = tuple[bytes, int, int, int, int, str]
 """Name relative to the folder, size, mtime_ns, inode, ctime_ns, and the reason to reject it (empty: none)."""
-
-_SYSTEM_FILES = frozenset({b"Thumbs.db", b"desktop.ini", b"__MACOSX"})
 
 
 class FolderSource:
@@ -38,6 +39,8 @@ class FolderSource:
     Hidden files and folders (``.name``) and the system's own (``Thumbs.db``, ``desktop.ini``, ``__MACOSX``) are passed
     over. Links that leave the folder, linked folders, FIFOs, sockets and devices are rejected with a reason; nothing is
     ever opened but regular files. Order: names sorted by their bytes, folder by folder.
+
+    A location that is a ZIP or TAR archive is read as :class:`~modelwright.prepare.collect.archive.ArchiveSource` does.
     """
 
     kind: ClassVar[str] = "folder"
@@ -46,7 +49,15 @@ class FolderSource:
         "level": "depth of the folder whose name is the class: 1 (default) is the top one",
         "classes": "list of the class folders to use; default: all",
     }
-    kept: ClassVar[Kept] = "files"
+
+    @property
+    def kept(self) -> Kept:
+        """Samples stay in their files, or in the archive."""
+        return "files" if self._archive is None else "members"
+
+    @cached_property
+    def _archive(self) -> ArchiveSource | None:
+        return ArchiveSource(self.settings) if archive_kind(self.settings.path) else None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,6 +77,8 @@ class FolderSource:
         file system's clock, with its size and inode kept, is not noticed.
         """
         must_exist(self.settings.path, "source folder")
+        if self._archive is not None:
+            return self._archive.fingerprint(index)
         entries = list(self._walk())
         # The options are part of the listing: another pattern is another content.
         listing = blake3(repr((self._level, self._classes)).encode())
@@ -90,16 +103,21 @@ class FolderSource:
     def survey(self) -> Survey:
         """Check that there is a folder; nothing is read."""
         must_exist(self.settings.path, "source folder")
+        if self._archive is not None:
+            return self._archive.survey()
         if not self.settings.path.is_dir():
             raise InputError(
                 f"source folder: {self.settings.path} is a file, not a folder",
                 code="not-a-folder",
-                hint="a CSV or Parquet file is a source of kind 'table'",
+                hint="an archive is read too; a CSV or Parquet file is a source of kind 'table'",
             )
         return Survey()
 
-    def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
+    def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         """Stream the files."""
+        if self._archive is not None:
+            yield from self._archive.items(columns)
+            return
         root = os.fsencode(self.settings.path)
         for name, size, mtime, inode, ctime, problem in self._walk():
             shown = printable(name)
@@ -134,7 +152,7 @@ class FolderSource:
             depth = folder.count(b"/")
             for entry in entries:
                 name = entry.name
-                if name[:1] == b"." or name in _SYSTEM_FILES:
+                if name[:1] == b"." or name in SYSTEM_FILES:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if depth != self._level - 1 or not self._classes or printable(name) in self._classes:

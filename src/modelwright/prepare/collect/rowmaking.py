@@ -1,0 +1,109 @@
+"""From a row of any table to a sample: typed cells, label, group, and the canonical JSON that production would send."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal as decimals
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelwright import canonical
+from modelwright.errors import InputError
+from modelwright.prepare.collect import typing_columns
+from modelwright.prepare.collect.base import Item, Rejected
+
+Strays = dict[str, dict[str, int]]
+"""Column of numbers to the cells in it that are none, with their counts."""
+
+
+class RowMaker:
+    """Makes samples of rows.
+
+    Parameters
+    ----------
+    label, group
+        Columns that are no input.
+    missing
+        Cells that mean "missing".
+    where
+        The source, for messages.
+    """
+
+    def __init__(self, label: str | None, group: str | None, missing: frozenset[str], where: str) -> None:
+        self._label, self._group, self._missing, self._where = label, group, missing, where
+
+    def check_columns(self, table: str, names: Sequence[str]) -> None:
+        """Raise an :class:`InputError` if the label or the group is no column."""
+        for wanted, what in ((self._label, "the column to predict"), (self._group, "the group column")):
+            if wanted is not None and wanted not in names:
+                near = difflib.get_close_matches(wanted, names, 1, 0.5)
+                raise InputError(
+                    f"table {table}: {what}, {wanted!r}, is not there; its columns: {some(names)}",
+                    code="missing-column",
+                    hint=f"did you mean {near[0]!r}?" if near else "set 'label:' in modelwright.yaml",
+                )
+        if self._label is None:
+            short = table.rpartition("/")[2]
+            raise InputError(
+                f"{self._where}: the spec doesn't say which column to predict; columns of {short}: {some(names)}",
+                code="missing-label",
+                hint="set 'label:' in modelwright.yaml",
+            )
+
+    def item(self, path: str, row: Mapping[str, Any], columns: Mapping[str, str], decimal: str, strays: Strays) -> Item:
+        """Return a row as a sample; cells that are no numbers where numbers are wanted are counted in ``strays``."""
+        typed: dict[str, Any] = {}
+        for name, kind in columns.items():
+            value = row.get(name)
+            if value is None or kind == "text":
+                typed[name] = None if value is None else str(value)
+                continue
+            if isinstance(value, str):
+                parsed = typing_columns.number(value, kind == "integer", decimal)
+                if parsed is None:
+                    words = strays.setdefault(name, {})
+                    if len(words) < 20 or value in words:
+                        words[value] = words.get(value, 0) + 1
+                value = parsed
+            typed[name] = float(value) if kind == "number" and value is not None else value
+        group = row.get(self._group) if self._group else None
+        label = row.get(self._label) if self._label else None
+        return Item(path, label, None if group is None else str(group), raw=canonical.dumps(typed), row=typed)
+
+    def plain(self, value: Any) -> Any:
+        """Return a typed cell as a row has it: None for what means "missing", dates as ISO 8601."""
+        if isinstance(value, str):
+            value = value.strip()
+            return None if value in self._missing else value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN
+            return None
+        if isinstance(value, decimals.Decimal):
+            return float(value) if value.is_finite() else None
+        if isinstance(value, (dt.date, dt.time)):
+            return value.isoformat()
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "backslashreplace")
+        return value
+
+
+def stray_issues(name: str, strays: Mapping[str, Mapping[str, int]]) -> Iterator[Rejected]:
+    """Yield one issue a column of numbers with cells that are none."""
+    for column, words in strays.items():
+        yield Rejected(
+            name,
+            "type-mix",
+            f"{name}: column {column!r} holds numbers, but {sum(words.values())} cells are none "
+            f"({some(list(words))}); they are taken as missing",
+            0.4,
+            {"cells": dict(words)},
+            column,
+        )
+
+
+def some(names: Sequence[str]) -> str:
+    """Return up to twelve names in words."""
+    shown = ", ".join(repr(name[:40]) for name in names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

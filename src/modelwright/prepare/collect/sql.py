@@ -1,0 +1,191 @@
+"""Source ``sql``: the rows of a query, from SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from blake3 import blake3
+
+from modelwright import canonical
+from modelwright.errors import InputError, MissingExtraError
+from modelwright.prepare.collect import typing_columns
+from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
+from modelwright.prepare.collect.json_lines import plain
+from modelwright.prepare.collect.options import Options
+from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
+from modelwright.prepare.collect.typed import first_line, tallied
+
+if TYPE_CHECKING:
+    from modelwright.prepare.index import Index
+
+_BATCH = 2000
+
+
+class SqlSource:
+    """The rows of one query, one sample a row. The location is an SQLAlchemy URL.
+
+    Read-only: SQLite is opened so, PostgreSQL runs the query in a read-only transaction. Rows are streamed by a
+    server-side cursor. Order: the query's, so it should have an ORDER BY. What has changed is told by the digest of all
+    rows, so the query runs whenever that is asked. Passwords don't belong in a spec: PGPASSWORD or ``~/.pgpass``.
+    """
+
+    kind: ClassVar[str] = "sql"
+    option_names: ClassVar[Mapping[str, str]] = {
+        "query": "the SELECT whose rows are the samples",
+        "label": "column to predict, where it differs from the spec's 'label'",
+        "missing": "list of cells that mean 'missing'",
+        "group": "column whose equal values never straddle two splits",
+        "ignore": "list of columns to leave out",
+    }
+    kept: ClassVar[Kept] = "rows"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        options = Options(self.kind, settings)
+        self._where = options.where
+        query = options.text("query")
+        if not query or not query.strip():
+            raise InputError(f"{self._where}: the query is missing", code="bad-option", hint="set 'query:' to a SELECT")
+        self._query = query.strip().rstrip(";")
+        self._label = options.text("label") or settings.label
+        self._group = options.text("group")
+        self._ignore = options.texts("ignore")
+        self._missing = frozenset(options.texts("missing") or typing_columns.MISSING) | {""}
+        self._rows = RowMaker(self._label, self._group, self._missing, self._where)
+        scheme = settings.location.partition(":")[0].partition("+")[0]
+        if scheme not in {"sqlite", "postgresql", "postgres"}:
+            raise InputError(
+                f"{self._where}: addresses begin with sqlite: or postgresql:",
+                code="bad-option",
+                hint="such as sqlite:///data.db or postgresql://user@host/database",
+            )
+        if scheme != "sqlite" and "@" in settings.location:
+            user = settings.location.partition("//")[2].rpartition("@")[0]
+            if ":" in user:
+                raise InputError(
+                    "source 'sql': the address has a password in it, which would be kept in datasets and reports",
+                    code="bad-option",
+                    hint="take it out, and set PGPASSWORD or write it into ~/.pgpass",
+                )
+
+    def _engine(self) -> Any:
+        try:
+            import sqlalchemy as sa
+        except ImportError:
+            raise MissingExtraError("reading databases", "serve") from None
+        try:
+            url = sa.make_url(self.settings.location)
+        except sa.exc.ArgumentError as error:
+            raise InputError(f"{self._where}: {first_line(error)}", code="bad-option") from None
+        if url.get_backend_name() == "sqlite":
+            path = self.settings.root / (url.database or "")
+            if not path.is_file():
+                raise InputError(f"{self._where}: there is no database at {path}", code="no-such-path")
+            return sa.create_engine("sqlite://", creator=lambda: _connect_sqlite(path), poolclass=sa.pool.NullPool)
+        try:
+            return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.pool.NullPool)
+        except ImportError:
+            raise MissingExtraError("reading PostgreSQL", "postgres") from None
+
+    @contextmanager
+    def _result(self) -> Iterator[Any]:
+        """Run the query; whatever goes wrong, now or while rows are fetched, is an :class:`InputError`."""
+        engine = self._engine()
+        import sqlalchemy as sa
+
+        seen = [0]
+        cursor = None
+        try:
+            with engine.connect() as connection:
+                options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _BATCH}
+                if engine.dialect.name == "postgresql":
+                    options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+                connection = connection.execution_options(**options)
+                result = connection.exec_driver_sql(self._query)
+                if not result.returns_rows:
+                    raise InputError(
+                        f"{self._where}: the query returns no rows", code="bad-option", hint="it must be a SELECT"
+                    )
+                cursor = result.cursor
+                yield result, seen
+        except (sa.exc.SQLAlchemyError, OSError, ValueError, OverflowError) as error:
+            cause = getattr(error, "orig", None) or error
+            after = f" after {seen[0]:,} rows" if seen[0] else ""
+            raise InputError(
+                f"{self._where}: the database failed{after}: {first_line(cause)}",
+                code="database",
+                hint="nothing was written; run it again when the database is there",
+            ) from None
+        finally:
+            engine.dispose()
+            if cursor is not None:
+                with suppress(Exception):  # once more: where the server went away, the first time failed
+                    cursor.close()
+
+    def _stream(self) -> Iterator[dict[str, Any]]:
+        with self._result() as (result, seen):
+            names = _distinct(list(result.keys()), self._where)
+            while rows := result.fetchmany(_BATCH):
+                for row in rows:
+                    seen[0] += 1
+                    yield {
+                        name: _cell(self._rows.plain(value))
+                        for name, value in zip(names, row, strict=True)
+                        if not isinstance(value, (dict, list))
+                    }
+
+    def fingerprint(self, index: Index) -> str:  # noqa: ARG002 - the seam's signature
+        """Return the digest of all rows, in order."""
+        content = blake3(self._query.encode())
+        for row in self._stream():
+            content.update(canonical.dumps(row) + b"\n")
+        return content.hexdigest()
+
+    def survey(self) -> Survey:
+        """Run the query once to learn columns and types."""
+        with self._result() as (result, _):
+            names = _distinct(list(result.keys()), self._where)
+        self._rows.check_columns("of the query", names)
+        types, count = tallied(self._stream(), self._missing, self._where)
+        if not count:
+            raise InputError(f"{self._where}: the query found no rows", code="empty-table")
+        leave = {self._label, self._group, *self._ignore}
+        return Survey({name: types.get(name, "text") for name in names if name not in leave}, self._remarks())
+
+    def _remarks(self) -> tuple[str, ...]:
+        if "order by" in self._query.lower():
+            return ()
+        return ("the query has no ORDER BY: if the database returns rows in another order, that is another dataset",)
+
+    def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
+        """Stream the rows."""
+        strays: Strays = {}
+        for number, row in enumerate(self._stream(), 1):
+            yield self._rows.item(f"query#{number}", row, columns, ".", strays)
+        yield from stray_issues("query", strays)
+
+
+def _connect_sqlite(path: Path) -> Any:
+    import sqlite3
+
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _distinct(names: Sequence[str], where: str) -> list[str]:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(
+            f"{where}: the query has two columns named {min(twice)!r}", code="duplicate-header", hint="use AS"
+        )
+    return list(names)
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float)):
+        return plain(value)
+    return str(value)

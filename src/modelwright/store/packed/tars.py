@@ -1,0 +1,153 @@
+"""TAR archives, also ``.gz``, ``.bz2`` and ``.xz``, read in place by an index of offsets.
+
+A compressed one is unpacked, as a whole and once, to a copy in the cache: a gzip stream has no places to begin at.
+Headers are parsed by :mod:`tarfile`, which knows all dialects; no byte is ever written where a header says.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from modelwright.errors import InputError
+from modelwright.store.packed.base import LARGEST_MEMBER, MOST_MEMBERS, Member, MemberError, damaged, unsafe
+from modelwright.store.packed.unpacked import unpacked
+from modelwright.store.sample_names import os_path
+
+_LONGEST_HEADER = 1 << 20
+_BLOCK = 512
+
+
+class TarMembers:
+    """A TAR archive, opened for random access.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    cache
+        Where an unpacked copy of a compressed one goes.
+    """
+
+    def __init__(self, path: Path, cache: Path) -> None:
+        self.path = path
+        self._file = -1
+        self._plain = unpacked(path, cache)
+        try:
+            self._file = os.open(self._plain, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
+        self._by_name: dict[bytes, Member] | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def members(self) -> Iterator[Member]:
+        """Yield all files in the order of the archive; folders are passed over.
+
+        An archive that is cut off yields, last, one member named ``b""`` whose ``problem`` says so.
+        """
+        seen = 0
+        with self._plain.open("rb") as file:
+            careful = cast("IO[bytes]", _Careful(file))
+            try:
+                archive = tarfile.TarFile(
+                    fileobj=careful, mode="r", encoding="utf-8", errors="surrogateescape", ignore_zeros=False
+                )
+            except (tarfile.TarError, ValueError, OverflowError) as error:
+                raise damaged(self.path, f"it does not begin as a TAR archive does ({error})") from None
+            trouble = ""
+            while True:
+                try:
+                    info = archive.next()
+                except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
+                    trouble = str(error) or type(error).__name__
+                    break
+                if info is None:
+                    break
+                archive.members = []  # type: ignore[attr-defined]  # what it remembers would be all of them
+                seen += 1
+                if seen > MOST_MEMBERS:
+                    raise damaged(self.path, f"it has more than {MOST_MEMBERS:,} members")
+                if not info.isdir():
+                    yield _member(info)
+            if not trouble:
+                block = os.pread(self._file, _BLOCK, archive.offset)
+                if block.strip(b"\0"):
+                    trouble = "a header is damaged"
+                elif not block:
+                    trouble = "its end mark is missing"
+        if trouble:
+            if not seen:
+                raise damaged(self.path, trouble)
+            yield Member(b"", 0, 0, 0, problem=f"corrupt: ends or breaks after {seen:,} members ({trouble})")
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes by its name."""
+        if self._by_name is None:
+            by_name: dict[bytes, Member] = {}
+            for each in self.members():
+                by_name.setdefault(each.name, each)
+            self._by_name = by_name
+        member = self._by_name.get(os_path(name))
+        if member is None:
+            raise MemberError("unreadable", f"is not in {self.path.name}")
+        return self.read_member(member)
+
+    def read_member(self, member: Member) -> bytes:
+        """Return a member's bytes."""
+        if member.size > LARGEST_MEMBER:
+            raise MemberError("too-large", f"has {member.size} bytes, more than {LARGEST_MEMBER}")
+        return b"".join(self.stream(member))
+
+    def stream(self, member: Member) -> Iterator[bytes]:
+        """Yield a member's bytes in pieces."""
+        if member.problem:
+            kind, _, message = member.problem.partition(": ")
+            raise MemberError(kind, message)
+        at, stop = member.offset, member.offset + member.size
+        while at < stop:
+            piece = os.pread(self._file, min(1 << 20, stop - at), at)
+            if not piece:
+                raise MemberError("corrupt", "is cut off: the archive ends within it")
+            at += len(piece)
+            yield piece
+
+
+class _Careful:
+    """The archive's file for :mod:`tarfile`: never reads a header of more than a megabyte into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+    def seek(self, place: int) -> int:
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _member(info: tarfile.TarInfo) -> Member:
+    name = os.fsencode(info.name) if info.name else b""
+    problem = unsafe(name)
+    if not problem and (info.issym() or info.islnk()):
+        problem = f"symlink: is a link to {info.linkname!r}"
+    elif not problem and (not info.isreg() or info.issparse()):
+        problem = "not-a-file: is a device, a FIFO or a sparse file"
+    elif not problem and info.size > LARGEST_MEMBER:
+        problem = f"too-large: has {info.size} bytes, more than {LARGEST_MEMBER}"
+    return Member(name.removeprefix(b"./"), info.size, info.offset_data, info.size, problem=problem)

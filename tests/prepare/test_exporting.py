@@ -1,0 +1,138 @@
+"""Any dataset that is exported and read back is the same; and two datasets are compared."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from modelwright import registry
+from modelwright import spec as specs
+from modelwright.errors import InputError
+from modelwright.prepare import prepare
+from modelwright.prepare.collect.typing_columns import MISSING
+from modelwright.prepare.differences import compare, picture
+from modelwright.store import Store
+from modelwright.store.dataset import Dataset
+
+from .conftest import Project
+from .conftest import picture as photo
+from .packing import idx_of
+
+FORMS = ("dataset-csv", "dataset-jsonl", "dataset-parquet")
+
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
+CELLS = st.fixed_dictionaries(
+    {
+        "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "wide": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "word": st.none() | WORDS | st.sampled_from(["007", "1", "1.5", "a,b", 'say "no"', "=1+1", "nan of it"]),
+        "label": WORDS.filter(lambda word: word not in {"", *MISSING}),
+    }
+)  # fmt: skip
+
+
+def samples(dataset: Dataset) -> Counter[tuple[str, Any]]:
+    rows = dataset.samples().to_pylist()
+    return Counter((each["id"], each["label"]) for each in rows if each["split"] is not None)
+
+
+def read_back(folder: Path) -> Dataset:
+    return prepare(specs.load(folder / "modelwright.yaml"), Store.open(folder / ".modelwright"))
+
+
+def export(dataset: Dataset, form: str, to: Path) -> Path:
+    made: Path = registry.load("dataset_exporters", form)(dataset, to)
+    return made
+
+
+@given(rows=st.lists(CELLS, min_size=4, max_size=12), form=st.sampled_from(FORMS))
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+def test_any_table_comes_back_the_same(rows: list[dict[str, Any]], form: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    for number, row in enumerate(rows):  # at least two classes, and an answer that is one
+        row["label"] = "ab"[number % 2] + row["label"]
+        row["size"] = number + 0.5
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        schema = pa.schema(
+            [("whole", pa.int64()), ("wide", pa.float64()), ("word", pa.string()), ("label", pa.string())]
+        )
+        parquet.write_table(pa.Table.from_pylist(rows, schema), root / "data.parquet")
+        text = "sources: [{table: data.parquet}]\nlabel: label\noutput: category\n"
+        text += "clean: {keep: [conflicting-rows, constant-column, identifier-column]}\n"
+        (root / "modelwright.yaml").write_text(text)
+        first = prepare(specs.load(root / "modelwright.yaml"), Store.open(root / ".modelwright"))
+        folder = export(first, form, root / "out")
+        spec = (folder / "modelwright.yaml").read_text("utf-8")
+        keep = "clean: {keep: [conflicting-rows, constant-column, identifier-column]}"
+        (folder / "modelwright.yaml").write_text(spec.replace("clean: {review: [mislabelled]}", keep), "utf-8")
+        assert samples(read_back(folder)) == samples(first)
+
+
+@pytest.mark.parametrize("form", [*FORMS, "dataset-folder"])
+def test_pictures_come_back_the_same(project: Project, photos: Path, form: str) -> None:
+    first = project.prepare("sources: [{folder: photos}]\noutput: category\n")
+    folder = export(first, form, project.root / "out")
+    again = read_back(folder)
+    assert samples(again) == samples(first)
+    assert next(again.raw("test"))[:2] == b"\xff\xd8"
+    with pytest.raises(InputError, match="there is something"):
+        export(first, form, folder)
+
+
+def test_pictures_of_an_array_come_back_the_same(project: Project) -> None:
+    pixels = np.random.default_rng(3).integers(0, 255, (40, 9, 11), np.uint8)
+    idx_of(project.root / "x.idx", pixels)
+    idx_of(project.root / "y.idx", (np.arange(40) % 2).astype(np.uint8))
+    first = project.prepare("sources: [{idx: x.idx, labels: y.idx, names: [no, yes]}]\noutput: category\n")
+    assert first.meta["classes"] == ["no", "yes"]
+    assert samples(read_back(export(first, "dataset-folder", project.root / "out"))) == samples(first)
+
+
+def test_what_cannot_be_a_folder_says_so(project: Project) -> None:
+    (project.root / "files").mkdir()
+    lines = ["path\tlabel"]
+    for number in range(20):
+        (project.root / "files" / f"{number}.jpg").write_bytes(photo(number))
+        lines.append(f"{number}.jpg\t{['a/b', '.hidden'][number % 2]}")
+    (project.root / "files" / "list.tsv").write_text("\n".join(lines) + "\n")
+    dataset = project.prepare("sources: [{manifest: files/list.tsv}]\noutput: category\n")
+    with pytest.raises(InputError, match="cannot be the name of a folder"):
+        export(dataset, "dataset-folder", project.root / "out")
+    assert not (project.root / "out").exists()
+    assert not [each for each in project.root.iterdir() if each.name.startswith(".out")]
+    assert samples(read_back(export(dataset, "dataset-jsonl", project.root / "out"))) == samples(dataset)
+
+
+def test_differences(project: Project, photos: Path) -> None:
+    text = "sources: [{folder: photos}]\noutput: category\n"
+    first = project.prepare(text)
+    (photos / "apple" / "new.jpg").write_bytes(photo(900))
+    (photos / "apple" / "00.jpg").unlink()
+    (photos / "apple" / "01.jpg").rename(photos / "pear" / "moved.jpg")
+    second = project.prepare(text, parent=first)
+    found = compare(first, second)
+    assert found["counts"] == {"added": 1, "removed": 1, "relabelled": 1, "moved": 0, "same": 38}
+    (changed,) = found["examples"]["relabelled"]
+    assert (changed["old_label"], changed["label"], changed["path"]) == ("apple", "pear", "pear/moved.jpg")
+    assert found["classes"] == {"apple": [20, 19], "pear": [20, 21]}
+    assert "apple/new.jpg" in picture(found)
+    json.dumps(found)
+    assert compare(first, first)["counts"]["same"] == 40
+    third = project.prepare(text + "split: {seed: 1}\n")
+    assert compare(second, third)["counts"]["moved"] > 0
