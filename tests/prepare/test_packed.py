@@ -17,8 +17,8 @@ SPECS = {
         "sources: [{{folder: {0}/magnetic-tile-defects/images.zip, files: '*.jpg'}}]\nsplit: {{group: 'num_([0-9]+)'}}"
     ),
     "fashion": (
-        "sources:\n- idx: {0}/fashion-mnist/train-images-idx3-ubyte.gz\n"
-        "  labels: {0}/fashion-mnist/train-labels-idx1-ubyte.gz"
+        "sources:\n- idx: {0}/fashion-mnist/t10k-images-idx3-ubyte.gz\n"
+        "  labels: {0}/fashion-mnist/t10k-labels-idx1-ubyte.gz"
     ),
     "cifar": (
         "sources:\n- manifest: {0}/cifar10-human-labels/train_labels.csv\n"
@@ -69,9 +69,9 @@ def test_tiles_in_a_zip_without_their_masks(project: Project, shared_data: Path)
 
 
 @pytest.mark.slow
-def test_fashion_mnist_whole(project: Project, shared_data: Path) -> None:
+def test_fashion_mnist_from_idx(project: Project, shared_data: Path) -> None:
     dataset = prepared("fashion", project, shared_data)
-    assert len(dataset.samples()) == 60_000
+    assert len(dataset.samples()) == 10_000
     assert dataset.meta["classes"] == [str(each) for each in range(10)]
     assert next(dataset.raw("train")).startswith(b"\x89PNG")
 
