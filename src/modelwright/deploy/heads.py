@@ -48,7 +48,7 @@ def split(data: bytes) -> tuple[bytes, int, int] | None:
     Examples
     --------
     >>> split(b"POST / HTTP/1.1\\r\\nContent-Length: 2\\r\\nA: b\\r\\n\\r\\n{}")
-    (b'POST / HTTP/1.1\\r\\nContent-Length: \\r\\nA: b\\r\\n\\r\\n', 46, 2)
+    (b'POST / HTTP/1.1\\r\\nContent-Length: \\r\\nA: b\\r\\n\\r\\n', 44, 2)
     >>> split(b"GET / HTTP/1.1\\r\\n\\r\\n")
     """
     end = data.find(_END, 0, LONGEST_HEAD)
