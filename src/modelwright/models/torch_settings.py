@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -13,17 +14,20 @@ def steady(threads: int) -> Iterator[None]:
     The number of threads changes the order of sums, hence the last bits: it is a setting, never a guess.
     """
     import torch
+    from torch.utils import deterministic as settings
+
+    deterministic: Any = settings  # the module makes its one setting a property, which its types do not show
 
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    filling = deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
-    # Filling every new tensor with NaN finds reads of memory that nobody wrote; it costs an eighth of the time here.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # Filling every new tensor with NaN finds reads of memory that nobody wrote; it costs a tenth of the time here.
+    deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        deterministic.fill_uninitialized_memory = filling
         torch.use_deterministic_algorithms(mode=strict)
         torch.set_num_threads(before)
