@@ -19,7 +19,7 @@ from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 
 if TYPE_CHECKING:
-    from modelwright.prepare.step import Outcome
+    from modelwright.prepare.outcome import Outcome
 
 _PICTURE_BYTES = 1_200_000
 """What all thumbnails of a page may weigh together, before base64."""

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelwright import canonical
-from modelwright.prepare.collect.base import RejectedFileError, read_regular
+from modelwright.prepare.collect.regular import RejectedFileError, read_regular
 
 Stat = tuple[bytes, int, int, int, int]
 """Name, size, mtime_ns, inode, ctime_ns."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.labels.check import Result, Samples
 from modelwright.prepare.labels.features import of_pictures, of_rows
+from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -30,26 +30,6 @@ from modelwright.tasks import base as tasks
 
 PRODUCTION = "feedback"
 """Kind of the source that holds what production saw."""
-
-
-@dataclass
-class Outcome:
-    """What was decided about everything, between the checks and the files."""
-
-    decided: list[Decided]
-    labels: NDArray[Any]
-    """``(n,)`` class codes after fixes, or numbers."""
-    names: list[str]
-    """Class names by code; empty for numbers."""
-    kept: NDArray[np.bool_]
-    groups: NDArray[np.int64]
-    group_keys: NDArray[np.uint64]
-    splits: NDArray[np.int8]
-    dropped_columns: tuple[str, ...]
-    fixed: dict[int, str]
-    """Place to the ``mislabelled`` issue whose suggested label it took."""
-    label_check: dict[str, Any]
-    """How labels were checked, and what came of it."""
 
 
 def prepare(

@@ -14,7 +14,7 @@ from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Decided
 
 if TYPE_CHECKING:
-    from modelwright.prepare.step import Outcome
+    from modelwright.prepare.outcome import Outcome
 
 
 def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:

@@ -11,22 +11,18 @@ This module imports neither numpy nor pyarrow: fingerprints are made with it on 
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from modelwright.errors import InputError
+from modelwright.prepare.collect.regular import RejectedFileError, read_regular, reason
 from modelwright.store.sample_names import os_path, printable
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
-LARGEST_FILE = 256 << 20
-"""Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
 
 Kept = Literal["files", "rows", "objects", "members", "arrays"]
 
@@ -208,52 +204,6 @@ def must_exist(path: Path, what: str) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"{what}: {path} cannot be opened: {reason(error)}", code="unreadable") from None
-
-
-def read_regular(path: str | bytes) -> bytes:
-    """Return the bytes of a regular file of at most :data:`LARGEST_FILE` bytes.
-
-    Never blocks on a FIFO, never follows a link that appeared after the folder was listed.
-
-    Raises
-    ------
-    RejectedFileError
-        With the reason in words.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise RejectedFileError("unreadable", f"cannot be opened: {reason(error)}") from error
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise RejectedFileError("not-a-file", "is not a regular file")
-        if found.st_size > LARGEST_FILE:
-            raise RejectedFileError("too-large", f"has {found.st_size} bytes, more than {LARGEST_FILE}")
-        try:
-            return file.readall()
-        except OSError as error:
-            raise RejectedFileError("unreadable", f"cannot be read: {reason(error)}") from error
-
-
-class RejectedFileError(Exception):
-    """A file cannot be used: ``kind`` and the reason. Caught where files are read; never crosses the step."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-
-
-def reason(error: OSError) -> str:
-    """Return the system's reason in its own words, without the path.
-
-    Examples
-    --------
-    >>> reason(PermissionError(13, "Permission denied"))
-    'permission denied'
-    """
-    return (error.strerror or errno.errorcode.get(error.errno or 0, type(error).__name__)).lower()
 
 
 __all__ = [

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from modelwright.errors import InputError, MissingExtraError
 from modelwright.prepare.collect import typing_columns
-from modelwright.prepare.collect.base import LARGEST_FILE, Rejected, reason
+from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
+from modelwright.prepare.collect.regular import LARGEST_FILE
 
 MOST_COLUMNS = 20_000
 """Columns of the widest table that is read."""

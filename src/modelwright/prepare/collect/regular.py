@@ -1,0 +1,56 @@
+"""Read a regular file whole, or say in words why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+LARGEST_FILE = 256 << 20
+"""Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
+
+
+def read_regular(path: str | bytes) -> bytes:
+    """Return the bytes of a regular file of at most :data:`LARGEST_FILE` bytes.
+
+    Never blocks on a FIFO, never follows a link that appeared after the folder was listed.
+
+    Raises
+    ------
+    RejectedFileError
+        With the reason in words.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise RejectedFileError("unreadable", f"cannot be opened: {reason(error)}") from error
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise RejectedFileError("not-a-file", "is not a regular file")
+        if found.st_size > LARGEST_FILE:
+            raise RejectedFileError("too-large", f"has {found.st_size} bytes, more than {LARGEST_FILE}")
+        try:
+            return file.readall()
+        except OSError as error:
+            raise RejectedFileError("unreadable", f"cannot be read: {reason(error)}") from error
+
+
+class RejectedFileError(Exception):
+    """A file cannot be used: ``kind`` and the reason. Caught where files are read; never crosses the step."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+def reason(error: OSError) -> str:
+    """Return the system's reason in its own words, without the path.
+
+    Examples
+    --------
+    >>> reason(PermissionError(13, "Permission denied"))
+    'permission denied'
+    """
+    return (error.strerror or errno.errorcode.get(error.errno or 0, type(error).__name__)).lower()
