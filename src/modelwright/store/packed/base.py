@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from modelwright.errors import InputError
+from modelwright.store.sample_names import os_path
 
 LARGEST_MEMBER = 256 << 20
 """Bytes of the largest member read as one sample; a larger one is an issue."""
@@ -58,6 +61,39 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Close the file."""
+
+
+class ByName(ABC):
+    """Finds members by name in what lists and streams them. The first of two members of one name counts."""
+
+    path: Path
+    _by_name: dict[bytes, Member] | None = None
+
+    @abstractmethod
+    def members(self) -> Iterator[Member]:
+        """Yield the members in the archive's order."""
+
+    @abstractmethod
+    def stream(self, member: Member) -> Iterator[bytes]:
+        """Yield a member's bytes in pieces."""
+
+    def read(self, name: str) -> bytes:
+        """Return a member's bytes by its name."""
+        if self._by_name is None:
+            by_name: dict[bytes, Member] = {}
+            for each in self.members():
+                by_name.setdefault(each.name, each)
+            self._by_name = by_name
+        member = self._by_name.get(os_path(name))
+        if member is None:
+            raise MemberError("unreadable", f"is not in {self.path.name}")
+        return self.read_member(member)
+
+    def read_member(self, member: Member) -> bytes:
+        """Return a member's bytes, checked as far as the archive lets them be."""
+        if member.size > LARGEST_MEMBER:
+            raise MemberError("too-large", f"has {member.size} bytes, more than {LARGEST_MEMBER}")
+        return b"".join(self.stream(member))
 
 
 def damaged(path: Path, what: str) -> InputError:

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import IO, cast
 
 from modelwright.errors import InputError
-from modelwright.store.packed.base import LARGEST_MEMBER, MOST_MEMBERS, Member, MemberError, damaged, unsafe
+from modelwright.store.packed.base import LARGEST_MEMBER, MOST_MEMBERS, ByName, Member, MemberError, damaged, unsafe
 from modelwright.store.packed.unpacked import unpacked
-from modelwright.store.sample_names import os_path
 
 _LONGEST_HEADER = 1 << 20
 _BLOCK = 512
 
 
-class TarMembers:
+class TarMembers(ByName):
     """A TAR archive, opened for random access.
 
     Parameters
@@ -40,7 +39,6 @@ class TarMembers:
             self._file = os.open(self._plain, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
-        self._by_name: dict[bytes, Member] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -90,24 +88,6 @@ class TarMembers:
             if not seen:
                 raise damaged(self.path, trouble)
             yield Member(b"", 0, 0, 0, problem=f"corrupt: ends or breaks after {seen:,} members ({trouble})")
-
-    def read(self, name: str) -> bytes:
-        """Return a member's bytes by its name."""
-        if self._by_name is None:
-            by_name: dict[bytes, Member] = {}
-            for each in self.members():
-                by_name.setdefault(each.name, each)
-            self._by_name = by_name
-        member = self._by_name.get(os_path(name))
-        if member is None:
-            raise MemberError("unreadable", f"is not in {self.path.name}")
-        return self.read_member(member)
-
-    def read_member(self, member: Member) -> bytes:
-        """Return a member's bytes."""
-        if member.size > LARGEST_MEMBER:
-            raise MemberError("too-large", f"has {member.size} bytes, more than {LARGEST_MEMBER}")
-        return b"".join(self.stream(member))
 
     def stream(self, member: Member) -> Iterator[bytes]:
         """Yield a member's bytes in pieces."""

@@ -20,13 +20,13 @@ from modelwright.store.packed.base import (
     BOMB_RATIO,
     LARGEST_MEMBER,
     MOST_MEMBERS,
+    ByName,
     Member,
     MemberError,
     bomb,
     damaged,
     unsafe,
 )
-from modelwright.store.sample_names import os_path
 
 _END = b"PK\x05\x06"
 _END64 = b"PK\x06\x06"
@@ -37,7 +37,7 @@ _PIECE = 1 << 20
 STORED, DEFLATED, BZIP2 = 0, 8, 12
 
 
-class ZipMembers:
+class ZipMembers(ByName):
     """A ZIP archive, opened for random access.
 
     Parameters
@@ -59,7 +59,6 @@ class ZipMembers:
         except OSError as error:
             raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
         self._size = os.fstat(self._file).st_size
-        self._by_name: dict[bytes, Member] | None = None
         try:
             self._start, self._length, self._count, self._shift = self._find_directory()
         except BaseException:
@@ -132,24 +131,6 @@ class ZipMembers:
             if total > BOMB_BYTES and total > BOMB_RATIO * self._size:
                 raise bomb(self.path, total, self._size)
             yield member
-
-    def read(self, name: str) -> bytes:
-        """Return a member's bytes by its name."""
-        if self._by_name is None:
-            by_name: dict[bytes, Member] = {}
-            for each in self.members():
-                by_name.setdefault(each.name, each)
-            self._by_name = by_name
-        member = self._by_name.get(os_path(name))
-        if member is None:
-            raise MemberError("unreadable", f"is not in {self.path.name}")
-        return self.read_member(member)
-
-    def read_member(self, member: Member) -> bytes:
-        """Return a member's bytes, checked against its size and checksum."""
-        if member.size > LARGEST_MEMBER:
-            raise MemberError("too-large", f"has {member.size} bytes, more than {LARGEST_MEMBER}")
-        return b"".join(self.stream(member))
 
     def stream(self, member: Member) -> Iterator[bytes]:
         """Yield a member's bytes in pieces; what is not as the list says is an error, at the latest at the end."""
