@@ -75,7 +75,13 @@ class Dataset:
 
     @cached_property
     def target(self) -> tasks.Target:
-        """The kind of output."""
+        """The kind of output.
+
+        Raises
+        ------
+        modelwright.errors.InputError
+            If nothing learns it; then :attr:`meta` still names it.
+        """
         return tasks.target(self.meta["target"])
 
     @cached_property

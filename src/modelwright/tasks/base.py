@@ -139,6 +139,44 @@ class Tabular(Protocol):
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """A sample in few bytes: what near-duplicates, outliers, the map and the label check are found by.
+
+    Parameters
+    ----------
+    hash
+        64 bits; near-duplicates differ in few of them. None: this sample (silence, a flat picture, one word) is never
+        called a near-duplicate.
+    data
+        As many bytes as the modality's ``sketch_bytes``.
+    """
+
+    hash: int | None
+    data: bytes
+
+
+@runtime_checkable
+class Sketched(Protocol):
+    """What a modality may have beside :class:`Modality`: samples can be compared without reading them again."""
+
+    sketch_bytes: ClassVar[int]
+    """Length of every sketch's ``data``."""
+
+    def sketch(self, inputs: Arrays) -> Sketch:
+        """Return the sketch of one decoded sample."""
+
+    def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
+        """Say whether two sketches are of the same thing, changed little.
+
+        ``agreement`` (0..1, the spec's ``clean.near_duplicate``) is what is asked of an ordinary sample; the modality
+        may ask more of samples that say little.
+        """
+
+    def vectors(self, sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return ``(n, d) float32`` light features of ``(n, sketch_bytes)`` sketches, each of the same scale."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The answer for one sample, JSON-ready through :meth:`as_dict`."""
 
@@ -149,16 +187,16 @@ class Prediction:
         return dict(self.values)
 
 
-class Target(Protocol):
-    """A kind of output: how truth is read, encoded, scored, and how a graph's outputs become an answer."""
+LabelKind: TypeAlias = Literal["class", "number", "structured", "none"]
+"""What one label is: the name of a class, a number, canonical JSON text with parts (tags, boxes, a mask), or nothing."""
+
+
+class Labels(Protocol):
+    """The part of a target that preparing data needs: how labels are read, and what is learned from them."""
 
     name: ClassVar[str]
     version: ClassVar[int]
-    losses: ClassVar[tuple[str, ...]]
-    """Loss names that families may be asked for; the first is the default."""
-    primary_metric: ClassVar[str]
-    higher_is_better: ClassVar[Mapping[str, bool]]
-    """Every metric name this target reports, and its direction."""
+    label_kind: ClassVar[LabelKind]
 
     def read(self, raw: Any) -> Any:
         """Return the canonical label (``str`` or ``float``) of a raw one, or None if it is missing.
@@ -178,6 +216,30 @@ class Target(Protocol):
         modelwright.errors.InputError
             When nothing can be learned: one class only, a constant number.
         """
+
+
+@runtime_checkable
+class Structured(Protocol):
+    """What a target of ``label_kind`` ``structured`` has beside :class:`Labels`."""
+
+    def classes(self, label: str) -> list[str]:
+        """Return the class names in one canonical label, one a part (a box, a tag), in its order."""
+
+    def check(self, label: str, measures: Mapping[str, float]) -> list[Problem]:
+        """Return what is wrong with one label, given its sample's measures (``width``, ``height`` of a picture)."""
+
+    def mend(self, label: str, measures: Mapping[str, float], kinds: frozenset[str]) -> str:
+        """Return the label with the problems of these kinds put right: parts left out, clipped, joined."""
+
+
+class Target(Labels, Protocol):
+    """A kind of output: how truth is read, encoded, scored, and how a graph's outputs become an answer."""
+
+    losses: ClassVar[tuple[str, ...]]
+    """Loss names that families may be asked for; the first is the default."""
+    primary_metric: ClassVar[str]
+    higher_is_better: ClassVar[Mapping[str, bool]]
+    """Every metric name this target reports, and its direction."""
 
     def encode(self, labels: Sequence[Any], schema: Mapping[str, Any]) -> NDArray[Any]:
         """Return truth as ``(n,) int64`` class indices, or ``(n,) float32`` values; -1 / NaN where unknown."""
@@ -233,9 +295,30 @@ def modality(name: str) -> Modality:
     return made
 
 
-def target(name: str) -> Target:
-    """Return the registered target ``name``."""
+def labels(name: str) -> Labels:
+    """Return the part of the registered target ``name`` that data is prepared with."""
     from modelwright import registry
 
-    made: Target = registry.load("targets", name)()
+    made: Labels = registry.load("targets", name)()
     return made
+
+
+def target(name: str) -> Target:
+    """Return the registered target ``name``.
+
+    Raises
+    ------
+    modelwright.errors.InputError
+        If data can be prepared for it, but nothing learns it.
+    """
+    made: Any = labels(name)
+    if not hasattr(made, "graph"):
+        from modelwright.errors import InputError
+
+        raise InputError(
+            f"no model family learns the output {name!r}: its data can be prepared, explored and exported",
+            code="not-learnable",
+            hint="stop before training: mw run --to prepare",
+        )
+    whole: Target = made
+    return whole

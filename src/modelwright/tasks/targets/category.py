@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Prediction, Problem, UndecodableError
+from modelwright.tasks.base import Arrays, LabelKind, Prediction, Problem, UndecodableError
 from modelwright.tasks.targets import category_metrics, temperature
 from modelwright.tasks.targets.sampling import resampled
 
@@ -24,6 +24,7 @@ class Category:
 
     name: ClassVar[str] = "category"
     version: ClassVar[int] = 1
+    label_kind: ClassVar[LabelKind] = "class"
     losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "label-smoothing", "focal")
     primary_metric: ClassVar[str] = "f1_macro"
     higher_is_better: ClassVar[Mapping[str, bool]] = category_metrics.HIGHER_IS_BETTER

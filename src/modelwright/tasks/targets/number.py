@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Prediction, Problem, UndecodableError
+from modelwright.tasks.base import Arrays, LabelKind, Prediction, Problem, UndecodableError
 from modelwright.tasks.targets import number_metrics
 from modelwright.tasks.targets.sampling import resampled
 
@@ -26,6 +26,7 @@ class Number:
 
     name: ClassVar[str] = "number"
     version: ClassVar[int] = 1
+    label_kind: ClassVar[LabelKind] = "number"
     losses: ClassVar[tuple[str, ...]] = ("squared", "absolute", "huber")
     primary_metric: ClassVar[str] = "rmse"
     higher_is_better: ClassVar[Mapping[str, bool]] = number_metrics.HIGHER_IS_BETTER
