@@ -54,6 +54,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dataset-jsonl": "modelwright.prepare.exporting:export_jsonl",
         "dataset-parquet": "modelwright.prepare.exporting:export_parquet",
     },
+    "explorers": {
+        "image": "modelwright.prepare.explore.image:sections",
+        "table": "modelwright.prepare.explore.table:sections",
+    },
+    "thumbnails": {
+        "image": "modelwright.prepare.explore.image:thumbnail",
+    },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",
     },

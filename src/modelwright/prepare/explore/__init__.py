@@ -1,0 +1,13 @@
+"""The HTML report of prepare: what is there, what is wrong, what was decided and what it changed.
+
+:func:`page` puts it together; every other file here draws one part from a
+:class:`~modelwright.prepare.explore.view.View`. A modality or a target brings its own part as a function
+``sections(view) -> list[Element]``, registered under its name as ``explorers``; a modality whose samples can be looked
+at also a picture of one, as ``thumbnails``.
+"""
+
+from __future__ import annotations
+
+from modelwright.prepare.explore.page import page
+
+__all__ = ["page"]

@@ -1,0 +1,359 @@
+"""What every section of the page looks at: the samples of one dataset, and how to get at their bytes and pictures.
+
+Whatever is drawn is either counted over all samples by numpy and Arrow, or taken from a bounded, evenly spaced sample
+(:meth:`View.some`), so that a page costs about the same for ten thousand samples and for a million.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright import canonical
+from modelwright.prepare import split
+from modelwright.store.packed import MemberError
+from modelwright.store.raws import Raws
+from modelwright.tasks import base as tasks
+from modelwright.tasks.base import Arrays
+
+PICTURE_BYTES = 2_200_000
+"""What all pictures and sounds of a page may weigh together, before base64 makes a third more of them."""
+MOST_CLASSES = 40
+"""Classes that are drawn one by one; the rest is counted together."""
+
+Thumbnail = Callable[[Arrays, int], Any]
+"""Makes a ``PIL.Image`` of at most so many pixels a side from one decoded sample."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One issue, as the page shows it."""
+
+    id: str
+    kind: str
+    severity: float
+    message: str
+    path: str
+    """Name in its source, without the source's number; empty for what is about no sample."""
+    place: int
+    """Row of the sample, or -1."""
+    column: str | None
+    evidence: Mapping[str, Any]
+    suggestion: str
+    decision: str
+    by: str
+
+
+class View:
+    """One dataset as the sections of its page look at it.
+
+    Parameters
+    ----------
+    samples, issues
+        ``samples.parquet`` and ``issues.parquet`` as Arrow tables.
+    meta, schema
+        The dataset's.
+    store
+        The project's store.
+    rows
+        ``rows.parquet``, where the samples are rows of tables.
+    only
+        Show one split alone.
+    thumbnail
+        How the modality's samples look, if they can be looked at.
+    summary
+        Column to ``{"type", "missing", "distinct"}``.
+    problem
+        What the model is for, in the user's words.
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        issues: Any,
+        meta: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        store: Any,
+        *,
+        rows: Path | None = None,
+        only: str | None = None,
+        thumbnail: Thumbnail | None = None,
+        summary: Mapping[str, Mapping[str, Any]] | None = None,
+        problem: str = "",
+    ) -> None:
+        self.samples = samples
+        self.issues = issues
+        self.meta = meta
+        self.schema = schema
+        self.store = store
+        self.rows = rows
+        self.only = only
+        self.summary = summary or {}
+        self.problem = problem
+        self.figures: dict[str, Any] = {}
+        """What the sections showed, by name, JSON-ready: what ``mw explore --json`` answers."""
+        self.modality = tasks.modality(meta["modality"])
+        self.labelling = tasks.labels(meta["target"])
+        self.label_kind = self.labelling.label_kind
+        self.left = PICTURE_BYTES
+        self._thumbnail = thumbnail
+        self._raws = Raws(store, meta["sources"])
+
+    def __len__(self) -> int:
+        return int(self.samples.num_rows)
+
+    # ------------------------------------------------------------------ who is where
+
+    @cached_property
+    def splits(self) -> NDArray[np.int8]:
+        """``(n,)``: 0 train, 1 validation, 2 test, -1 dropped, or not of the split shown."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        found = compute.index_in(self.samples["split"], value_set=pa.array(split.NAMES, pa.string()))
+        codes = compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int8)
+        if self.only is not None:
+            codes[codes != split.NAMES.index(self.only)] = -1
+        return np.asarray(codes)
+
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """``(n,)``: which samples are shown."""
+        return self.splits >= 0
+
+    @property
+    def present(self) -> list[tuple[int, str]]:
+        """Number and name of each split that has samples."""
+        return [(number, name) for number, name in enumerate(split.NAMES) if (self.splits == number).any()]
+
+    def some(self, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        """Return at most ``most`` of ``places``, evenly spaced: the same every time."""
+        if len(places) <= most:
+            return places
+        return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+
+    # ------------------------------------------------------------------ labels
+
+    @cached_property
+    def _labelled(self) -> tuple[NDArray[np.int64], list[str]]:
+        from pyarrow import compute
+
+        count = len(self)
+        if self.label_kind in {"number", "none"}:
+            return np.full(count, -1, np.int64), []
+        encoded = self.samples["label"].combine_chunks().dictionary_encode()
+        values = [str(value) for value in encoded.dictionary.to_pylist()]
+        codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        if self.label_kind == "structured":
+            values = [self._main_part(value) for value in values]
+        names = sorted(set(values))
+        into = np.array([*(names.index(value) for value in values), -1], np.int64)
+        return into[codes], names
+
+    def _main_part(self, label: str) -> str:
+        parts = self.parts(label)
+        return max(sorted(set(parts)), key=parts.count) if parts else "(nothing)"
+
+    def parts(self, label: str | None) -> list[str]:
+        """Return the class names in one label: one, none, or one a part of a structured one."""
+        if label is None:
+            return []
+        return self.labelling.classes(label) if isinstance(self.labelling, tasks.Structured) else [label]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names that :attr:`codes` stand for, sorted; empty for numbers. Of tags and boxes: the most frequent part."""
+        return self._labelled[1]
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """``(n,)`` place of each sample's class in :attr:`classes`; -1: no label."""
+        return self._labelled[0]
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """``(n,)`` answers where they are numbers, NaN where there is none."""
+        if self.label_kind != "number":
+            return np.full(len(self), np.nan)
+        return np.asarray(self.samples["label"].to_numpy(zero_copy_only=False), np.float64)
+
+    @cached_property
+    def by_class(self) -> list[tuple[str, NDArray[np.int64]]]:
+        """Name and places of every class that is shown, the largest first."""
+        places = np.flatnonzero(self.kept & (self.codes >= 0))
+        order = places[np.argsort(self.codes[places], kind="stable")]
+        codes = self.codes[order]
+        present, starts = np.unique(codes, return_index=True)
+        pieces = np.split(order, starts[1:]) if len(present) else []
+        named = [(self.classes[code], piece) for code, piece in zip(present.tolist(), pieces, strict=True)]
+        return sorted(named, key=lambda pair: (-len(pair[1]), pair[0]))
+
+    def label(self, place: int) -> Any:
+        """Return a sample's label as it is stored."""
+        return self.samples["label"][place].as_py()
+
+    # ------------------------------------------------------------------ measures and columns
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the modality's measures that were stored."""
+        return [name[8:] for name in self.samples.column_names if name.startswith("measure.")]
+
+    def measure(self, name: str) -> NDArray[np.float64]:
+        """Return ``(n,)`` values of a measure, NaN where there is none."""
+        return np.asarray(self.samples[f"measure.{name}"].to_numpy(zero_copy_only=False), np.float64)
+
+    # ------------------------------------------------------------------ single samples
+
+    def path(self, place: int) -> str:
+        """Return a sample's name in its source."""
+        return str(self.samples["path"][place].as_py())
+
+    def sample(self, place: int) -> str:
+        """Return a sample's digest."""
+        return str(self.samples["id"][place].as_py())
+
+    def raw(self, place: int) -> bytes | None:
+        """Return a sample's bytes, or None if they cannot be read any more."""
+        source = self.samples["source"][place].as_py()
+        if self.meta["sources"][source]["kept"] == "rows":
+            row = self.row(place)
+            return None if row is None else canonical.dumps(row)
+        try:
+            return self._raws.read(source, self.path(place), self.sample(place))
+        except MemberError:
+            return None
+
+    def row(self, place: int) -> dict[str, Any] | None:
+        """Return a row by column, or None where samples are no rows."""
+        found = self.take_rows(np.array([place], np.int64))
+        return None if found is None else dict(found.to_pylist()[0])
+
+    def take_rows(self, places: NDArray[np.int64]) -> Any:
+        """Return rows at ascending ``places`` as an Arrow table, or None; reads only the groups they are in."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self.rows is None:
+            return None
+        pieces = []
+        with parquet.ParquetFile(self.rows) as file:
+            start = 0
+            for group in range(file.num_row_groups):
+                stop = start + file.metadata.row_group(group).num_rows
+                inside = places[np.searchsorted(places, start) : np.searchsorted(places, stop)] - start
+                if len(inside):
+                    pieces.append(file.read_row_group(group, use_threads=False).take(inside))
+                start = stop
+            return pa.concat_tables(pieces) if pieces else file.schema_arrow.empty_table()
+
+    def decoded(self, place: int) -> Arrays | None:
+        """Return a sample decoded, or None if it cannot be."""
+        raw = self.raw(place)
+        if raw is None:
+            return None
+        try:
+            return self.modality.decode(raw, self.schema.get("input", {}))
+        except tasks.UndecodableError:
+            return None
+
+    # ------------------------------------------------------------------ pictures
+
+    def picture(self, place: int, side: int) -> Any:
+        """Return a sample as a ``PIL.Image`` of at most ``side`` pixels, or None if it cannot be looked at."""
+        if self._thumbnail is None:
+            return None
+        inputs = self.decoded(place)
+        return None if inputs is None else self._thumbnail(inputs, side)
+
+    def small(self, place: int, side: int = 96) -> bytes | None:
+        """Return a JPEG of a sample, or None if it cannot be looked at or the page's budget is spent."""
+        if self.left <= 0:
+            return None
+        picture = self.picture(place, side)
+        return None if picture is None else self.spend(jpeg(picture))
+
+    def spend(self, data: bytes) -> bytes | None:
+        """Return ``data`` and take it off the page's budget; None if it is more than what is left."""
+        if len(data) > self.left:
+            return None
+        self.left -= len(data)
+        return data
+
+    # ------------------------------------------------------------------ issues
+
+    @cached_property
+    def kinds(self) -> list[tuple[str, int]]:
+        """Kind and count of all issues, the most frequent first."""
+        counted = [(each["values"], each["counts"]) for each in self.issues["kind"].value_counts().to_pylist()]
+        return sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+
+    def found(self, most: int, *, kind: str | None = None, each_kind: int | None = None) -> list[Found]:
+        """Return the ``most`` most severe issues, of one kind, or at most ``each_kind`` of each."""
+        from pyarrow import compute
+
+        table = self.issues
+        if kind is not None:
+            table = table.filter(compute.equal(table["kind"], kind))
+        if each_kind is not None:
+            table = table.take(_first_of_each(table["kind"], each_kind))
+        return [self._found(row) for row in table.slice(0, most).to_pylist()]
+
+    def _found(self, row: Mapping[str, Any]) -> Found:
+        source, _, path = (row["path"] or "").partition("/")
+        return Found(
+            row["id"],
+            row["kind"],
+            row["severity"],
+            row["message"],
+            path,
+            self._place(source, path) if row["sample"] else -1,
+            row["column"],
+            json.loads(row["evidence"]),
+            row["suggestion"],
+            row["decision"],
+            row["decided_by"],
+        )
+
+    def _place(self, source: str, path: str) -> int:
+        from pyarrow import compute
+
+        start = 0
+        while (found := compute.index(self.samples["path"].slice(start), path).as_py()) >= 0:
+            if str(self.samples["source"][start + found].as_py()) == source:
+                return int(start + found)
+            start += found + 1
+        return -1
+
+
+def _first_of_each(kinds: Any, most: int) -> Any:
+    import pyarrow as pa
+
+    codes = np.asarray(kinds.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False))
+    chosen = [np.flatnonzero(codes == code)[:most] for code in np.unique(codes)]
+    return pa.array(np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64))
+
+
+def jpeg(picture: Any, quality: int = 80) -> bytes:
+    """Return a ``PIL.Image`` as JPEG."""
+    out = io.BytesIO()
+    picture.convert("RGB").save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def clip(text: str, most: int) -> str:
+    """Return ``text``, cut with an ellipsis beyond ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def share(part: float, whole: float) -> str:
+    """Return ``part`` of ``whole`` in percent; nothing of nothing is empty."""
+    return f"{part / whole:.1%}" if whole else ""
