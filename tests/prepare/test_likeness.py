@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modelwright.prepare import likeness
+from modelwright.tasks.likeness import perceptual_hash
+from modelwright.tasks.modalities import image_sketch
 
 from .conftest import picture
 
@@ -43,7 +45,7 @@ def test_radius_beyond_the_search_is_refused() -> None:
 
 
 def test_flat_pictures_have_no_hash() -> None:
-    assert likeness.perceptual_hash(np.full((32, 32), 77, np.uint8)) is None
+    assert perceptual_hash(np.full((32, 32), 77, np.uint8)) is None
 
 
 def changed(raw: bytes, how: str) -> np.ndarray:
@@ -62,12 +64,12 @@ def changed(raw: bytes, how: str) -> np.ndarray:
 def test_changed_copies_are_found_and_others_are_not(how: str) -> None:
     originals = [np.asarray(Image.open(io.BytesIO(picture(seed, (320, 240)))).convert("RGB")) for seed in range(40)]
     copies = [changed(picture(seed, (320, 240)), how) for seed in range(40)]
-    thumbs = [likeness.thumbnail(image) for image in originals + copies]
-    hashes = np.array([likeness.perceptual_hash(thumb) for thumb in thumbs], np.uint64)
+    sketches = [image_sketch.sketch(image) for image in originals + copies]
+    hashes = np.array([each.hash for each in sketches], np.uint64)
     found = {
         (one, other)
         for one, other in likeness.pairs(hashes).tolist()
-        if likeness.same(thumbs[one], thumbs[other], small=False)
+        if image_sketch.alike(sketches[one].data, sketches[other].data, 0.97)
     }
     expected = {(number, number + 40) for number in range(40)}
     assert len(found & expected) >= 36  # brightening saturates some of them
@@ -90,9 +92,7 @@ def test_fashion_has_practically_no_near_duplicates(shared_data: Path) -> None:
 
 
 def _falsely_near(images: list[np.ndarray]) -> int:
-    thumbs = [likeness.thumbnail(np.repeat(image[..., None], 3, 2)) for image in images]
-    made = [likeness.perceptual_hash(thumb) for thumb in thumbs]
-    places = [place for place, mark in enumerate(made) if mark is not None]
-    hashes = np.array([made[place] for place in places], np.uint64)
-    pairs = likeness.pairs(hashes)
-    return sum(likeness.same(thumbs[places[one]], thumbs[places[other]], small=True) for one, other in pairs.tolist())
+    sketches = [image_sketch.sketch(np.repeat(image[..., None], 3, 2)) for image in images]
+    made = [each for each in sketches if each.hash is not None]
+    pairs = likeness.pairs(np.array([each.hash for each in made], np.uint64))
+    return sum(image_sketch.alike(made[one].data, made[other].data, 0.97) for one, other in pairs.tolist())

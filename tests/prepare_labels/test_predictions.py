@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from modelwright.prepare import likeness
 from modelwright.prepare.labels import numbers, patches, predictions, ridge
 from modelwright.progress import SILENT
+from modelwright.tasks.modalities import image_sketch
 
 
 def slow_way(
@@ -85,8 +85,8 @@ def test_pictures_are_told_apart_whatever_their_own_label(tmp_path: Path) -> Non
     labels = kinds.copy()
     wrong = random.choice(120, 8, replace=False)
     labels[wrong] = 1 - labels[wrong]
-    grey = np.stack([likeness.thumbnail(image) for image in images])
-    chroma = np.stack([likeness.chroma(image) for image in images])
+    grey = np.stack([image_sketch.thumbnail(image) for image in images])
+    chroma = np.stack([image_sketch.chroma(image) for image in images])
     truth = predictions.Truth(labels, np.empty(120), 2, random.permutation(120) % 5)
     first = predictions.of_pictures(grey, chroma, truth, tmp_path, SILENT)
     assert (first.values.argmax(1) == kinds).mean() > 0.95
@@ -101,14 +101,14 @@ def test_the_mirrored_view_is_blind_to_mirroring_and_the_plain_one_is_not() -> N
     images, _ = pictures(30, random)
     turned = images[:, :, ::-1]
     bank = patches.learn(
-        np.stack([likeness.thumbnail(each) for each in images]),
-        np.stack([likeness.chroma(each) for each in images]),
+        np.stack([image_sketch.thumbnail(each) for each in images]),
+        np.stack([image_sketch.chroma(each) for each in images]),
         random,
     )
 
     def of(some: NDArray[np.uint8], workers: int) -> dict[patches.View, NDArray[np.float16]]:
-        grey = np.stack([likeness.thumbnail(each) for each in some])
-        chroma = np.stack([likeness.chroma(each) for each in some])
+        grey = np.stack([image_sketch.thumbnail(each) for each in some])
+        chroma = np.stack([image_sketch.chroma(each) for each in some])
         parts = list(patches.extract(grey, chroma, bank, patches.VIEWS, workers))
         return {view: np.concatenate([part[view] for part in parts]) for view in patches.VIEWS}
 

@@ -13,6 +13,7 @@ from modelwright.prepare import likeness
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
+from modelwright.tasks.base import Sketched
 
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""
@@ -56,16 +57,20 @@ def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArr
 
 
 def near_pairs(
-    gathered: Gathered, usable: NDArray[np.bool_], look: Callable[[Sequence[str]], Mapping[str, Scan]], photo: float
+    gathered: Gathered,
+    usable: NDArray[np.bool_],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Sketched,
+    agreement: float,
 ) -> NDArray[np.int64]:
-    """Return ``(m, 2)`` places of near-duplicate pictures that are not equal byte by byte.
+    """Return ``(m, 2)`` places of near-duplicates that are not equal byte by byte.
 
     Parameters
     ----------
     look
-        Returns the scans of digests, with thumbnails, for the second look.
-    photo
-        Agreement asked of photographs.
+        Returns the scans of digests, with sketches, for the second look.
+    agreement
+        Agreement asked of ordinary samples, 0..1.
     """
     hashed = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool) & usable
     places = np.flatnonzero(hashed)
@@ -76,21 +81,25 @@ def near_pairs(
         return np.empty((0, 2), np.int64)
     hashes = np.array(gathered.hashes, np.uint64)[places]
     candidates = places[likeness.pairs(hashes)]
-    kept = list(_second_look(gathered, candidates, look, photo))
+    kept = list(_second_look(gathered, candidates, look, modality, agreement))
     return np.array(kept, np.int64).reshape(-1, 2)
 
 
 def _second_look(
-    gathered: Gathered, candidates: NDArray[np.int64], look: Callable[[Sequence[str]], Mapping[str, Scan]], photo: float
+    gathered: Gathered,
+    candidates: NDArray[np.int64],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Sketched,
+    agreement: float,
 ) -> Iterator[tuple[int, int]]:
     for start in range(0, len(candidates), 2048):
         some = candidates[start : start + 2048]
         scans = look([gathered.id(place) for place in np.unique(some).tolist()])
         for one, other in some.tolist():
             left, right = scans.get(gathered.id(one)), scans.get(gathered.id(other))
-            if left is None or right is None or left.thumb is None or right.thumb is None:
+            if left is None or right is None or left.sketch is None or right.sketch is None:
                 continue
-            if likeness.same(left.thumb, right.thumb, small=left.small or right.small, photo=photo):
+            if modality.alike(left.sketch, right.sketch, agreement):
                 yield one, other
 
 

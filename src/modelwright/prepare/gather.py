@@ -23,9 +23,11 @@ from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan, Scanner
 from modelwright.progress import Progress
-from modelwright.tasks.base import Modality, Target, UndecodableError
+from modelwright.store.dataset import ROW_TEXT
+from modelwright.tasks.base import LabelKind, Labels, Modality, Tabular, UndecodableError
 
 _CHUNK = 8192
+_NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
 _ARROW = {"integer": "int64", "number": "double", "text": "string"}
 
 
@@ -77,12 +79,14 @@ class Codes:
 class Gathered:
     """Everything that was found, one entry a sample, in the order of the sources."""
 
-    categories: bool
+    label_kind: LabelKind
     ids: bytearray = field(default_factory=bytearray)
     sources: array[int] = field(default_factory=lambda: array("H"))
     paths: Texts = field(default_factory=Texts)
     labels: Codes = field(default_factory=Codes)
     numbers: array[float] = field(default_factory=lambda: array("d"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """Seconds since 1970 UTC; NaN where the source does not know."""
     groups: Codes = field(default_factory=Codes)
     annotations: array[int] = field(default_factory=lambda: array("q"))
     """Sequence number of the annotation behind a label; -1: the source itself."""
@@ -98,6 +102,11 @@ class Gathered:
     def __len__(self) -> int:
         return len(self.sources)
 
+    @property
+    def coded(self) -> bool:
+        """Whether labels are texts, a code each: class names, or canonical JSON."""
+        return self.label_kind in {"class", "structured"}
+
     def id(self, place: int) -> str:
         """Return a sample's digest."""
         return self.ids[32 * place : 32 * place + 32].hex()
@@ -108,14 +117,14 @@ class Gathered:
 
     def label(self, place: int) -> str | float | None:
         """Return a sample's label."""
-        if not self.categories:
+        if not self.coded:
             value = self.numbers[place]
             return None if np.isnan(value) else value
         code = self.labels.codes[place]
         return None if code < 0 else self.names()[code]
 
     def names(self) -> list[str]:
-        """Return the class names by code."""
+        """Return the labels by code: class names, or the texts of structured labels."""
         return list(self.labels.values)
 
 
@@ -141,7 +150,7 @@ class Gatherer:
     def __init__(
         self,
         modality: Modality,
-        target: Target,
+        target: Labels,
         index: Index,
         workers: int,
         group_by: Any,
@@ -155,7 +164,8 @@ class Gatherer:
         self._group_by = group_by
         self._labels = labels
         self._progress = progress
-        self.found = Gathered(categories=target.name != "number")
+        self.found = Gathered(target.label_kind)
+        self._tabular = isinstance(modality, Tabular)
 
     def run(self, sources: Sequence[Source], rows: Path) -> Gathered:
         """Read everything; ``rows`` is where the columns of tables are written."""
@@ -167,12 +177,16 @@ class Gatherer:
             for name, kind in survey.columns.items():
                 types.setdefault(name, []).append(kind)
         self.found.columns = {name: widest(kinds) for name, kinds in types.items()}
-        table = self._modality.name == "table"
-        if table and not self.found.columns:
+        if self._tabular and not self.found.columns:
             raise InputError(
                 "no source has columns to learn from", code="empty-source", hint="add a source of kind 'table'"
             )
-        with RowWriter(rows, self.found.columns) if table else _NoRows() as writer:
+        kept: Mapping[str, str] = {}
+        if self._tabular:
+            kept = self.found.columns
+        elif any(source.kept == "rows" for source in sources):
+            kept = {ROW_TEXT: "text"}
+        with RowWriter(rows, kept) if kept else _NoRows() as writer:
             for number, source in enumerate(sources):
                 self._progress.begin(f"reading source {number + 1} of {len(sources)}", None)
                 before = len(self.found)
@@ -193,7 +207,7 @@ class Gatherer:
 
     def _read(self, number: int, source: Source, writer: Any) -> None:
         items = source.items(self.found.columns)
-        if self._modality.name == "table":
+        if self._tabular:
             for item in items:
                 if isinstance(item, Rejected):
                     self._reject(number, item)
@@ -209,6 +223,7 @@ class Gatherer:
                 self._reject(number, scan)
             else:
                 self._take_scan(number, taken, scan)
+                writer.add(taken.row or _NO_TEXT)
         if scanner.reused:
             self._progress.say(f"{scanner.reused} unchanged files were not read again, {scanner.read} were read")
 
@@ -265,7 +280,7 @@ class Gatherer:
         kind, message = "", ""
         try:
             label = self._target.read(raw)
-            if label is None:
+            if label is None and found.label_kind != "none":
                 kind, message = "missing-label", "has no label"
         except UndecodableError as error:
             kind, message = "bad-label", f"has an unusable label: {error.problem.message}"
@@ -274,11 +289,9 @@ class Gatherer:
         found.ids.extend(bytes.fromhex(digest))
         found.sources.append(number)
         found.paths.append(item.path)
-        if found.categories:
-            found.labels.append(label)
-        else:
-            found.labels.append(None)
-        found.numbers.append(float(label) if label is not None and not found.categories else float("nan"))
+        found.labels.append(label if found.coded else None)
+        found.numbers.append(float(label) if label is not None and not found.coded else float("nan"))
+        found.times.append(float(item.time) if isinstance(item.time, int | float) else float("nan"))
         group = item.group if item.group is not None else self._group_by(item.path)
         found.groups.append(group)
         found.annotations.append(sequence)
@@ -327,6 +340,9 @@ class RowWriter:
 class _NoRows:
     def __enter__(self) -> Self:
         return self
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Keep nothing: this sample's bytes are in its source."""
 
     def __exit__(self, *exception: object) -> None:
         return

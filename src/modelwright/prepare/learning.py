@@ -11,19 +11,27 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.prepare.gather import Gathered
+from modelwright.store.dataset import ROW_TEXT
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
-from modelwright.tasks.base import Arrays, Modality, UndecodableError
+from modelwright.tasks.base import Arrays, Learning, Modality, UndecodableError
 
 MOST_FILES = 256
-"""Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly."""
+"""Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly. A modality
+that needs more says so (:class:`~modelwright.tasks.base.Learning`)."""
 
 
 def learn_table(
-    modality: Modality, rows: Path, train: NDArray[np.bool_], label: str | None, ignore: Sequence[str]
+    modality: Modality,
+    rows: Path,
+    train: NDArray[np.bool_],
+    label: str | None,
+    ignore: Sequence[str],
+    features: str | Sequence[str] = "auto",
 ) -> dict[str, Any]:
     """Learn columns, kinds and statistics from the training rows, streamed."""
-    return modality.learn(training_rows(rows, train), {"target": label, "ignore": list(ignore)})
+    settings = {"target": label, "ignore": list(ignore), "features": features}
+    return modality.learn(training_rows(rows, train), settings)
 
 
 def training_rows(rows: Path, train: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
@@ -54,26 +62,71 @@ def by_column(batch: Any) -> dict[str, Any]:
 
 
 def learn_files(
-    modality: Modality, gathered: Gathered, sources: Sequence[Mapping[str, Any]], store: Any, train: NDArray[np.bool_]
+    modality: Modality,
+    gathered: Gathered,
+    sources: Sequence[Mapping[str, Any]],
+    store: Any,
+    rows: Path,
+    train: NDArray[np.bool_],
+    features: str | Sequence[str] = "auto",
 ) -> dict[str, Any]:
-    """Learn from evenly spaced training files; ``sources`` as in the dataset's ``meta``."""
+    """Learn from evenly spaced training samples.
+
+    Parameters
+    ----------
+    sources
+        As in the dataset's ``meta``.
+    rows
+        ``rows.parquet``, for sources that keep their samples there.
+    """
     places = np.flatnonzero(train)
-    if len(places) > MOST_FILES:
-        places = places[np.linspace(0, len(places) - 1, MOST_FILES).astype(np.int64)]
-    return modality.learn(_decoded(modality, gathered, sources, store, places), {"samples": int(train.sum())})
+    most = modality.learns_from if isinstance(modality, Learning) else MOST_FILES
+    if len(places) > most:
+        places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    settings = {"samples": int(train.sum()), "features": features}
+    return modality.learn(decoded(modality, gathered, sources, store, rows, places), settings)
 
 
-def _decoded(
-    modality: Modality, gathered: Gathered, sources: Sequence[Mapping[str, Any]], store: Any, places: NDArray[np.int64]
+def decoded(
+    modality: Modality,
+    gathered: Gathered,
+    sources: Sequence[Mapping[str, Any]],
+    store: Any,
+    rows: Path,
+    places: NDArray[np.int64],
 ) -> Iterator[Arrays]:
+    """Yield the samples at ascending ``places``, read and decoded again.
+
+    Raises
+    ------
+    InputError
+        If one of them changed since it was scanned.
+    """
     paths = gathered.paths.arrow()
     raws = Raws(store, sources)
+    in_rows = np.array([source["kept"] == "rows" for source in sources])
+    texts = texts_of(rows, places[in_rows[np.asarray(gathered.sources)[places]]])
     for place in places.tolist():
         name = str(paths[place].as_py())
+        source = gathered.sources[place]
         try:
-            raw = raws.read(gathered.sources[place], name, gathered.id(place))
+            raw = next(texts) if in_rows[source] else raws.read(source, name, gathered.id(place))
             yield modality.decode(raw, {})
         except (MemberError, UndecodableError) as error:
             raise InputError(
                 f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"
             ) from error
+
+
+def texts_of(rows: Path, places: NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield the texts at ascending ``places`` of a ``rows.parquet`` that holds texts, as bytes; bounded memory."""
+    from pyarrow import parquet
+
+    if not len(places):
+        return
+    start = 0
+    with parquet.ParquetFile(rows) as file:
+        for batch in file.iter_batches(batch_size=8192, columns=[ROW_TEXT], use_threads=False):
+            low, high = np.searchsorted(places, [start, start + len(batch)])
+            yield from (text.encode() for text in batch[ROW_TEXT].take(places[low:high] - start).to_pylist())
+            start += len(batch)

@@ -1,82 +1,20 @@
-"""Near-duplicate pictures: a perceptual hash, a search that is not all pairs, and a second look before it counts.
+"""Search for near-duplicates by their 64-bit hashes that is not all pairs.
 
-1. *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 grey thumbnail around
-   their median (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
-2. *Search*: multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index
-   hashing"). Two hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only
-   those are compared.
-3. *Second look*: thumbnails must agree once brightness and contrast are taken out. Hashes alone call many pairs of
-   28 × 28 grey pictures of different shirts "near-duplicates"; small pictures must agree nearly pixel by pixel.
-
-Flat pictures (no structure to compare) have no hash and never are near-duplicates.
+Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing"): two
+hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts, so only those are compared.
+What the search finds are candidates; the modality takes a second look before two samples count as alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 RADIUS = 7
 """Largest Hamming distance found; the four-part search is complete up to it."""
-SIDE = 32
-"""Side of the thumbnail, pixels."""
-FLAT = 4.0
-"""Deviation of grey levels (0..255) below which a thumbnail is flat."""
-SMALL = 64
-"""Pictures whose shorter side is below this are compared as small ones."""
-AGREE = 0.97
-"""Correlation of thumbnails from which photographs count as the same."""
-AGREE_SMALL = 0.995
 _PIECE = 1 << 20
-
-
-@cache
-def _cosines() -> NDArray[np.float32]:
-    """Return the ``(9, 32)`` lowest rows of the orthonormal cosine transform."""
-    rows = np.arange(9)[:, None]
-    columns = np.arange(SIDE)[None, :]
-    return np.asarray(np.cos(np.pi * (2 * columns + 1) * rows / (2 * SIDE)) * np.sqrt(2 / SIDE), np.float32)
-
-
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``(32, 32) uint8``: grey, box-averaged, of ``(H, W, 3) uint8``."""
-    from PIL import Image
-
-    height, width = image.shape[:2]
-    # Averaging every pixel of a large picture costs as much as decoding it; four per cell and axis do.
-    step = max(1, min(height, width) // (SIDE * 4))
-    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("L")
-    return np.asarray(
-        picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(height, width) >= SIDE else Image.Resampling.BILINEAR)
-    )
-
-
-def chroma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``(2, 16, 16) uint8``: the colour differences Cb and Cr of ``(H, W, 3) uint8``."""
-    from PIL import Image
-
-    height, width = image.shape[:2]
-    half = SIDE // 2
-    step = max(1, min(height, width) // (half * 4))
-    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("YCbCr")
-    way = Image.Resampling.BOX if min(height, width) >= half else Image.Resampling.BILINEAR
-    return np.ascontiguousarray(np.asarray(picture.resize((half, half), way))[..., 1:].transpose(2, 0, 1))
-
-
-def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
-    """Return the 64-bit hash of a thumbnail, or None if it is flat."""
-    grey = thumb.astype(np.float32)
-    if grey.std() < FLAT:
-        return None
-    cosines = _cosines()
-    block = cosines @ grey @ cosines.T
-    values = block[:8, :8].ravel().copy()
-    values[0] = block[8, 0]  # the mean brightness says nothing; one more frequency does
-    bits = values > np.median(values)
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.int64]:
@@ -145,18 +83,3 @@ def _near(
             if near.any():
                 yield np.stack([left[near], right[near]], 1)
         start = stop
-
-
-def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Return the correlation (-1..1) of two thumbnails: 1 is the same up to brightness and contrast."""
-    left = one.astype(np.float64).ravel()
-    right = other.astype(np.float64).ravel()
-    left -= left.mean()
-    right -= right.mean()
-    scale = float(np.sqrt((left @ left) * (right @ right)))
-    return float(left @ right) / scale if scale else 0.0
-
-
-def same(one: NDArray[np.uint8], other: NDArray[np.uint8], *, small: bool, photo: float = AGREE) -> bool:
-    """Say whether two thumbnails show the same picture; ``photo`` is the agreement asked of those that aren't small."""
-    return agreement(one, other) >= (max(photo, AGREE_SMALL) if small else photo)

@@ -1,4 +1,4 @@
-"""One pass over a file's bytes: digest, decode, check, measure, perceptual hash. Nothing is read or decoded twice.
+"""One pass over a file's bytes: digest, decode, check, measure, sketch. Nothing is read or decoded twice.
 
 What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.index`), so that neither a killed
 run nor a moved file costs a second one. Pictures are decoded in full and not in JPEG draft mode: a half-size decode is
@@ -14,16 +14,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modelwright import canonical
-from modelwright.prepare import likeness
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
 from modelwright.prepare.index import Index
-from modelwright.tasks.base import Modality, Problem, UndecodableError
+from modelwright.tasks.base import Modality, Problem, Sketched, UndecodableError
 
-VERSION = 2
+VERSION = 3
 _COMMIT_EVERY = 256
 _COMMIT_SECONDS = 2.0
 
@@ -38,11 +34,8 @@ class Scan:
     fatal: bool = False
     """The bytes are no usable sample; ``problems`` says why."""
     hash: int | None = None
-    small: bool = False
-    thumb: NDArray[np.uint8] | None = None
-    """``(32, 32)`` grey, of pictures."""
-    chroma: NDArray[np.uint8] | None = None
-    """``(2, 16, 16)`` colour differences, of pictures."""
+    sketch: bytes | None = None
+    """As :meth:`modelwright.tasks.base.Sketched.sketch` made it, of samples that can be compared."""
 
 
 def scan_bytes(raw: bytes, modality: Modality) -> Scan:
@@ -55,13 +48,10 @@ def scan_bytes(raw: bytes, modality: Modality) -> Scan:
     measured = modality.measure(inputs, {})
     problems = tuple(modality.check(inputs, measured))
     measures = {name: float(values[0]) for name, values in measured.items() if values.dtype.kind == "f"}
-    if "image" not in inputs:
+    if not isinstance(modality, Sketched):
         return Scan(digest, problems, measures)
-    picture = inputs["image"][0]
-    thumb = likeness.thumbnail(picture)
-    mark = likeness.perceptual_hash(thumb)
-    small = min(picture.shape[:2]) < likeness.SMALL
-    return Scan(digest, problems, measures, hash=mark, small=small, thumb=thumb, chroma=likeness.chroma(picture))
+    sketch = modality.sketch(inputs)
+    return Scan(digest, problems, measures, hash=sketch.hash, sketch=sketch.data)
 
 
 def scan_file(item: Item, modality: Modality) -> Scan | Rejected:
@@ -78,18 +68,16 @@ def scan_file(item: Item, modality: Modality) -> Scan | Rejected:
 
 
 def pack(scan: Scan) -> bytes:
-    """Return a scan as bytes for the cache: the length of a JSON header, the header, the thumbnail and its colours."""
+    """Return a scan as bytes for the cache: the length of a JSON header, the header, the sketch."""
     header = json.dumps(
         {
             "problems": [[each.kind, each.severity, each.message, dict(each.evidence)] for each in scan.problems],
             "measures": dict(scan.measures),
             "fatal": scan.fatal,
             "hash": scan.hash,
-            "small": scan.small,
         }
     ).encode()
-    thumb = b"" if scan.thumb is None or scan.chroma is None else scan.thumb.tobytes() + scan.chroma.tobytes()
-    return struct.pack("<I", len(header)) + header + thumb
+    return struct.pack("<I", len(header)) + header + (scan.sketch or b"")
 
 
 def unpack(digest: str, data: bytes) -> Scan:
@@ -103,17 +91,13 @@ def unpack(digest: str, data: bytes) -> Scan:
     try:
         (length,) = struct.unpack_from("<I", data)
         found = json.loads(data[4 : 4 + length])
-        pixels = np.frombuffer(data, np.uint8, offset=4 + length)
-        grey = likeness.SIDE**2
         return Scan(
             digest,
             tuple(Problem(*each) for each in found["problems"]),
             found["measures"],
             found["fatal"],
             found["hash"],
-            found["small"],
-            pixels[:grey].reshape(likeness.SIDE, likeness.SIDE) if len(pixels) else None,
-            pixels[grey:].reshape(2, likeness.SIDE // 2, likeness.SIDE // 2) if len(pixels) else None,
+            data[4 + length :] or None,
         )
     except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the scan of {digest} is damaged") from error
@@ -215,13 +199,3 @@ class Scanner:
         self._index.remember_files(self._source, self._fresh_files)
         self._fresh_files, self._fresh_scans = [], {}
         self._committed = time.monotonic()
-
-    def thumbs(self, digests: Iterable[str]) -> dict[str, Scan]:
-        """Return the scans of ``digests`` as remembered, for a second look."""
-        found = {}
-        for digest, data in self._index.scans(self.name, sorted(set(digests))):
-            try:
-                found[digest] = unpack(digest, data)
-            except ValueError:
-                continue
-        return found

@@ -23,7 +23,9 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     from pyarrow import parquet
 
     count = len(gathered)
-    if gathered.categories:
+    if gathered.label_kind == "none":
+        labels = pa.nulls(count, pa.string())
+    elif gathered.coded:
         codes = pa.array(outcome.labels, mask=outcome.labels < 0)
         labels = pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string()))
         labels = labels.cast(pa.string())
@@ -43,6 +45,9 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
         "annotation": pa.array(annotations, pa.string()),
     }
+    times = np.array(gathered.times)
+    if not np.isnan(times).all():
+        columns["time"] = pa.array(times, mask=np.isnan(times))
     for name, values in gathered.measures.items():
         full = np.full(count, np.nan)
         full[: len(values)] = values

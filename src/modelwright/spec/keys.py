@@ -87,11 +87,25 @@ METRICS: dict[str, tuple[str, ...]] = {
         "ece",
     ),
     "number": ("mae", "rmse", "r2", "median_ae", "coverage", "interval_width"),
+    "tags": (
+        "f1_macro",
+        "f1_micro",
+        "precision_macro",
+        "recall_macro",
+        "jaccard",
+        "subset_accuracy",
+        "hamming_loss",
+        "average_precision",
+        "auc_roc",
+        "log_loss",
+        "ece",
+    ),
 }
 """Metrics that validation reports, by output."""
 LOSSES: dict[str, tuple[str, ...]] = {
     "category": ("cross-entropy", "label-smoothing", "focal"),
     "number": ("squared", "absolute", "huber"),
+    "tags": ("binary-cross-entropy", "focal", "asymmetric"),
 }
 """Losses by output; the first is what auto takes."""
 MEASUREMENTS = ("latency_p50_ms", "latency_p95_ms", "peak_memory_mb", "size_mb")
@@ -125,6 +139,8 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "decimal": Choice((".", ",")),
         "missing": ListOf(Text("a text", empty=True)),
         "group": _COLUMN,
+        "time": _COLUMN,
+        "split": _COLUMN,
         "ignore": ListOf(_COLUMN),
         "text": ListOf(_COLUMN),
         "sheet": Text("a sheet's name"),
@@ -144,6 +160,8 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "path": _COLUMN,
         "label": _COLUMN,
         "group": _COLUMN,
+        "time": _COLUMN,
+        "split": _COLUMN,
         "folder": Text("a path"),
         "names": ListOf(Text("a class name")),
         "classes": Text("a path"),
@@ -153,6 +171,8 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "label": _COLUMN,
         "missing": ListOf(Text("a text", empty=True)),
         "group": _COLUMN,
+        "time": _COLUMN,
+        "split": _COLUMN,
         "ignore": ListOf(_COLUMN),
     },
     "feedback": {"sources": ListOf(Text("a word such as feedback or person"))},
@@ -235,6 +255,14 @@ KEYS: tuple[Key, ...] = (
         "The column to predict, for tables.",
     ),
     Key(
+        "features",
+        WordOr("auto", "auto", ListOf(Text("a word of the input's own, such as resize or log-mel"), least=1)),
+        "auto",
+        "auto",
+        "What the packaged graph makes of an input before the model sees it; auto takes what suits the data, and says it. "
+        "The words of each input are in its documentation.",
+    ),
+    Key(
         "clean.drop",
         _ISSUES,
         ("corrupt", "duplicate", "conflicting-labels"),
@@ -269,11 +297,11 @@ KEYS: tuple[Key, ...] = (
     Key("split.test", Number(0.0, 1.0), 0.2, "0.2", "Share locked away for the gate; looks at it are counted."),
     Key(
         "split.by",
-        Choice(("stratified", "random", "group")),
+        Choice(("stratified", "random", "group", "time", "column")),
         "stratified",
-        "stratified, or group where `group` is given",
+        "stratified, or group, time, column where that key is given",
         "How samples are divided: equal shares of every class (or of a number's quantiles), at random, "
-        "or whole groups.",
+        "whole groups, by time (the earlier to train, the latest to test), or as a column says.",
     ),
     Key(
         "split.group",
@@ -282,6 +310,30 @@ KEYS: tuple[Key, ...] = (
         "none",
         "Samples of one group never straddle two splits: a column, or a regular expression on the file "
         "name whose first group is it.",
+    ),
+    Key(
+        "split.time",
+        _COLUMN,
+        None,
+        "none",
+        "Column with the time of each sample: dates, or numbers that grow. With it no training sample is later than a "
+        "test sample. A file's own time never counts, because copying changes it.",
+    ),
+    Key(
+        "split.column",
+        _COLUMN,
+        None,
+        "none",
+        "Column that says train, validation or test for each sample (val, valid, dev, holdout … mean the same). It is "
+        "no input. A split that it never names is taken from train; samples without a word are divided as others are.",
+    ),
+    Key(
+        "split.folds",
+        Number(0, 50, whole=True),
+        0,
+        "0",
+        "Folds of the training split for cross-validation, stratified, groups whole, kept in the dataset: training and "
+        "the search for label errors use them. 0: none are kept.",
     ),
     Key("split.seed", Number(0, 2**32 - 1, whole=True), 0, "0", "Seed of the division."),
     Key(
@@ -455,6 +507,7 @@ TOP = (
     "input",
     "output",
     "label",
+    "features",
     "sources",
     "clean",
     "split",

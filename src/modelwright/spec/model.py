@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "prepare": ("name", "input", "output", "label", "sources", "clean", "split"),
+    "prepare": ("name", "input", "output", "label", "features", "sources", "clean", "split"),
     "train": ("train",),
     "package": ("name", "problem", "package"),
     "validate": ("accept",),
@@ -52,6 +52,11 @@ class Split:
     by: str
     group: str | None
     seed: int
+    time: str | None = None
+    """Column that holds when a sample was taken; None where the source itself knows, or nobody asks."""
+    column: str | None = None
+    """Column that holds a sample's split."""
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,8 @@ class Spec:
     input: str
     output: str
     label: str | None
+    features: str | tuple[str, ...]
+    """``auto``, or words of the modality."""
     sources: tuple[Source, ...]
     clean: Clean
     split: Split

@@ -280,19 +280,38 @@ class _Reader:
         for name in names:
             if split[name] <= 0:
                 raise mistake(self.path, line, f"split.{name}: found {split[name]:g}; allowed: more than 0 ({shares})")
-        grouped = split["group"] is not None
-        if split["by"] == "group" and not grouped:
+        self.check_split_by(split, modality)
+        if split["folds"] == 1:
+            raise mistake(self.path, self.lines["split.folds"], "split.folds: found 1; allowed: 0, or 2 to 50")
+        if split["group"] is not None and modality != "table":
+            self.check_pattern(split["group"])
+        return split
+
+    def check_split_by(self, split: dict[str, Any], modality: str) -> None:
+        """Fill in ``by`` from the key that goes with it, and refuse one without the other."""
+        keys = ("group", "time", "column")
+        told = "split.by" in self.lines
+        # A series may carry its own time; a table's is a column, and somebody has to say which.
+        own_time = modality == "series"
+        if told and split["by"] in keys and split[split["by"]] is None and not (split["by"] == "time" and own_time):
+            word = split["by"]
             raise mistake(
                 self.path,
                 self.lines["split.by"],
-                "split.by: found 'group', and split.group is missing; allowed: both",
-                hint="split: {by: group, group: COLUMN}",
+                f"split.by: found {word!r}, and split.{word} is missing; allowed: both",
+                hint=f"split: {{by: {word}, {word}: COLUMN}}",
             )
-        if grouped and "split.by" not in self.lines:
-            split["by"] = "group"
-        if grouped and modality != "table":
-            self.check_pattern(split["group"])
-        return split
+        given = [key for key in keys if split[key] is not None]
+        for word in ("time", "column"):
+            if split[word] is not None and split["by"] != word and (told or (word == "time" and "column" in given)):
+                other = split["by"] if told else "column"
+                raise mistake(
+                    self.path,
+                    self.lines[f"split.{word}"],
+                    f"split.{word}: found {split[word]!r} beside a split by {other!r}; allowed: with 'by: {word}'",
+                )
+        if not told and given:
+            split["by"] = next(word for word in ("column", "time", "group") if word in given)
 
     def check_pattern(self, pattern: str) -> None:
         """Check the regular expression that finds the group in a file's name."""

@@ -23,13 +23,15 @@ from modelwright.progress import SILENT, Progress
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
-from modelwright.tasks.base import Arrays, Encoding, UndecodableError
+from modelwright.tasks.base import Arrays, Encoding, Stacking, Tabular, UndecodableError
 
 if TYPE_CHECKING:
     from modelwright.store.artifacts import Artifact
     from modelwright.store.store import Store
 
 SPLITS = ("train", "validation", "test")
+ROW_TEXT = "text"
+"""The one column of ``rows.parquet`` where samples are texts or series cut from a table: the text of their bytes."""
 _WINDOW = 64
 _BATCH_BYTES = 32 << 20
 
@@ -110,7 +112,7 @@ class Dataset:
         return found
 
     def labels(self, split: str) -> list[Any]:
-        """Return the labels of a split, ``str`` or ``float``, in order."""
+        """Return the canonical labels of a split in order: ``str``, ``float``, or None where the target has none."""
         found: list[Any] = self.samples(split)["label"].to_pylist()
         return found
 
@@ -158,7 +160,7 @@ class Dataset:
         where all samples have the same shape by nature (tables).
         """
         places = self._places(split)
-        if self.meta["modality"] == "table":
+        if isinstance(self.modality, Tabular):
             for columns in self._columns(places, batch):
                 yield self._from_columns(columns)
             return
@@ -212,10 +214,13 @@ class Dataset:
     def _batches(self, split: str) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
         """Yield ``(positions in the split, stacked inputs)``, samples of one shape together."""
         start = 0
-        for batch in self.inputs(split, _WINDOW if self.meta["modality"] == "image" else 8192):
+        for batch in self.inputs(split, 8192 if isinstance(self.modality, Tabular) else _WINDOW):
             if isinstance(batch, list):
-                for inside in _alike(batch):
-                    yield start + np.asarray(inside), _stacked([batch[place] for place in inside])
+                if isinstance(self.modality, Stacking):
+                    yield start + np.arange(len(batch)), self.modality.stack(batch)
+                else:
+                    for inside in _alike(batch):
+                        yield start + np.asarray(inside), _stacked([batch[place] for place in inside])
                 start += len(batch)
             else:
                 count = len(next(iter(batch.values())))
@@ -318,14 +323,18 @@ class Dataset:
             ) from None
 
     def _rows(self, places: NDArray[np.int64]) -> Iterator[bytes]:
-        """Yield the canonical JSON of rows in the order of ``places``; streams if they ascend."""
+        """Yield the bytes of rows (canonical JSON, or text) in the order of ``places``; streams if they ascend."""
         if len(places) > 1 and (np.diff(places) <= 0).any():
             ordered, back = np.unique(places, return_inverse=True)
             found = list(self._rows(ordered))
             yield from (found[place] for place in back)
             return
+        tabular = isinstance(self.modality, Tabular)
         for batch in self._columns(places, 4096):
-            yield from (canonical.dumps(row) for row in batch.to_pylist())
+            if tabular:
+                yield from (canonical.dumps(row) for row in batch.to_pylist())
+            else:
+                yield from (text.encode() for text in batch[ROW_TEXT].to_pylist())
 
 
 def _checked(split: str) -> str:

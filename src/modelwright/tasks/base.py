@@ -176,6 +176,30 @@ class Sketched(Protocol):
         """Return ``(n, d) float32`` light features of ``(n, sketch_bytes)`` sketches, each of the same scale."""
 
 
+@runtime_checkable
+class Learning(Protocol):
+    """What a modality may have that learns more from more samples (a vocabulary) than sizes and means."""
+
+    learns_from: ClassVar[int]
+    """Samples, evenly spaced over the training split, that :meth:`Modality.learn` is given at most."""
+
+
+@runtime_checkable
+class Stacking(Protocol):
+    """What a modality may have whose samples have different lengths."""
+
+    def stack(self, samples: Sequence[Arrays]) -> Arrays:
+        """Return samples as one batch, padded so that the graph gives each what it gives it alone."""
+
+
+@runtime_checkable
+class Unusual(Protocol):
+    """What a modality may have whose samples are odd only beside the others."""
+
+    unusual: ClassVar[Mapping[str, str]]
+    """Measure to the kind of issue that a sample far outside the data set's usual range has."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one sample, JSON-ready through :meth:`as_dict`."""
@@ -188,7 +212,7 @@ class Prediction:
 
 
 LabelKind: TypeAlias = Literal["class", "number", "structured", "none"]
-"""What one label is: the name of a class, a number, canonical JSON text with parts (tags, boxes, a mask), or nothing."""
+"""What one label is: a class's name, a number, canonical JSON text with parts (tags, boxes, a mask), or nothing."""
 
 
 class Labels(Protocol):

@@ -65,8 +65,9 @@ class Settings:
 class Item:
     """One thing that may be a sample.
 
-    Exactly one of ``file``, ``raw`` and ``fetch`` is given. ``row`` goes with ``raw`` for tables: the columns, typed as
-    the survey said.
+    Exactly one of ``file``, ``raw`` and ``fetch`` is given. ``row`` goes with ``raw`` where a source keeps rows: for
+    tables the columns, typed as the survey said; for texts and series cut from a table ``{"text": …}``, the text of
+    ``raw``.
     """
 
     path: str
@@ -84,6 +85,11 @@ class Item:
     """Where the label came from: ``source`` or ``annotation:<seq>``."""
     fetch: Callable[[], bytes] | None = field(default=None, compare=False)
     """Reads the bytes when they are needed, in any thread; may raise :class:`RejectedFileError`."""
+    time: float | str | None = None
+    """When the sample was taken, for splits by time: seconds since 1970 UTC or another number that grows, or a date as
+    a table writes it. It comes from the source's content, never from a file's own times, which copying changes."""
+    split: str | None = None
+    """The split that the source gives the sample, as written there, for splits by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +185,12 @@ def open_all(spec: Any, store: Any) -> list[Source]:
 
 
 def settings_of(spec: Any, source: Any, store: Any) -> Settings:
-    """Return the settings of one source of ``spec``; a table is told of the column that groups samples."""
+    """Return the settings of one source of ``spec``; a table is told of the columns that decide its split."""
     options = dict(source.options)
-    if source.kind in {"table", "sql", "manifest"} and spec.split.group is not None:
-        options.setdefault("group", spec.split.group)
+    if source.kind in {"table", "sql", "manifest"}:
+        for option, column in (("group", spec.split.group), ("time", spec.split.time), ("split", spec.split.column)):
+            if column is not None:
+                options.setdefault(option, column)
     return Settings(
         location=source.location,
         options=options,

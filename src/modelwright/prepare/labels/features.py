@@ -8,48 +8,70 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import likeness
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.labels import patches, predictions
 from modelwright.prepare.labels.check import Predict
 from modelwright.prepare.learning import learn_table, training_rows
 from modelwright.prepare.scan import Scan
 from modelwright.progress import Progress
-from modelwright.tasks.base import Modality
+from modelwright.tasks.base import Modality, Sketched
+from modelwright.tasks.modalities import image_sketch
+from modelwright.tasks.modalities.image import Image
 
 _LOOK = 2048
 _MOST_VALUES = 1 << 27
 """Cells of a table's features that are held in memory: 512 MB."""
 
 
-def of_pictures(
-    gathered: Gathered, look: Callable[[Sequence[str]], Mapping[str, Scan]], folder: Path, progress: Progress
+def of_files(
+    modality: Modality,
+    gathered: Gathered,
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    folder: Path,
+    progress: Progress,
 ) -> Predict:
-    """Return what predicts pictures: from their 32 × 32 thumbnails, so that none is decoded again."""
+    """Return what predicts samples from the sketches that scans keep, so that none is decoded again.
+
+    Pictures are predicted from patches of their thumbnails, anything else from its light features.
+    """
 
     def predict(
         places: NDArray[np.int64], truth: predictions.Truth
     ) -> tuple[NDArray[np.int64], predictions.Predicted] | None:
-        grey = np.empty((len(places), likeness.SIDE, likeness.SIDE), np.uint8)
-        chroma = np.empty((len(places), 2, likeness.SIDE // 2, likeness.SIDE // 2), np.uint8)
-        there = np.zeros(len(places), bool)
-        for start in range(0, len(places), _LOOK):
-            digests = [gathered.id(place) for place in places[start : start + _LOOK].tolist()]
-            scans = look(sorted(set(digests)))
-            for number, digest in enumerate(digests, start):
-                scan = scans.get(digest)
-                if scan is not None and scan.thumb is not None and scan.chroma is not None:
-                    grey[number], chroma[number] = scan.thumb, scan.chroma
-                    there[number] = True
-        inside = np.flatnonzero(there)
+        if not isinstance(modality, Sketched):
+            return None
+        inside, sketches = sketches_of(modality, gathered, look, places)
         if len(inside) < patches.LEAST:
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        if len(inside) < len(places):
-            grey, chroma = grey[inside], chroma[inside]
-        return inside, predictions.of_pictures(grey, chroma, truth.first(inside), folder, progress)
+        mine = truth.first(inside)
+        if isinstance(modality, Image):
+            _, grey, chroma = image_sketch.parts(sketches)
+            return inside, predictions.of_pictures(grey, chroma, mine, folder, progress)
+        return inside, predictions.of_columns(modality.vectors(sketches), mine)
 
     return predict
+
+
+def sketches_of(
+    modality: Sketched,
+    gathered: Gathered,
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    places: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return which of ``places`` (positions) have a sketch, and their sketches ``(m, sketch_bytes)``."""
+    made = np.empty((len(places), modality.sketch_bytes), np.uint8)
+    there = np.zeros(len(places), bool)
+    for start in range(0, len(places), _LOOK):
+        digests = [gathered.id(place) for place in places[start : start + _LOOK].tolist()]
+        scans = look(sorted(set(digests)))
+        for number, digest in enumerate(digests, start):
+            scan = scans.get(digest)
+            if scan is not None and scan.sketch is not None and len(scan.sketch) == modality.sketch_bytes:
+                made[number] = np.frombuffer(scan.sketch, np.uint8)
+                there[number] = True
+    inside = np.flatnonzero(there)
+    return inside, made if len(inside) == len(places) else made[inside]
 
 
 def of_rows(modality: Modality, rows: Path, label: str | None, dropped: Sequence[str], progress: Progress) -> Predict:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
-from modelwright.tasks.modalities import image_measures, plain_png
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, UndecodableError
+from modelwright.tasks.modalities import image_measures, image_sketch, plain_png
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
@@ -66,6 +66,20 @@ class Image:
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image_measures.NAMES`."""
         return image_measures.measure(inputs["image"])
+
+    sketch_bytes: ClassVar[int] = image_sketch.BYTES
+
+    def sketch(self, inputs: Arrays) -> Sketch:
+        """Return the sketch of one picture; see :mod:`~modelwright.tasks.modalities.image_sketch`."""
+        return image_sketch.sketch(inputs["image"][0])
+
+    def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
+        """Say whether two sketches show the same picture, changed little."""
+        return image_sketch.alike(one, other, agreement)
+
+    def vectors(self, sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return ``(n, 384) float32``: coarse brightness and colours."""
+        return image_sketch.vectors(sketches)
 
     def learn(self, batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Choose the model's input size, and learn whether there is colour, and its mean and deviation.

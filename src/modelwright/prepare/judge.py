@@ -1,0 +1,356 @@
+"""What all samples together say: the checks in their order, what was decided about each finding, and the splits.
+
+Each check sees what the ones before it decided: a class that was spelled in two ways is one class when its balance is
+looked at, and a sample that was dropped is in nobody's split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.errors import InputError
+from modelwright.prepare import checks, mislabelled, split, structured, unusual
+from modelwright.prepare.columns import ColumnFindings, check
+from modelwright.prepare.gather import Gathered
+from modelwright.prepare.index import Index
+from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
+from modelwright.prepare.labels.check import Result, Samples
+from modelwright.prepare.labels.features import of_files, of_rows
+from modelwright.prepare.outcome import Outcome
+from modelwright.prepare.scan import Scan, unpack
+from modelwright.progress import Progress
+from modelwright.store.dataset import Dataset
+from modelwright.tasks import base as tasks
+
+
+class Judge:
+    """Judges one gathered dataset, once.
+
+    Parameters
+    ----------
+    spec, store
+        The project's.
+    modality, target
+        The task.
+    gathered
+        What the sources held.
+    rows
+        ``rows.parquet``, where there is one.
+    index
+        The scan cache, for second looks.
+    progress
+        Who listens.
+
+    Raises
+    ------
+    modelwright.errors.InputError
+        If no sample is usable.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        store: Any,
+        modality: tasks.Modality,
+        target: tasks.Labels,
+        gathered: Gathered,
+        rows: Path,
+        index: Index,
+        progress: Progress,
+    ) -> None:
+        self._spec, self._store, self._progress = spec, store, progress
+        self._modality, self._target = modality, target
+        self._gathered, self._rows = gathered, rows
+        self._look = _looker(index, gathered.scanner)
+        self._shown = _paths(gathered)
+        self._rules, self._people = Rules.of(spec.clean), people_of(store)
+        self._tabular = isinstance(modality, tasks.Tabular)
+        self._usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
+        if not self._usable.any():
+            raise _none_usable(spec, gathered)
+        self._kept = self._usable.copy()
+        self._names = gathered.names()
+        self._labels: NDArray[Any] = (
+            gathered.labels.numpy() if gathered.coded else np.array(gathered.numbers, np.float64)
+        )
+        self._columns = ColumnFindings()
+        self._dropped: tuple[str, ...] = ()
+        self._pairs: list[NDArray[np.int64]] = []
+        self._decided = [decide(issue, self._rules, self._people) for issue in gathered.issues]
+
+    def run(self, parent: Dataset | None, production: NDArray[np.bool_]) -> tuple[Outcome, ColumnFindings]:
+        """Return what was decided about everything.
+
+        Parameters
+        ----------
+        parent
+            The dataset before, whose splits hold.
+        production
+            ``(n,)`` which samples came from production.
+        """
+        gathered = self._gathered
+        self._spellings()
+        exact = self._equal()
+        if self._tabular:
+            self._check_columns(exact)
+        else:
+            self._near()
+        self._judge(unusual.issues(gathered, self._modality, self._usable, self._shown))
+        self._parts()
+        for each in self._decided:
+            if each.decision == "drop" and each.issue.place >= 0:
+                self._kept[each.issue.place] = False
+        tied = np.concatenate([*self._pairs, _user_pairs(gathered)])
+        fixed, facts = self._mislabelled(tied)
+        if not self._kept.any():
+            raise InputError(
+                "every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`"
+            )
+        self._balance()
+        groups, keys, splits = self._split(tied, parent, production)
+        self._decided.sort(
+            key=lambda each: (-each.issue.severity, each.issue.kind, each.issue.path, each.issue.column or "")
+        )
+        outcome = Outcome(
+            self._decided,
+            self._labels,
+            self._names,
+            self._kept,
+            groups,
+            keys,
+            splits,
+            self._dropped,
+            fixed,
+            facts,
+        )
+        return outcome, self._columns
+
+    def _judge(self, found: Iterable[Issue]) -> list[Decided]:
+        made = [decide(issue, self._rules, self._people) for issue in found]
+        self._decided.extend(made)
+        return made
+
+    def _spellings(self) -> None:
+        if self._target.label_kind == "class":
+            found = self._judge(checks.spelling_issues(_counts(self._labels, self._names, self._usable)))
+            self._labels = _respell(found, self._labels, self._names)
+
+    def _equal(self) -> checks.Copies:
+        exact = checks.copies(self._gathered.id_array(), self._labels, self._usable)
+        self._judge(checks.copy_issues(self._gathered, exact, self._shown, rows=self._tabular))
+        self._pairs.append(exact.pairs)
+        return exact
+
+    def _check_columns(self, exact: checks.Copies) -> None:
+        gathered = self._gathered
+        codes = self._labels if gathered.label_kind == "class" else np.full(len(self._usable), -1)
+        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers))
+        about = self._judge(self._columns.issues)
+        self._dropped = tuple(
+            each.issue.column
+            for each in about
+            if each.decision == "drop" and each.issue.column is not None and each.issue.kind != "missing-value"
+        )
+        alike = checks.copies(self._columns.keys, self._labels, self._usable)
+        self._pairs.append(alike.pairs)
+        self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
+        if len(self._dropped) >= len(gathered.columns):
+            raise InputError(
+                f"no column is left to learn from: {', '.join(self._dropped[:8])} are constant or identifiers",
+                code="no-columns",
+                hint="give a table with more rows, or with a column that repeats and varies",
+            )
+
+    def _near(self) -> None:
+        if not isinstance(self._modality, tasks.Sketched):
+            return
+        agreement = self._spec.clean.near_duplicate
+        near = checks.near_pairs(self._gathered, self._usable, self._look, self._modality, agreement)
+        self._judge(checks.near_issues(self._gathered, near, self._shown))
+        self._pairs.append(near)
+
+    def _parts(self) -> None:
+        """Check structured labels against their samples, and mend what is to be mended."""
+        if isinstance(self._target, tasks.Structured):
+            found = structured.issues(
+                self._gathered, self._target, self._labels, self._names, self._usable, self._shown
+            )
+            structured.mend(self._judge(found), self._gathered, self._target, self._labels, self._names)
+
+    def _mislabelled(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
+        """Return which labels were replaced, by which issue, and how labels were checked."""
+        spec, gathered = self._spec, self._gathered
+        if gathered.label_kind not in {"class", "number"}:
+            return {}, {"skipped": f"labels of output {spec.output!r} are not one class or one number"}
+        found = Result(facts={"skipped": "no rule of 'clean' names mislabelled"})
+        describe = mislabelled.describer(gathered, self._shown)
+        if mislabelled.wanted(spec.clean) and self._kept.any():
+            groups, keys = _groups(gathered, tied, self._kept)
+            settled = np.array(gathered.annotations, np.int64) >= 0
+            samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
+            mark = [self._modality.name, self._modality.version, gathered.scanner, spec.label, list(self._dropped)]
+            predict = (
+                of_rows(self._modality, self._rows, spec.label, self._dropped, self._progress)
+                if self._tabular
+                else of_files(self._modality, gathered, self._look, self._store.cache_dir("labels"), self._progress)
+            )
+            found = mislabelled.suspects(samples, predict, self._store, mark, describe, self._progress)
+        decided = self._judge(mislabelled.issues(found, describe))
+        fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept)
+        return fixed, found.facts
+
+    def _balance(self) -> None:
+        kind = self._target.label_kind
+        if kind == "class":
+            self._judge(checks.balance_issues(_counts(self._labels, self._names, self._kept)))
+        elif isinstance(self._target, tasks.Structured):
+            self._judge(checks.balance_issues(structured.counts(self._target, self._labels[self._kept], self._names)))
+        elif kind == "number":
+            self._judge(checks.cap_issues(self._labels[self._kept]))
+
+    def _strata(self) -> NDArray[np.int64]:
+        """Return the stratum of each kept sample: class, rarest class in it, bin of its number, or one for all."""
+        labels = self._labels[self._kept]
+        if self._spec.split.by == "random" or self._target.label_kind == "none":
+            return np.zeros(len(labels), np.int64)
+        if isinstance(self._target, tasks.Structured):
+            return structured.strata(self._target, labels, self._names)
+        return labels if self._gathered.coded else split.bins(labels)
+
+    def _split(
+        self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int8]]:
+        """Return groups, their keys, and each sample's split."""
+        spec, gathered, kept, shown = self._spec, self._gathered, self._kept, self._shown
+        groups, keys = _groups(gathered, tied, kept)
+        strata, covered = split.by_origin(self._strata(), production[kept])
+        known = None if parent is None else _known(gathered, parent)[kept]
+        fractions = (spec.split.train, spec.split.validation, spec.split.test)
+        present, numbered = np.unique(groups[kept], return_inverse=True)
+        plan = split.assign(
+            numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known, covered
+        )
+        for place in np.flatnonzero(kept)[plan.conflicts].tolist():
+            self._judge(
+                [
+                    Issue(
+                        "split-conflict",
+                        0.6,
+                        f"{shown(place)} is like a sample of the locked test split",
+                        place,
+                        gathered.id(place),
+                        f"{gathered.sources[place]}/{shown(place)}",
+                    )
+                ]
+            )
+        splits = np.full(len(gathered), -1, np.int8)
+        splits[kept] = plan.splits
+        self._kept &= splits >= 0
+        self._judge(_small_splits(spec, splits))
+        return groups, keys, splits
+
+
+def _none_usable(spec: Any, gathered: Gathered) -> InputError:
+    counts: dict[str, int] = {}
+    for issue in gathered.issues:
+        counts[issue.kind] = counts.get(issue.kind, 0) + 1
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    first = gathered.issues[0].message if gathered.issues else "nothing was found"
+    words = f"none of {len(gathered)} samples of {where(spec)} is usable ({found}); the first: {first}"
+    return InputError(words, code="no-samples", hint="give some that open and have a label: good ones go on beside bad")
+
+
+def where(spec: Any) -> str:
+    """Return the sources that the user of a spec named, in words."""
+    named = [f"'{each.kind}: {each.location}'" for each in spec.sources if each.kind != "feedback"]
+    return f"source {named[0]}" if len(named) == 1 else f"sources {', '.join(named)}"
+
+
+def _respell(found: Sequence[Decided], labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:
+    made = labels.copy()
+    for each in found:
+        if each.decision == "fix":
+            into = names.index(each.issue.evidence["into"])
+            for variant in each.issue.evidence["variants"]:
+                made[labels == names.index(variant)] = into
+    return made
+
+
+def _alike_rows(count: int) -> Iterator[Issue]:
+    if count > 0:
+        yield Issue(
+            "duplicate-rows",
+            0.2,
+            f"{count} rows equal another one but for identifier-like columns; they stay in one split with it",
+            evidence={"rows": count},
+        )
+
+
+def _looker(index: Index, scanner: str) -> Callable[[Sequence[str]], Mapping[str, Scan]]:
+    def look(digests: Sequence[str]) -> dict[str, Scan]:
+        found = {}
+        for digest, data in index.scans(scanner, digests):
+            found[digest] = unpack(digest, data)
+        return found
+
+    return look
+
+
+def _paths(gathered: Gathered) -> Callable[[int], str]:
+    arrow = gathered.paths.arrow()
+    return lambda place: str(arrow[place].as_py())
+
+
+def _counts(labels: NDArray[np.int64], names: Sequence[str], usable: NDArray[np.bool_]) -> dict[str, int]:
+    counted = np.bincount(labels[usable & (labels >= 0)], minlength=len(names))
+    return {name: int(count) for name, count in zip(names, counted, strict=True) if count}
+
+
+def _user_pairs(gathered: Gathered) -> NDArray[np.int64]:
+    codes = gathered.groups.numpy()
+    places = np.flatnonzero(codes >= 0)
+    if not len(places):
+        return np.empty((0, 2), np.int64)
+    _, first, inverse = np.unique(codes[places], return_index=True, return_inverse=True)
+    return np.stack([places[first[inverse]], places], 1)
+
+
+def _groups(
+    gathered: Gathered, pairs: NDArray[np.int64], kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return ``(n,)`` group numbers and each group's key: that of its smallest digest, whatever the order of files."""
+    groups = split.union(len(gathered), pairs)
+    first = np.frombuffer(bytes(gathered.ids), ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
+    keys = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(keys, groups[kept], first[kept])
+    return groups, keys
+
+
+def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
+    table = parent.samples()
+    before = {
+        bytes.fromhex(sample): split.NAMES.index(where)
+        for sample, where in zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True)
+        if where is not None
+    }
+    ids = bytes(gathered.ids)
+    return np.fromiter((before.get(ids[at : at + 32], -1) for at in range(0, len(ids), 32)), np.int8, len(gathered))
+
+
+def _small_splits(spec: Any, splits: NDArray[np.int8]) -> Iterator[Issue]:
+    total = int((splits >= 0).sum())
+    for number, name in enumerate(split.NAMES):
+        count = int((splits == number).sum())
+        if getattr(spec.split, name) > 0 and count < 30:
+            yield Issue(
+                "small-split",
+                0.7 if count < 10 else 0.5,
+                f"the {name} split has {count} of {total} samples: figures on so few are rough",
+                column=name,
+                evidence={"count": count},
+            )

@@ -1,0 +1,50 @@
+"""Likeness of small grey pictures: of photographs shrunk, of spectrograms, of anything that has a picture.
+
+- *Hash*: 64 bits, the signs of the 64 lowest-frequency cosine coefficients of a 32 × 32 picture around their median
+  (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2).
+- *Agreement*: pictures must agree once brightness and contrast are taken out. Hashes alone call many pairs of 28 × 28
+  grey pictures of different shirts near-duplicates.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 32
+"""Side of the picture, pixels."""
+FLAT = 4.0
+"""Deviation of grey levels (0..255) below which a picture is flat, and has no hash."""
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    """Return the ``(9, 32)`` lowest rows of the orthonormal cosine transform."""
+    rows = np.arange(9)[:, None]
+    columns = np.arange(SIDE)[None, :]
+    return np.asarray(np.cos(np.pi * (2 * columns + 1) * rows / (2 * SIDE)) * np.sqrt(2 / SIDE), np.float32)
+
+
+def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
+    """Return the 64-bit hash of a thumbnail, or None if it is flat."""
+    grey = thumb.astype(np.float32)
+    if grey.std() < FLAT:
+        return None
+    cosines = _cosines()
+    block = cosines @ grey @ cosines.T
+    values = block[:8, :8].ravel().copy()
+    values[0] = block[8, 0]  # the mean brightness says nothing; one more frequency does
+    bits = values > np.median(values)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Return the correlation (-1..1) of two thumbnails: 1 is the same up to brightness and contrast."""
+    left = one.astype(np.float64).ravel()
+    right = other.astype(np.float64).ravel()
+    left -= left.mean()
+    right -= right.mean()
+    scale = float(np.sqrt((left @ left) * (right @ right)))
+    return float(left @ right) / scale if scale else 0.0
