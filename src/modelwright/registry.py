@@ -26,6 +26,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "targets": {
         "category": "modelwright.tasks.targets.category:Category",
         "number": "modelwright.tasks.targets.number:Number",
+        "tags": "modelwright.tasks.targets.tags:Tags",
     },
     "families": {
         "baseline": "modelwright.models.baseline:Baseline",

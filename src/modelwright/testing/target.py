@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Target, UndecodableError, target
+from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, target
 from modelwright.testing.modality import session
 
 
@@ -43,6 +43,8 @@ class TargetCase:
     scores: Callable[[NDArray[Any], np.random.Generator], NDArray[np.float32]]
     perfect: Callable[[NDArray[Any]], NDArray[np.float32]]
     nothing: tuple[tuple[Any, ...], ...] = ((),)
+    refused: tuple[Any, ...] = (math.inf, -math.inf, [], {}, b"x", object(), np.zeros(2))
+    """Raw values that are neither a label nor missing."""
     skips: Mapping[str, str] = field(default_factory=dict)
 
     def read(self) -> list[Any]:
@@ -68,7 +70,7 @@ def check_read_refuses_what_is_no_label(case: TargetCase) -> None:
     """A label column holds anything; what is not a label is an issue, never a crash."""
     for missing in (None, "", "  ", math.nan, np.float32("nan")):
         assert case.target.read(missing) is None
-    for odd in (math.inf, -math.inf, [], {}, b"x", object(), np.zeros(2)):
+    for odd in case.refused:
         assert _refused(partial(case.target.read, odd), UndecodableError), f"{odd!r} was read as a label"
 
 
@@ -130,7 +132,7 @@ def check_every_truth_can_be_answered(case: TargetCase) -> None:
     for label, prediction in zip(labels, case.target.decode(outputs, schema), strict=True):
         answer = prediction.as_dict()
         canonical.dumps(answer)
-        first = next(iter(answer.values()))
+        first = case.target.read(next(iter(answer.values())))
         assert first == label or math.isclose(float(first), float(label), rel_tol=1e-6, abs_tol=1e-6)
 
 
@@ -158,9 +160,9 @@ def check_unknown_truth_does_not_count(case: TargetCase) -> None:
     """Production samples mostly have no label yet."""
     schema, truth, scores = case.learned()
     outputs = case.target.outputs(scores, schema, {})
-    labels = [None if place % 2 else label for place, label in enumerate(truth.tolist())]
-    known = np.array([label is not None for label in labels])
-    hidden = np.where(known, truth, case.target.encode([None], schema)[0])
+    known = np.arange(len(truth)) % 2 == 0
+    hidden = truth.copy()
+    hidden[~known] = case.target.encode([None], schema)[0]
     some = {name: values[known] for name, values in outputs.items()}
     assert case.target.metrics(hidden, outputs, schema) == case.target.metrics(truth[known], some, schema)
     assert np.isnan(case.target.per_sample_loss(hidden, outputs)[~known]).all()
@@ -194,6 +196,21 @@ def check_calibration_does_not_harm(case: TargetCase) -> None:
     assert np.isfinite(case.target.per_sample_loss(truth, case.target.outputs(scores, schema, empty))).all()
 
 
+def check_structured_labels_have_parts(case: TargetCase) -> None:
+    """What prepare counts, checks and mends without knowing the target."""
+    if not isinstance(case.target, Structured):
+        assert case.target.label_kind in {"class", "number"}
+        return
+    assert case.target.label_kind == "structured"
+    for label in {label for label in case.read() if label is not None}:
+        assert canonical.dumps(json.loads(label)).decode() == label
+        assert all(isinstance(name, str) for name in case.target.classes(label))
+        kinds = frozenset(problem.kind for problem in case.target.check(label, {}))
+        mended = case.target.mend(label, {}, kinds)
+        assert case.target.read(mended) == mended
+        assert not kinds & {problem.kind for problem in case.target.check(mended, {})}
+
+
 def check_uncertainty_is_a_share(case: TargetCase) -> None:
     """What to label next is ranked by it, across targets."""
     schema, truth, scores = case.learned()
@@ -218,6 +235,7 @@ CHECKS: tuple[Check, ...] = (
     check_unknown_truth_does_not_count,
     check_bootstrap_surrounds_the_figure,
     check_calibration_does_not_harm,
+    check_structured_labels_have_parts,
     check_uncertainty_is_a_share,
 )
 
@@ -254,7 +272,30 @@ def _number_case() -> TargetCase:
     )
 
 
-_CASES: dict[str, Callable[[], TargetCase]] = {"category": _category_case, "number": _number_case}
+def _tag_scores(truth: NDArray[Any], random: np.random.Generator) -> NDArray[np.float32]:
+    return (4.0 * truth - 2.5 + random.normal(0.0, 1.5, truth.shape)).astype(np.float32)
+
+
+def _tags_case() -> TargetCase:
+    random = np.random.default_rng(5)
+    names = ["cat", "Größe", "a,b|c", "none", "3"]
+    drawn = random.random((300, len(names))) < [0.4, 0.3, 0.2, 0.1, 0.05]
+    labels: list[Any] = [[name for name, there in zip(names, row, strict=True) if there] for row in drawn]
+    return TargetCase(
+        target("tags"),
+        (*labels, None, "", "none", "cat|3", "3; cat", '["cat", "3"]', "['cat', 'none']", 3, ("cat",), {"3"}),
+        _tag_scores,
+        lambda truth: (60.0 * truth - 30.0).astype(np.float32),
+        ((), ("[]",) * 5, (None, '["a"]', '["a"]')),
+        (math.inf, -math.inf, {}, b"x", object(), np.zeros(2), ["a", None], ["a", ""], [["a"]], "a|" + "x" * 1001),
+    )
+
+
+_CASES: dict[str, Callable[[], TargetCase]] = {
+    "category": _category_case,
+    "number": _number_case,
+    "tags": _tags_case,
+}
 
 
 @cache
