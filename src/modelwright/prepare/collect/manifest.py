@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _USUAL = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _PATHS = ("file_name", "path", "file", "filename", "file_path", "filepath", "image", "image_path")
 _LABELS = ("label", "class", "category", "target", "labels")
+_MORE = ("group", "time", "split")
+"""Options that name a column each, which may be left out."""
 
 
 class ManifestSource:
@@ -49,6 +52,8 @@ class ManifestSource:
         "path": "column with the paths; default: file_name, path, file, image …",
         "label": "column with the labels; default: the spec's 'label', or label, class, category …",
         "group": "column whose equal values never straddle two splits",
+        "time": "column with a sample's time, for splits by time",
+        "split": "column that says train, validation or test",
         "folder": "folder or archive that the paths start from; default: the manifest's own folder",
         "names": "list of class names, for labels 0, 1, 2 …",
         "classes": "file with the class names, one a line",
@@ -58,7 +63,9 @@ class ManifestSource:
         self.settings = settings
         options = Options(self.kind, settings)
         self._where = options.where
-        self._asked = {key: options.text(key) for key in ("path", "label", "group", "folder", "classes")}
+        self._asked = {
+            key: options.text(key) for key in ("path", "label", "group", "time", "split", "folder", "classes")
+        }
         self._names = options.texts("names")
 
     @cached_property
@@ -91,7 +98,7 @@ class ManifestSource:
     @property
     def kept(self) -> Kept:
         """Embedded bytes go to the objects; else they stay where they are."""
-        if self._columns[3]:
+        if self._columns[2]:
             return "objects"
         return "files" if self._archive is None else "members"
 
@@ -106,8 +113,8 @@ class ManifestSource:
         )
 
     @cached_property
-    def _columns(self) -> tuple[str, str, str | None, bool]:
-        """Columns of path, label and group, and whether the paths are bytes."""
+    def _columns(self) -> tuple[str, str, bool]:
+        """Columns of path and label, and whether the paths are bytes; those of ``_MORE`` are there where asked for."""
         typed = typed_file(self._manifest, self._where)
         embedded: set[str] = set()
         if typed is None:
@@ -128,8 +135,10 @@ class ManifestSource:
         path = self._pick("path", (*sorted(embedded), *_PATHS), names)
         usual = (self.settings.label, *_LABELS) if self.settings.label else _LABELS
         label = self._pick("label", tuple(name for name in usual if name), names)
-        group = self._pick("group", (), names) if self._asked["group"] else None
-        return path, label, group, path in embedded
+        for option in _MORE:
+            if self._asked[option]:
+                self._pick(option, (), names)
+        return path, label, path in embedded
 
     def _pick(self, option: str, usual: tuple[str, ...], names: list[str]) -> str:
         asked = self._asked[option]
@@ -151,7 +160,7 @@ class ManifestSource:
         if self._archive is not None:
             files.append(self._root)
         parts = [files_digest(index, f"manifest-files:{self._manifest}", files, self._where)]
-        if self._archive is None and not self._columns[3]:
+        if self._archive is None and not self._columns[2]:
             parts.append(self._files_digest(index))
         return canonical.digest_value(parts)
 
@@ -191,16 +200,16 @@ class ManifestSource:
 
     def survey(self) -> Survey:
         """Find the columns; no file that is named is touched."""
-        path, label, _, embedded = self._columns
+        path, label, embedded = self._columns
         said = f"{self._manifest.name}: paths are in column {path!r}, labels in {label!r}"
         if embedded:
             said += f"; {path!r} holds the bytes themselves, which are copied to the store"
         return Survey(remarks=(said,))
 
     def _rows(self) -> Iterator[Mapping[str, Any] | Rejected]:
-        path, label, group, embedded = self._columns
+        path, label, embedded = self._columns
         typed = typed_file(self._manifest, self._where)
-        wanted = [name for name in (path, label, group) if name]
+        wanted = list(dict.fromkeys([path, label, *filter(None, map(self._asked.get, _MORE))]))
         if isinstance(typed, ParquetTable):
             yield from typed.rows(wanted, batch=16 if embedded else 2048)
         elif typed is not None:
@@ -222,7 +231,7 @@ class ManifestSource:
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
         """Stream what the manifest names, then what it doesn't."""
-        path, label, group, embedded = self._columns
+        path, label, embedded = self._columns
         names = class_names(self._names, self._asked["classes"], self.settings) or self._schema_names(label)
         finder = None if embedded else _Finder(self._root, self._archive, self._listing)
         seen: set[str] = set()
@@ -235,10 +244,13 @@ class ManifestSource:
             if isinstance(said, _BadLabel):
                 yield Rejected(where, "bad-label", f"{where} has the label {said.value!r}, which is no class", 0.9)
                 continue
-            team = row.get(group) if group else None
-            team = None if team is None else str(team)
+            team, time, split = (
+                None if not (column := self._asked[option]) or row.get(column) is None else str(row[column])
+                for option in _MORE
+            )
             if finder is None:
-                yield self._embedded(where, row.get(path), said, team)
+                made = self._embedded(where, row.get(path), said, team)
+                yield made if isinstance(made, Rejected) else replace(made, time=time, split=split)
                 continue
             name = row.get(path)
             found = finder.find(name)
@@ -249,7 +261,7 @@ class ManifestSource:
                 yield Rejected(where, "duplicate-name", f"{where} names {found.path} again; the first line counts", 0.5)
             else:
                 seen.add(found.path)
-                yield Item(found.path, said, team, found.file, found.stamp, fetch=found.fetch)
+                yield Item(found.path, said, team, found.file, found.stamp, fetch=found.fetch, time=time, split=split)
         if finder is not None:
             yield from finder.unnamed(seen)
 

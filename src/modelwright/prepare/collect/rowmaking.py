@@ -17,6 +17,14 @@ Strays = dict[str, dict[str, int]]
 """Column of numbers to the cells in it that are none, with their counts."""
 
 
+_SET = {
+    "the column to predict": "set 'label:' in modelwright.yaml",
+    "the group column": "set 'split.group' in modelwright.yaml",
+    "the column with the time": "set 'split.time' in modelwright.yaml",
+    "the column with the split": "set 'split.column' in modelwright.yaml",
+}
+
+
 class RowMaker:
     """Makes samples of rows.
 
@@ -28,20 +36,49 @@ class RowMaker:
         Cells that mean "missing".
     where
         The source, for messages.
+    time
+        Column with the sample's time; an input too.
+    split
+        Column with the sample's split, no input.
     """
 
-    def __init__(self, label: str | None, group: str | None, missing: frozenset[str], where: str) -> None:
+    def __init__(
+        self,
+        label: str | None,
+        group: str | None,
+        missing: frozenset[str],
+        where: str,
+        *,
+        time: str | None = None,
+        split: str | None = None,
+    ) -> None:
         self._label, self._group, self._missing, self._where = label, group, missing, where
+        self._time, self._split = time, split
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that are read besides the inputs."""
+        return tuple(name for name in (self._label, self._group, self._time, self._split) if name)
+
+    @property
+    def no_inputs(self) -> frozenset[str]:
+        """The columns that are no input."""
+        return frozenset(name for name in (self._label, self._group, self._split) if name)
 
     def check_columns(self, table: str, names: Sequence[str]) -> None:
         """Raise an :class:`InputError` if the label or the group is no column."""
-        for wanted, what in ((self._label, "the column to predict"), (self._group, "the group column")):
+        for wanted, what in (
+            (self._label, "the column to predict"),
+            (self._group, "the group column"),
+            (self._time, "the column with the time"),
+            (self._split, "the column with the split"),
+        ):
             if wanted is not None and wanted not in names:
                 near = difflib.get_close_matches(wanted, names, 1, 0.5)
                 raise InputError(
                     f"table {table}: {what}, {wanted!r}, is not there; its columns: {some(names)}",
                     code="missing-column",
-                    hint=f"did you mean {near[0]!r}?" if near else "set 'label:' in modelwright.yaml",
+                    hint=f"did you mean {near[0]!r}?" if near else _SET[what],
                 )
         if self._label is None:
             short = table.rpartition("/")[2]
@@ -69,7 +106,15 @@ class RowMaker:
             typed[name] = float(value) if kind == "number" and value is not None else value
         group = row.get(self._group) if self._group else None
         label = row.get(self._label) if self._label else None
-        return Item(path, label, None if group is None else str(group), raw=canonical.dumps(typed), row=typed)
+        return Item(
+            path,
+            label,
+            None if group is None else str(group),
+            raw=canonical.dumps(typed),
+            row=typed,
+            time=row.get(self._time) if self._time else None,
+            split=_text(row.get(self._split)) if self._split else None,
+        )
 
     def plain(self, value: Any) -> Any:
         """Return a typed cell as a row has it: None for what means "missing", dates as ISO 8601."""
@@ -87,6 +132,10 @@ class RowMaker:
         if isinstance(value, bytes):
             return value.decode("utf-8", "backslashreplace")
         return value
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def stray_issues(name: str, strays: Mapping[str, Mapping[str, int]]) -> Iterator[Rejected]:

@@ -38,6 +38,8 @@ class SqlSource:
         "label": "column to predict, where it differs from the spec's 'label'",
         "missing": "list of cells that mean 'missing'",
         "group": "column whose equal values never straddle two splits",
+        "time": "column with a row's time, for splits by time",
+        "split": "column that says train, validation or test",
         "ignore": "list of columns to leave out",
     }
     kept: ClassVar[Kept] = "rows"
@@ -54,7 +56,14 @@ class SqlSource:
         self._group = options.text("group")
         self._ignore = options.texts("ignore")
         self._missing = frozenset(options.texts("missing") or typing_columns.MISSING) | {""}
-        self._rows = RowMaker(self._label, self._group, self._missing, self._where)
+        self._rows = RowMaker(
+            self._label,
+            self._group,
+            self._missing,
+            self._where,
+            time=options.text("time"),
+            split=options.text("split"),
+        )
         scheme = settings.location.partition(":")[0].partition("+")[0]
         if scheme not in {"sqlite", "postgresql", "postgres"}:
             raise InputError(
@@ -152,7 +161,7 @@ class SqlSource:
         types, count = tallied(self._stream(), self._missing, self._where)
         if not count:
             raise InputError(f"{self._where}: the query found no rows", code="empty-table")
-        leave = {self._label, self._group, *self._ignore}
+        leave = {*self._rows.no_inputs, *self._ignore}
         return Survey({name: types.get(name, "text") for name in names if name not in leave}, self._remarks())
 
     def _remarks(self) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ class TableSource:
         "decimal": "'.' or ','; default: detected",
         "missing": "list of cells that mean 'missing'",
         "group": "column whose equal values never straddle two splits",
+        "time": "column with a row's time, for splits by time",
+        "split": "column that says train, validation or test",
         "ignore": "list of columns to leave out",
         "text": "list of columns that hold words, whatever they look like",
         "sheet": "sheet of an Excel workbook; default: the first",
@@ -71,7 +73,14 @@ class TableSource:
         self._sheet = asked.text("sheet")
         self._words = frozenset(asked.texts("text"))
         self._missing = frozenset(asked.texts("missing") or typing_columns.MISSING) | {""}
-        self._rows = RowMaker(self._label, self._group, self._missing, self._where)
+        self._rows = RowMaker(
+            self._label,
+            self._group,
+            self._missing,
+            self._where,
+            time=asked.text("time"),
+            split=asked.text("split"),
+        )
         header = options.get("header")
         if header is not None and not isinstance(header, bool):
             raise asked.bad("header", "true or false")
@@ -146,7 +155,7 @@ class TableSource:
             self._rows.check_columns(str(path), list(found))
             for name, kind in found.items():
                 types.setdefault(name, []).append("text" if name in self._words else kind)
-        leave = {self._label, self._group, *self._ignore}
+        leave = {*self._rows.no_inputs, *self._ignore}
         remarks.extend(f"columns left out because the spec says so: {name}" for name in self._ignore)
         return Survey(
             {name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}, tuple(remarks)
@@ -268,7 +277,7 @@ class TableSource:
             )
 
     def _typed_items(self, path: File, file: TypedFile, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
-        wanted = [*columns, *(name for name in (self._label, self._group) if name)]
+        wanted = list(dict.fromkeys([*columns, *self._rows.named]))
         strays: Strays = {}
         number = 0
         for row in file.rows(wanted):
