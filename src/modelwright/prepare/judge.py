@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import checks, mislabelled, split, structured, unusual
+from modelwright.prepare import checks, mislabelled, outliers, split, structured, unusual
 from modelwright.prepare.columns import ColumnFindings, check
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.index import Index
@@ -173,6 +173,7 @@ class Judge:
         near = checks.near_pairs(self._gathered, self._usable, self._look, self._modality, agreement)
         self._judge(checks.near_issues(self._gathered, near, self._shown))
         self._pairs.append(near)
+        self._judge(outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown))
 
     def _parts(self) -> None:
         """Check structured labels against their samples, and mend what is to be mended."""
