@@ -27,7 +27,7 @@ class Task:
     modality: str
     target: str
     classes: int
-    """Number of classes; 0 for a number."""
+    """Number of classes or tags; 0 for a number."""
     samples: int
     """Training samples."""
     shape: tuple[int, ...]
@@ -43,7 +43,7 @@ class Fold:
     features: NDArray[Any]
     truth: NDArray[Any]
     weights: NDArray[np.float32] | None = None
-    """Per-sample weights (class weights multiplied in), or None for equal ones."""
+    """Per-sample weights ``(n,)`` (class weights multiplied in), for tags also ``(n, k)``, or None for equal ones."""
     rows: NDArray[np.int64] | None = None
     """The rows of ``features`` meant, in the order of ``truth`` and ``weights``; None: all of them. So that a part of a
     memory map (a cross-validation fold) needs no copy."""
@@ -116,7 +116,10 @@ class Fitted(Protocol):
     history: History
 
     def scores(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Return ``(n, k)`` logits (``log p`` up to a constant per row) or ``(n, 1)`` values, by the native library."""
+        """Return ``(n, k)`` logits or ``(n, 1)`` values, by the native library.
+
+        Logits of classes are ``log p`` up to a constant per row, those of a tag its log odds.
+        """
 
     def to_onnx(self) -> Any:
         """Return an ``onnx.ModelProto``: input ``features`` (any batch), output ``scores``."""

@@ -16,7 +16,7 @@ from modelwright.tasks.base import Encoding
 
 
 class BaselineModel:
-    """The same scores for every sample: log class shares ``(k,)``, or one value ``(1,)``."""
+    """The same scores for every sample: log class shares or log odds of tags ``(k,)``, or one value ``(1,)``."""
 
     def __init__(self, constant: NDArray[np.float32], shape: tuple[int, ...], dtype: str) -> None:
         self.history = History()
@@ -51,18 +51,18 @@ class BaselineModel:
 
 
 class Baseline:
-    """Predicts class shares (``statistic: prior``), or the ``mean`` or ``median`` of the training numbers."""
+    """Predicts shares of classes or tags (``statistic: prior``), or the ``mean`` or ``median`` of training numbers."""
 
     name: ClassVar[str] = "baseline"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table") for target in ("category", "number")
+        (modality, target) for modality in ("image", "table") for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
         """Return the one or two constants worth comparing with."""
-        if task.target == "category":
+        if task.target in {"category", "tags"}:
             return [{"statistic": "prior"}]
         return [{"statistic": "mean"}, {"statistic": "median"}]
 
@@ -71,6 +71,9 @@ class Baseline:
     ) -> BaselineModel:
         """Compute the constant; unknown truth must have been left out."""
         del validation, context
+        if task.target == "tags":
+            constant = _log_odds(train)
+            return BaselineModel(constant.astype(np.float32), task.shape, str(train.features.dtype))
         weights = np.ones(train.count) if train.weights is None else train.weights.astype(np.float64)
         if task.target == "category":
             # One imaginary sample per class keeps the logarithm finite for a class that a fold happens to lack.
@@ -89,3 +92,12 @@ class Baseline:
         if constant.ndim != 1 or not len(constant) or value["dtype"] not in {"uint8", "float32"}:
             raise IntegrityError("baseline.json of the model is not one row of scores and a known dtype")
         return BaselineModel(constant, tuple(int(side) for side in value["shape"]), str(value["dtype"]))
+
+
+def _log_odds(train: Fold) -> NDArray[np.float64]:
+    """Return ``(k,)`` log odds of each tag, half a sample added on both sides to keep them finite."""
+    there = train.truth.astype(np.float64)
+    weights = np.ones_like(there)
+    if train.weights is not None:
+        weights = np.broadcast_to(train.weights.reshape(len(there), -1), there.shape).astype(np.float64)
+    return np.asarray(np.log((weights * there).sum(0) + 0.5) - np.log((weights * (1.0 - there)).sum(0) + 0.5))

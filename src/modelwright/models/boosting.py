@@ -6,7 +6,6 @@ so that float32 sums in the graph keep their precision whatever the unit.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,20 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.errors import IntegrityError, ModelwrightError
-from modelwright.models import files, onnx_graph, tree_graph, tree_text
-from modelwright.models.base import FitContext, Fold, History, Task
+from modelwright.errors import IntegrityError
+from modelwright.models import boosting_tags, files, onnx_graph, tree_graph, tree_text
+from modelwright.models.base import FitContext, Fitted, Fold, History, Task
+from modelwright.models.boosting_rounds import SMALL, Grown, grow, kept_text, open_booster, settings_of
 from modelwright.tasks.base import Encoding
-
-MOST_ROUNDS = 3000
-SMALL = 100_000
-"""Numbers (samples × features) below which a second thread costs more than it brings."""
-OBJECTIVES = {
-    "cross-entropy": "multiclass",
-    "squared": "regression",
-    "absolute": "regression_l1",
-    "huber": "huber",
-}
 
 
 class BoostingModel:
@@ -38,7 +28,7 @@ class BoostingModel:
         self.history = history or History()
         self._text = text
         self._meta = dict(meta)
-        self._booster = _booster(text)
+        self._booster = open_booster(text)
 
     def _raw(self, features: NDArray[Any]) -> NDArray[np.float64]:
         raw = self._booster.predict(
@@ -88,54 +78,13 @@ class BoostingModel:
         return np.asarray(self._booster.feature_importance("gain"), np.float64)
 
 
-def _booster(text: str) -> Any:
-    import lightgbm
-
-    try:
-        return lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise IntegrityError(f"trees.txt of the model is not a LightGBM model: {error}") from error
-
-
-class _Listener:
-    """LightGBM callback: learning curve, progress, early stopping, deadline."""
-
-    def __init__(self, context: FitContext, patience: int) -> None:
-        self.curve: list[dict[str, float]] = []
-        self.best = (float("inf"), 0)
-        self.cut_short = False
-        self._context = context
-        self._patience = patience
-        self._start = time.monotonic()
-        self.order = 10
-        self.before_iteration = False
-
-    def __call__(self, env: Any) -> None:
-        """Note one round; raise LightGBM's own signal to stop."""
-        from lightgbm.callback import EarlyStopException
-
-        losses = {name: float(value) for name, _, value, _ in env.evaluation_result_list}
-        step = env.iteration + 1
-        seconds = time.monotonic() - self._start
-        train, held_out = losses["train"], losses.get("validation", losses["train"])
-        self.curve.append({"step": step, "train_loss": train, "validation_loss": held_out, "seconds": seconds})
-        # A gain below one part in ten thousand is not worth more trees.
-        if held_out < self.best[0] - 1e-4 * abs(self.best[0] if np.isfinite(self.best[0]) else 0.0):
-            self.best = (held_out, step)
-        if step % 10 == 0:
-            self._context.progress.advance(10, f"loss {held_out:.4g}")
-        self.cut_short = self._context.out_of_time()
-        if self.cut_short or step - self.best[1] >= self._patience:
-            raise EarlyStopException(self.best[1] - 1, [])
-
-
 class Boosting:
     """LightGBM with early stopping on the validation samples. Deterministic for a number of threads."""
 
     name: ClassVar[str] = "boosting"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table") for target in ("category", "number")
+        (modality, target) for modality in ("image", "table") for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "trees"
 
@@ -158,46 +107,32 @@ class Boosting:
             "l2": float(np.round(10 ** random.uniform(-2, 1.5), 4)),
         }
 
-    def fit(
-        self, train: Fold, validation: Fold, task: Task, params: Mapping[str, Any], context: FitContext
-    ) -> BoostingModel:
-        """Learn until the validation loss has not fallen for a while."""
+    def fit(self, train: Fold, validation: Fold, task: Task, params: Mapping[str, Any], context: FitContext) -> Fitted:
+        """Learn until the validation loss has not fallen for a while; tags one after the other."""
         import lightgbm
 
         train = train.fitting()
         threads = context.threads if train.count * train.features.shape[1] >= SMALL else 1
-        settings = _settings(task, params, context, threads)
+        settings = settings_of(task, params, context, threads)
+        if task.target == "tags":
+            return boosting_tags.fit(train, validation, task, settings, context)
         truth = train.truth.astype(np.float64)
         mean, scale = (0.0, 1.0) if task.target == "category" else (float(truth.mean()), float(truth.std()) or 1.0)
         options = {"free_raw_data": True, "categorical_feature": list(task.categorical), "params": settings}
         learn = lightgbm.Dataset(train.take(slice(None)), (truth - mean) / scale, weight=train.weights, **options)
-        sets, names = [learn], ["train"]
+        sets = {"train": learn}
         if validation.count:
             held_out = validation.fitting()
             values = (held_out.truth.astype(np.float64) - mean) / scale
-            sets.append(learn.create_valid(held_out.take(slice(None)), values, weight=held_out.weights))
-            names.append("validation")
-        patience = max(50, int(3 / float(params["learning_rate"])))
-        listener = _Listener(context, patience)
-        rounds = MOST_ROUNDS if validation.count else 200
-        context.progress.begin(f"boosting, {params['leaves']} leaves", rounds)
-        try:
-            booster = lightgbm.train(
-                settings,
-                learn,
-                rounds,
-                valid_sets=sets,
-                valid_names=names,
-                init_model=_start(context),
-                callbacks=[listener],
-            )
-        except lightgbm.basic.LightGBMError as error:
-            raise ModelwrightError(f"gradient boosting failed: {error}", code="fit-failed") from error
-        best = listener.best[1] if validation.count else rounds
-        return _finish(booster, best, listener, task, {"mean": mean, "scale": scale, "threads": threads})
+            sets["validation"] = learn.create_valid(held_out.take(slice(None)), values, weight=held_out.weights)
+        context.progress.begin(f"boosting, {params['leaves']} leaves", None)
+        grown = grow(settings, sets, context, _start(context))
+        return _finish(grown, task, {"mean": mean, "scale": scale, "threads": threads})
 
-    def load(self, folder: Path) -> BoostingModel:
+    def load(self, folder: Path) -> Fitted:
         """Open a saved model; its shape must be what ``boosting.json`` says."""
+        if "tags" in files.read_json(folder / "boosting.json", ["threads"]):
+            return boosting_tags.load(folder)
         keys = ["classes", "digest", "features", "mean", "scale", "scores", "threads", "trees_per_round"]
         meta = files.read_json(folder / "boosting.json", keys)
         try:
@@ -211,56 +146,25 @@ class Boosting:
         return BoostingModel(text, meta)
 
 
-def _settings(task: Task, params: Mapping[str, Any], context: FitContext, threads: int) -> dict[str, Any]:
-    """Return LightGBM's parameters."""
-    if task.target == "category":
-        objective: dict[str, Any] = {"objective": "binary"}
-        if task.classes > 2:
-            objective = {"objective": "multiclass", "num_class": task.classes}
-    else:
-        objective = {"objective": OBJECTIVES.get(context.loss, "regression")}
-    return {
-        **objective,
-        "learning_rate": float(params["learning_rate"]),
-        "num_leaves": int(params["leaves"]),
-        "min_data_in_leaf": int(params["least_in_leaf"]),
-        "feature_fraction": float(params["features"]),
-        "bagging_fraction": float(params["rows"]),
-        "bagging_freq": 1,
-        "lambda_l2": float(params["l2"]),
-        "cat_smooth": 10.0,
-        "max_cat_threshold": 32,
-        "min_data_per_group": max(10, int(params["least_in_leaf"])),
-        "seed": context.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "feature_pre_filter": False,
-        "num_threads": threads,
-        "verbosity": -1,
-    }
-
-
 def _start(context: FitContext) -> Any:
     """Return the booster to go on from, or None."""
     if context.warm_start is None:
         return None
-    return _booster((context.warm_start / "trees.txt").read_text(encoding="utf-8"))
+    return open_booster((context.warm_start / "trees.txt").read_text(encoding="utf-8"))
 
 
-def _finish(booster: Any, best: int, listener: _Listener, task: Task, scaling: Mapping[str, Any]) -> BoostingModel:
-    """Keep the best rounds, without the parameters of the run (threads would otherwise change the bytes)."""
+def _finish(grown: Grown, task: Task, scaling: Mapping[str, Any]) -> BoostingModel:
+    """Keep the best rounds."""
     width = task.classes if task.classes > 2 else 1
-    before = booster.num_trees() // width - len(listener.curve)
-    text = booster.model_to_string(num_iteration=max(1, before + best))
-    head, _, _ = text.partition("\nparameters:")
     meta = {
         "classes": task.classes,
-        "features": booster.num_feature(),
+        "features": grown.booster.num_feature(),
         "scores": task.classes or 1,
         "trees_per_round": width,
         **scaling,
     }
-    return BoostingModel(head + "\n", meta, History(tuple(listener.curve), best, listener.cut_short))
+    history = History(tuple(grown.listener.curve), grown.best, grown.listener.cut_short)
+    return BoostingModel(kept_text(grown, width), meta, history)
 
 
 def _check_meta(meta: Mapping[str, Any]) -> None:

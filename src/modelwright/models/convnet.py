@@ -91,7 +91,9 @@ class Convnet:
 
     name: ClassVar[str] = "convnet"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "category"), ("image", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        ("image", target) for target in ("category", "number", "tags")
+    )
     encoding: ClassVar[Encoding] = "pixels"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:

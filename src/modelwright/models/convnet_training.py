@@ -80,13 +80,13 @@ class Training:
     ) -> None:
         self._train, self._validation = train, validation
         self._task, self._params, self._context = task, params, context
-        self._outputs = task.classes if task.target == "category" else 1
+        self._outputs = task.classes or 1
         self._layers = convnet_layers.plan(min(task.shape[:2]), int(params["width"]))
         self._value_mean, self._value_scale = 0.0, 1.0
         if task.target == "number":
             self._value_mean = float(train.truth.astype(np.float64).mean())
             self._value_scale = float(train.truth.astype(np.float64).std()) or 1.0
-        self._loss = context.loss or ("cross-entropy" if task.target == "category" else "squared")
+        self._loss = context.loss or losses.DEFAULT[task.target]
         self._curve: list[dict[str, float]] = []
         self._best = (math.inf, 0)
         self._best_tensors: Tensors = {}
@@ -193,6 +193,8 @@ class Training:
 
         if self._task.target == "category":
             truth = torch.from_numpy(fold.truth.astype(np.int64))
+        elif self._task.target == "tags":
+            truth = torch.from_numpy(fold.truth.astype(np.float32))
         else:
             values = (fold.truth.astype(np.float64) - self._value_mean) / self._value_scale
             truth = torch.from_numpy(values.astype(np.float32))
@@ -233,7 +235,7 @@ class Training:
             pixels = augment.apply(self._pictures.batch(positions), self._settings, generator)
             pixels = pixels.contiguous(memory_format=torch.channels_last)
             each = losses.per_sample(self._loss, self._network(pixels), self._truth[positions])
-            loss = each.mean() if self._weights is None else (each * self._weights[positions]).mean()
+            loss = each.mean() if self._weights is None else (each * _along(self._weights[positions], each)).mean()
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self._optimiser.step()
@@ -244,7 +246,7 @@ class Training:
         """Return the mean validation loss (the plain loss of the task, not the one trained with)."""
         import torch
 
-        plain = "cross-entropy" if self._task.target == "category" else self._loss
+        plain = self._loss if self._task.target == "number" else losses.DEFAULT[self._task.target]
         self._network.eval()
         total, weight = 0.0, 0.0
         with torch.inference_mode():
@@ -252,7 +254,9 @@ class Training:
                 positions = torch.arange(start, min(start + 256, len(self._held_truth)))
                 scores = self._network(self._held_out.batch(positions))
                 each = losses.per_sample(plain, scores, self._held_truth[positions]).double()
-                shares = torch.ones(len(each)) if self._held_weights is None else self._held_weights[positions]
+                shares = torch.ones_like(each)
+                if self._held_weights is not None:
+                    shares = shares * _along(self._held_weights[positions], each)
                 total += float((each * shares).sum())
                 weight += float(shares.sum())
         return total / max(weight, 1e-12)
@@ -313,3 +317,8 @@ class Training:
         self._best, self._best_tensors = (float(notes["best"][0]), int(notes["best"][1])), parts["best"]
         self._curve = list(notes["curve"])
         return int(notes["step"])
+
+
+def _along(weights: torch.Tensor, each: torch.Tensor) -> torch.Tensor:
+    """Return weights ``(n,)`` or ``(n, k)`` so that they multiply losses ``(n,)`` or ``(n, k)``."""
+    return weights[:, None] if weights.ndim < each.ndim else weights

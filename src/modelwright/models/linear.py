@@ -76,11 +76,13 @@ def _solver(threads: int) -> Iterator[list[warnings.WarningMessage]]:
 
 
 class Logistic:
-    """Multinomial logistic regression with an L2 penalty, by L-BFGS."""
+    """Logistic regression with an L2 penalty, by L-BFGS: multinomial for classes, one against the rest for tags."""
 
     name: ClassVar[str] = "logistic"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "category"), ("table", "category")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        (modality, target) for modality in ("image", "table") for target in ("category", "tags")
+    )
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
@@ -99,6 +101,8 @@ class Logistic:
         """Learn; classes that the training samples lack get a score far below the others."""
         del validation
         train = train.fitting()
+        if task.target == "tags":
+            return _one_against_the_rest(train, task.classes, float(params["c"]), context)
         seen = np.unique(train.truth)
         width = train.features.shape[1]
         weights, bias = np.zeros((width, task.classes)), np.zeros(task.classes)
@@ -129,6 +133,30 @@ def _logistic(train: Fold, c: float, context: FitContext) -> tuple[NDArray[Any],
     if weights.shape[1] == 1:  # two classes: one score s, shared evenly as -s/2 and +s/2
         weights, bias = np.hstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])
     return weights, bias, converged
+
+
+def _one_against_the_rest(train: Fold, tags: int, c: float, context: FitContext) -> LinearModel:
+    """Fit each tag by itself; one that no sample has, or that all have, gets a score far from 0 on that side."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    features = train.take(slice(None)).astype(np.float64)
+    weights, bias = np.zeros((features.shape[1], tags)), np.zeros(tags)
+    slow = 0
+    for tag in range(tags):
+        wanted = train.truth[:, tag] > 0.5
+        if wanted.all() or not wanted.any():
+            bias[tag] = ABSENT if wanted.any() else -ABSENT
+            continue
+        own = train.weights if train.weights is None or train.weights.ndim == 1 else train.weights[:, tag]
+        with _solver(context.threads) as caught:
+            model = LogisticRegression(C=c, max_iter=1000, tol=1e-4, random_state=context.seed)
+            model.fit(features, wanted, sample_weight=own)
+        slow += any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+        weights[:, tag], bias[tag] = model.coef_[0], model.intercept_[0]
+    if slow:
+        context.progress.say(f"logistic regression of {slow} tags stopped before it converged (1,000 steps)")
+    return LinearModel(weights.astype(np.float32), bias.astype(np.float32))
 
 
 def _regress(estimator: Any, train: Fold, context: FitContext) -> LinearModel:

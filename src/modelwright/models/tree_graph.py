@@ -123,21 +123,23 @@ def _write_tree(nodes: _Nodes, tree: int, target: int, root: Mapping[str, Any]) 
             waiting.append((split["left_child"], rows, []))
 
 
-def ensemble(trees: Sequence[Mapping[str, Any]], width: int, output: str) -> Any:
+def ensemble(trees: Sequence[Mapping[str, Any]], width: int, output: str, owners: Sequence[int] | None = None) -> Any:
     """Return the node: input ``features (n, d) float32``, output the sum of the trees' leaves ``(n, width) float32``.
 
     Parameters
     ----------
     trees
-        ``tree_info`` of LightGBM's ``dump_model``; tree ``i`` adds to score ``i % width``.
+        ``tree_info`` of LightGBM's ``dump_model``.
     width
         Scores per sample.
     output
         Name of the node's output.
+    owners
+        The score that each tree adds to; None: tree ``i`` adds to score ``i % width``.
     """
     nodes = _Nodes()
     for index, tree in enumerate(trees):
-        _write_tree(nodes, index, index % width, tree["tree_structure"])
+        _write_tree(nodes, index, index % width if owners is None else owners[index], tree["tree_structure"])
     return onnx_graph.node(
         "TreeEnsembleRegressor",
         ["features"],

@@ -94,11 +94,11 @@ class Breaker:
 
 
 def cases(names: Sequence[str] | None = None) -> list[Case]:
-    """Return every task that the families claim, categories with two and with three classes."""
+    """Return every task that the families claim, categories with two and with three classes, tags with four."""
     found = []
     for name in names or registry.names("families"):
         for modality, target in sorted(family(name).tasks):
-            found += [Case(name, modality, target, k) for k in ((2, 3) if target == "category" else (0,))]
+            found += [Case(name, modality, target, k) for k in {"category": (2, 3), "tags": (4,)}.get(target, (0,))]
     return found
 
 
@@ -132,7 +132,11 @@ def data(case: Case) -> Made:
             features[random.random(count) < 0.1, 3] = np.nan
             categorical = (3,)
     truth: NDArray[np.generic] = (1000 * value + 50_000).astype(np.float32)
-    if case.classes:
+    if case.target == "tags":
+        # One tag of each sign of what shows, one that is rare, and one that no sample has.
+        columns = [value > 0, hidden[:, 1] > 0.5, value > np.quantile(value, 0.95), np.zeros(count, bool)]
+        truth = np.stack(columns, axis=1).astype(np.float32)
+    elif case.classes:
         truth = np.digitize(value, np.quantile(value, np.linspace(0, 1, case.classes + 1)[1:-1])).astype(np.int64)
     task = Task(case.modality, case.target, case.classes, TRAIN, features.shape[1:], categorical)
     return Made(features, truth, task)
@@ -201,7 +205,11 @@ def check_learns(case: Case, folder: Path) -> None:
     assert scores.shape == (TEST, case.classes or 1)
     if case.name == "baseline":
         return
-    if case.classes:
+    if case.target == "tags":
+        right = (scores > 0) == (made.test.truth > 0.5)
+        assert float(right.mean()) > 0.8, right.mean(axis=0)
+        assert (scores[:, 3] < 0).all()
+    elif case.classes:
         share = float((scores.argmax(axis=1) == made.test.truth).mean())
         assert share > 1 / case.classes + 0.2, share
     else:
@@ -292,8 +300,12 @@ def check_weights_and_deadline(case: Case, folder: Path) -> None:
     del folder
     made = data(case)
     weights = np.linspace(0.5, 1.5, TRAIN).astype(np.float32)
-    model = fit(case, Fold(made.train.features, made.train.truth, weights), deadline=0.0)
-    assert np.isfinite(model.scores(made.test.take(slice(None)))).all()
+    kinds = [weights]
+    if case.target == "tags":
+        kinds.append(np.outer(weights, np.linspace(0.5, 2.0, case.classes)).astype(np.float32))
+    for each in kinds:
+        model = fit(case, Fold(made.train.features, made.train.truth, each), deadline=0.0)
+        assert np.isfinite(model.scores(made.test.take(slice(None)))).all()
 
 
 CHECKS: tuple[Callable[[Case, Path], None], ...] = (
