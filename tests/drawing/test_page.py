@@ -118,7 +118,7 @@ def test_a_page_is_one_file_that_loads_nothing() -> None:
         section("Three"),
         section("Four"),
     )
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in whole
+    assert "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'" in whole
     assert "<script" not in whole
     assert not re.search(r"""(src|href)="(?!data:image|#)""", whole)
     assert "url(" not in STYLESHEET
@@ -161,4 +161,4 @@ def test_small_parts() -> None:
     assert "<summary>more</summary>" in details("more", "text").render()
     assert 'class="columns"' in columns("a", None, ["b", 3]).render()
     assert h("br").render() == "<br/>"
-    assert h("input", disabled=True, checked=False, value=None).render() == '<input disabled="disabled"></input>'
+    assert h("input", disabled=True, checked=False, value=None).render() == '<input disabled="disabled"/>'

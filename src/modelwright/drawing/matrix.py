@@ -20,6 +20,7 @@ def heatmap(
     row_title: str = "truth",
     column_title: str = "prediction",
     by_row: bool = True,
+    signed: bool = False,
 ) -> Element:
     """Draw a matrix, darker for more.
 
@@ -29,6 +30,8 @@ def heatmap(
         Rows of figures; for a confusion matrix counts, rows are the truth.
     by_row
         Whether a cell's shade is its share of its row (recall on the diagonal), or of the largest cell.
+    signed
+        Figures are -1 to 1, such as correlations: the shade is the figure, negative ones have another colour.
 
     Notes
     -----
@@ -59,15 +62,17 @@ def heatmap(
         parts.append(_column_name(column_labels[index], middle, top - 6, upright=upright))
     parts.append(_box(left, top, side * across, side * rows, "var(--grid,#e9ebee)", "0.45"))
     names = (list(row_labels), list(column_labels))
-    for row, column, value, shade in _cells(matrix, by_row=by_row):
+    for row, column, value, shade in _cells(matrix, by_row=by_row and not signed):
+        shade = min(1.0, abs(value)) if signed else shade
         parts.append(
             _cell(
                 left + column * side,
                 top + row * side,
                 side,
                 shade,
-                _tip(names, row, column, value, shade, by_row=by_row),
+                _tip(names, row, column, value, shade, by_row=by_row and not signed),
                 value,
+                "var(--c1,#d55e00)" if signed and value < 0 else "var(--c0,#0072b2)",
             )
         )
     return svg(width, height, title or f"Matrix of {rows} by {across}", parts)
@@ -121,9 +126,9 @@ def _box(x: float, y: float, width: float, height: float, fill: str, opacity: st
     )
 
 
-def _cell(x: float, y: float, side: float, shade: float, tip: str, value: float) -> Element:
+def _cell(x: float, y: float, side: float, shade: float, tip: str, value: float, fill: str) -> Element:
     opacity = f"{0.08 + 0.92 * min(1.0, shade):.3f}"
-    box = _box(x + 0.5, y + 0.5, side - 1, side - 1, "var(--c0,#0072b2)", opacity, tip)
+    box = _box(x + 0.5, y + 0.5, side - 1, side - 1, fill, opacity, tip)
     text = number(value, 2)
     if side < 24 or text_width(text, 11) > side - 4:
         return box

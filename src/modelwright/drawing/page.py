@@ -22,15 +22,16 @@ from typing import TypeAlias
 from modelwright.drawing.style import STYLESHEET
 from modelwright.errors import InputError
 
-VOID = frozenset({"br", "col", "hr", "img", "meta"})
+VOID = frozenset({"br", "col", "hr", "img", "input", "meta"})
 """Elements without content."""
 FORBIDDEN = frozenset({"applet", "base", "embed", "frame", "iframe", "link", "object", "script", "style", "template"})
 """Elements that load or run something, or whose content is not text."""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*\Z")
 _ADDRESS = re.compile(
-    r"(?:https?://|mailto:|#|data:image/(?:png|jpeg|gif|webp);base64,|(?![A-Za-z][A-Za-z0-9+.-]*:|//))", re.IGNORECASE
+    r"(?:https?://|mailto:|#|data:image/(?:png|jpeg|gif|webp);base64,|data:audio/wav;base64,|(?![A-Za-z][A-Za-z0-9+.-]*:|//))",
+    re.IGNORECASE,
 )
 _ADDRESS_ATTRIBUTES = frozenset({"href", "src", "action", "formaction", "poster", "cite", "data", "srcset"})
 # What XML 1.0 (and so an SVG reader) does not allow: most control characters, lone surrogates, U+FFFE and U+FFFF.
@@ -231,6 +232,20 @@ def image(data: bytes, alt: str, *, width: int | None = None) -> Element:
             encoded = base64.b64encode(data).decode("ascii")
             return h("img", src=f"data:{media_type};base64,{encoded}", alt=alt, title=alt or None, width=width)
     raise InputError(f"a picture for a page must be PNG, JPEG, GIF or WebP; these bytes begin with {data[:8]!r}")
+
+
+def sound(data: bytes, label: str) -> Element:
+    """Return a player of a WAV file carried inside the page, with nothing loaded and nothing played before a click.
+
+    Raises
+    ------
+    InputError
+        If the bytes are not WAV.
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise InputError(f"a sound for a page must be WAV; these bytes begin with {data[:12]!r}")
+    encoded = base64.b64encode(data).decode("ascii")
+    return h("audio", src=f"data:audio/wav;base64,{encoded}", controls=True, preload="none", aria_label=label)
 
 
 def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96) -> Element:

@@ -16,7 +16,14 @@ def _colours(values: tuple[str, ...]) -> str:
     return "".join(f"--c{index}:{value};" for index, value in enumerate(values))
 
 
-STYLESHEET = """
+def _switches(count: int) -> str:
+    """Return what hides group ``n`` of a map while its check box is off."""
+    pairs = (f".atlas:has(.f{index}:not(:checked)) .k{index}" for index in range(count))
+    return ",".join(pairs) + "{display:none}"
+
+
+STYLESHEET = (
+    """
 :root{
   color-scheme:light dark; --page:#fbfbfa; --paper:#fff; --ink:#1d2025; --soft:#5d646f; --line:#e3e5e8;
   --grid:#e9ebee; --good:#0a7a4b; --warn:#8f5a00; --bad:#b3261e; --note:#0b5cad; --link:#0b5cad; $SERIES;
@@ -98,6 +105,33 @@ details{margin:.6rem 0 1rem}
 summary{cursor:pointer;color:var(--link)}
 svg{display:block;max-width:100%;height:auto;color:var(--ink);font-family:inherit}
 svg a text{fill:var(--link)}
+.swatches{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;color:var(--soft);max-width:none}
+.swatch{display:inline-flex;align-items:center;gap:.4rem}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(16.5rem,100%),1fr));gap:.8rem;margin:0 0 1rem}
+.tile{border:1px solid var(--line);border-radius:10px;padding:.7rem .85rem .5rem;background:var(--page);min-width:0}
+.tile h3{margin:0 0 .1rem;font-size:.95rem;overflow-wrap:anywhere}
+.tile p{margin:0 0 .35rem;font-size:.8rem;color:var(--soft);line-height:1.35}
+.tile svg{width:100%;min-width:0}
+.glance{list-style:none;margin:0 0 1.1rem;padding:0;display:grid;gap:.45rem}
+.glance li{display:flex;gap:.65rem;align-items:flex-start}
+.glance .good{--tone:var(--good)}
+.glance .warn{--tone:var(--warn)}
+.glance .bad{--tone:var(--bad)}
+.glance .note{--tone:var(--note)}
+.switches{border:0;padding:0;margin:0 0 .6rem;display:flex;flex-wrap:wrap;gap:.15rem .95rem;font-size:.87rem}
+.switches legend{float:left;padding:0;margin-right:.9rem;color:var(--soft)}
+.switches label{display:inline-flex;align-items:center;gap:.35rem;cursor:pointer}
+.switches small{color:var(--soft)}
+.switches input{accent-color:var(--link);margin:0}
+.atlas svg{overflow:visible}
+.atlas .dots{fill-opacity:.78}
+.atlas .rings{fill:none;stroke:var(--bad);stroke-width:1.8}
+.atlas .rings circle{pointer-events:all}
+.atlas .pictures g:hover rect{stroke:var(--ink);stroke-width:4}
+.atlas:has(.fp:not(:checked)) .pictures,.atlas:has(.fr:not(:checked)) .rings{display:none}
+$SWITCHES
+.pixels{image-rendering:pixelated}
+audio{height:2.2rem;max-width:100%}
 footer{font-size:.82rem;margin-top:2rem}
 @media (max-width:40rem){
   body{padding:1.5rem .9rem 3rem}
@@ -114,4 +148,7 @@ footer{font-size:.82rem;margin-top:2rem}
   .sign{-webkit-print-color-adjust:exact;print-color-adjust:exact}
   svg *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 }
-""".replace("$SERIES", _colours(SERIES)).replace("$DARK", _colours(_DARK))
+""".replace("$SERIES", _colours(SERIES))
+    .replace("$DARK", _colours(_DARK))
+    .replace("$SWITCHES", _switches(16))
+)
