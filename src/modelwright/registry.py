@@ -22,6 +22,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "modalities": {
         "image": "modelwright.tasks.modalities.image:Image",
         "table": "modelwright.tasks.modalities.table:Table",
+        "series": "modelwright.tasks.modalities.series:Series",
     },
     "targets": {
         "category": "modelwright.tasks.targets.category:Category",

@@ -309,7 +309,35 @@ def _table_case() -> ModalityCase:
     )
 
 
-_CASES: dict[str, Callable[[], ModalityCase]] = {"image": _image_case, "table": _table_case}
+def _series_case() -> ModalityCase:
+    random = np.random.default_rng(3)
+
+    def document(steps: int, names: tuple[str, ...] = ("flow", "druck ü"), *, timed: bool = True) -> bytes:
+        walk = random.normal(0, 1, (steps, len(names))).cumsum(0)
+        columns = {
+            name: [None if random.random() < 0.05 else float(np.float32(value)) for value in walk[:, place]]
+            for place, name in enumerate(names)
+        }
+        made: dict[str, Any] = {"values": columns}
+        if timed:
+            made["time"] = [1_700_000_000 + 60 * place + (place > 20) * 3600 for place in range(steps)]
+        return json.dumps(made, ensure_ascii=False).encode()
+
+    text = "#time;flow;druck ü;note\n" + "".join(
+        f"2024-03-0{1 + place // 24} {place % 24:02d}:00:00;{place / 7:.3f};{'' if place == 4 else 5 - place};ok\n"
+        for place in range(40)
+    )
+    raws = (document(50), document(50), document(50), document(1), document(7), document(300), text.encode())
+    more = (document(33, ("flow",)), document(20, timed=False), text.replace(";", ",").encode("utf-16"))
+    broken = (
+        b"", b"  \n", b"{", b"[]", b'{"values": {}}', b'{"values": {"flow": [1, NaN]}}', b'{"values": {"flow": 3}}',
+        b'{"values": {"flow": [1], "druck": [1, 2]}}', b'{"values": {"flow": []}}', b"flow;druck\n",
+        bytes(100), b"a word",
+    )  # fmt: skip
+    return ModalityCase(modality("series"), (*raws, *more), broken)
+
+
+_CASES: dict[str, Callable[[], ModalityCase]] = {"image": _image_case, "table": _table_case, "series": _series_case}
 
 
 @cache
