@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright import canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Decision = Literal["drop", "fix", "keep", "review"]
 
@@ -94,12 +98,46 @@ ADVICE: Mapping[str, Advice] = {
         "review",
         "a column that gives the answer away is often not known in production; kept until somebody decides",
     ),
+    "outlier": Advice("review", "keep", "unlike all others: a stray file, or a rare case worth more of its kind"),
+    "name-disagrees": Advice("review", "keep", "names usually say the class here, and this one says another"),
+    "leaking-name": Advice(
+        "review", "keep", "samples of one recording or object in two splits make a model look better than it is"
+    ),
+    "leaking-form": Advice(
+        "review", "keep", "production sends one size or rate for all classes; what was told by it is told no more"
+    ),
+    "confounded-group": Advice("review", "keep", "only data in which groups hold several classes can tell them apart"),
     "label-variants": Advice("fix", "review", "labels that differ only in spelling are probably the same"),
     "rare-class": Advice("keep", "keep", "kept for training only: it can be neither validated nor tested"),
     "imbalance": Advice("review", "review", "class weights, or more samples of the rare classes, would help"),
     "capped-target": Advice(
         "review", "review", "a model learns the limit as if it were the answer; kept until decided"
     ),
+    "correlated-columns": Advice(
+        "review", "keep", "two columns say the same: one can go, and linear models and importances become clearer"
+    ),
+    "dates-out-of-order": Advice("review", "keep", "an end before its beginning is an error of whoever wrote it down"),
+    "future-date": Advice("review", "keep", "a date that lies ahead is a plan, a code, or an error"),
+    "impossible-date": Advice("review", "keep", "a date that no calendar has is learned as missing"),
+    "mixed-units": Advice(
+        "review", "keep", "values in two units are learned as one quantity: bring them into one at the source"
+    ),
+    "odd-value": Advice("review", "keep", "a value far from all others is an error, or the most interesting row"),
+    "odd-row": Advice("review", "keep", "no value alone is far off, but together they are unlike any other row"),
+    "incomplete": Advice("review", "keep", "a row that is mostly missing teaches little but what was filled in"),
+    "leaking-order": Advice(
+        "review",
+        "review",
+        "a model cannot know the row's number in production; if it hides in a column, figures are too good",
+    ),
+    "leaking-identifier": Advice(
+        "drop", "drop", "a number that was handed out after the answer was known tells it; production has none yet"
+    ),
+    "under-represented": Advice(
+        "review", "keep", "a model is least sure, and often most wrong, about a group that it hardly saw"
+    ),
+    "leaking-split": Advice("review", "review", "what is tied to a training sample is no test of it"),
+    "missing-time": Advice("drop", "drop", "a sample without a time may be later than the test"),
     "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
     "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),
 }
@@ -130,6 +168,8 @@ class Issue:
         The column, or None.
     evidence
         JSON-ready figures and names behind it.
+    places
+        Of an issue that stands for many samples: all their places. What is decided about it holds for each.
     """
 
     kind: str
@@ -140,6 +180,7 @@ class Issue:
     path: str = ""
     column: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    places: Sequence[int] | NDArray[np.int64] = field(default=(), compare=False, repr=False)
 
     @property
     def id(self) -> str:

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import checks, mislabelled, outliers, split, structured, unusual
+from modelwright.prepare import checks, dividing, giveaways, mislabelled, outliers, split, structured, unusual
 from modelwright.prepare.columns import ColumnFindings, check
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.labels.check import Result, Samples
-from modelwright.prepare.labels.features import of_files, of_rows
+from modelwright.prepare.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.outcome import Outcome
+from modelwright.prepare.proof import Tie
 from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
@@ -80,7 +81,7 @@ class Judge:
         )
         self._columns = ColumnFindings()
         self._dropped: tuple[str, ...] = ()
-        self._pairs: list[NDArray[np.int64]] = []
+        self._ties: list[Tie] = []
         self._decided = [decide(issue, self._rules, self._people) for issue in gathered.issues]
 
     def run(self, parent: Dataset | None, production: NDArray[np.bool_]) -> tuple[Outcome, ColumnFindings]:
@@ -101,18 +102,19 @@ class Judge:
         else:
             self._near()
         self._judge(unusual.issues(gathered, self._modality, self._usable, self._shown))
+        self._giveaways()
         self._parts()
         for each in self._decided:
-            if each.decision == "drop" and each.issue.place >= 0:
-                self._kept[each.issue.place] = False
-        tied = np.concatenate([*self._pairs, _user_pairs(gathered)])
+            self._drop(each)
+        self._ties.append(Tie("group", "the same group", _user_pairs(gathered)))
+        tied = np.concatenate([tie.pairs for tie in self._ties])
         fixed, facts = self._mislabelled(tied)
         if not self._kept.any():
             raise InputError(
                 "every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`"
             )
         self._balance()
-        groups, keys, splits = self._split(tied, parent, production)
+        groups, keys, division = self._split(tied, parent, production)
         self._decided.sort(
             key=lambda each: (-each.issue.severity, each.issue.kind, each.issue.path, each.issue.column or "")
         )
@@ -123,9 +125,10 @@ class Judge:
             self._kept,
             groups,
             keys,
-            splits,
+            division.splits,
             self._dropped,
             fixed,
+            division,
             facts,
         )
         return outcome, self._columns
@@ -135,6 +138,13 @@ class Judge:
         self._decided.extend(made)
         return made
 
+    def _drop(self, each: Decided) -> None:
+        if each.decision == "drop":
+            if each.issue.place >= 0:
+                self._kept[each.issue.place] = False
+            if len(each.issue.places):
+                self._kept[np.asarray(each.issue.places, np.int64)] = False
+
     def _spellings(self) -> None:
         if self._target.label_kind == "class":
             found = self._judge(checks.spelling_issues(_counts(self._labels, self._names, self._usable)))
@@ -143,7 +153,7 @@ class Judge:
     def _equal(self) -> checks.Copies:
         exact = checks.copies(self._gathered.id_array(), self._labels, self._usable)
         self._judge(checks.copy_issues(self._gathered, exact, self._shown, rows=self._tabular))
-        self._pairs.append(exact.pairs)
+        self._ties.append(Tie("duplicate", "equal values" if self._tabular else "equal bytes", exact.pairs))
         return exact
 
     def _check_columns(self, exact: checks.Copies) -> None:
@@ -157,7 +167,7 @@ class Judge:
             if each.decision == "drop" and each.issue.column is not None and each.issue.kind != "missing-value"
         )
         alike = checks.copies(self._columns.keys, self._labels, self._usable)
-        self._pairs.append(alike.pairs)
+        self._ties.append(Tie("alike", "equal values but for identifiers", alike.pairs))
         self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
         if len(self._dropped) >= len(gathered.columns):
             raise InputError(
@@ -172,8 +182,26 @@ class Judge:
         agreement = self._spec.clean.near_duplicate
         near = checks.near_pairs(self._gathered, self._usable, self._look, self._modality, agreement)
         self._judge(checks.near_issues(self._gathered, near, self._shown))
-        self._pairs.append(near)
+        self._ties.append(Tie("near-duplicate", "nearly the same content", near))
         self._judge(outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown))
+
+    def _giveaways(self) -> None:
+        """Look for what tells the answer without being part of it."""
+        gathered, modality, usable, shown = self._gathered, self._modality, self._usable, self._shown
+        classes = self._target.label_kind == "class"
+        codes: NDArray[np.int64] = self._labels if classes else np.zeros(len(usable), np.int64)
+        if isinstance(modality, tasks.Sketched):
+            sketched = modality
+
+            def sketches(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+                return sketches_of(sketched, gathered, self._look, places)
+
+            self._judge(giveaways.shared_names(gathered, sketched, sketches, codes, usable, shown))
+        if classes:
+            self._judge(giveaways.confounded(gathered, codes, self._names, usable))
+            if not self._tabular:
+                self._judge(giveaways.named_otherwise(gathered, codes, self._names, usable, shown))
+                self._judge(giveaways.form(gathered, modality, codes, self._names, usable))
 
     def _parts(self) -> None:
         """Check structured labels against their samples, and mend what is to be mended."""
@@ -225,35 +253,25 @@ class Judge:
 
     def _split(
         self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int8]]:
-        """Return groups, their keys, and each sample's split."""
-        spec, gathered, kept, shown = self._spec, self._gathered, self._kept, self._shown
-        groups, keys = _groups(gathered, tied, kept)
-        strata, covered = split.by_origin(self._strata(), production[kept])
-        known = None if parent is None else _known(gathered, parent)[kept]
-        fractions = (spec.split.train, spec.split.validation, spec.split.test)
-        present, numbered = np.unique(groups[kept], return_inverse=True)
-        plan = split.assign(
-            numbered.astype(np.int64), keys[present], strata, fractions, spec.split.seed, known, covered
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], dividing.Division]:
+        """Return groups, their keys, and who is where."""
+        settings, gathered = self._spec.split, self._gathered
+        groups, keys = _groups(gathered, tied, self._kept)
+        division = dividing.divide(
+            settings,
+            gathered,
+            self._rows,
+            self._kept,
+            dividing.Ties(self._ties, groups, keys),
+            self._strata(),
+            production,
+            None if parent is None else _known(gathered, parent),
+            None if parent is None else parent.meta.get("division"),
         )
-        for place in np.flatnonzero(kept)[plan.conflicts].tolist():
-            self._judge(
-                [
-                    Issue(
-                        "split-conflict",
-                        0.6,
-                        f"{shown(place)} is like a sample of the locked test split",
-                        place,
-                        gathered.id(place),
-                        f"{gathered.sources[place]}/{shown(place)}",
-                    )
-                ]
-            )
-        splits = np.full(len(gathered), -1, np.int8)
-        splits[kept] = plan.splits
-        self._kept &= splits >= 0
-        self._judge(_small_splits(spec, splits))
-        return groups, keys, splits
+        self._judge(division.issues)
+        self._kept &= division.splits >= 0
+        self._judge(dividing.small_splits(settings, division.splits))
+        return groups, keys, division
 
 
 def _none_usable(spec: Any, gathered: Gathered) -> InputError:
@@ -341,17 +359,3 @@ def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     }
     ids = bytes(gathered.ids)
     return np.fromiter((before.get(ids[at : at + 32], -1) for at in range(0, len(ids), 32)), np.int8, len(gathered))
-
-
-def _small_splits(spec: Any, splits: NDArray[np.int8]) -> Iterator[Issue]:
-    total = int((splits >= 0).sum())
-    for number, name in enumerate(split.NAMES):
-        count = int((splits == number).sum())
-        if getattr(spec.split, name) > 0 and count < 30:
-            yield Issue(
-                "small-split",
-                0.7 if count < 10 else 0.5,
-                f"the {name} split has {count} of {total} samples: figures on so few are rough",
-                column=name,
-                evidence={"count": count},
-            )

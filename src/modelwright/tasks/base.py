@@ -177,6 +177,14 @@ class Sketched(Protocol):
 
 
 @runtime_checkable
+class Carried(Protocol):
+    """What a modality may have whose samples come in a form that is no part of what they show."""
+
+    carried: ClassVar[tuple[str, ...]]
+    """Measures of the form: a picture's width and height, a sound's rate and channels. They should not tell the class."""
+
+
+@runtime_checkable
 class Learning(Protocol):
     """What a modality may have that learns more from more samples (a vocabulary) than sizes and means."""
 

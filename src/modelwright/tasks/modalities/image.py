@@ -68,6 +68,7 @@ class Image:
         return image_measures.measure(inputs["image"])
 
     sketch_bytes: ClassVar[int] = image_sketch.BYTES
+    carried: ClassVar[tuple[str, ...]] = ("width", "height")
 
     def sketch(self, inputs: Arrays) -> Sketch:
         """Return the sketch of one picture; see :mod:`~modelwright.tasks.modalities.image_sketch`."""
