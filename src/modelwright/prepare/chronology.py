@@ -8,9 +8,11 @@ The cut is put where that costs least, within two percent of the samples around 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +55,39 @@ class Times:
         if self.form == "number":
             return f"{value:.12g}"
         return datetime.fromtimestamp(value, UTC).replace(tzinfo=None).isoformat()
+
+
+class Moments:
+    """The times of samples as they come, in any form."""
+
+    def __init__(self) -> None:
+        self._numbers = array("d")
+        self._texts: dict[int, str] = {}
+
+    def append(self, time: float | str | None) -> None:
+        """Add one; None is missing."""
+        if isinstance(time, str):
+            self._texts[len(self._numbers)] = time
+            time = None
+        self._numbers.append(nan if time is None else time)
+
+    def extend_missing(self, count: int) -> None:
+        """Add ``count`` missing ones."""
+        self._numbers.frombytes(np.full(count, np.nan).tobytes())
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Return ``(n,)`` those that came as numbers, NaN for all others."""
+        return np.frombuffer(self._numbers.tobytes(), np.float64)
+
+    def arrow(self) -> Any:
+        """Return an Arrow column for :func:`read`: texts where any time was one."""
+        import pyarrow as pa
+
+        figures = self.numbers()
+        if not self._texts:
+            return pa.array(figures, mask=np.isnan(figures))
+        told = (None if value != value else repr(value) for value in figures.tolist())  # noqa: PLR0124 - NaN
+        return pa.array([self._texts.get(place, figure) for place, figure in enumerate(told)], pa.string())
 
 
 def read(column: Any) -> Times:

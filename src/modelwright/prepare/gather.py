@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.errors import InputError
+from modelwright.prepare.chronology import Moments
 from modelwright.prepare.collect.base import Item, Rejected, Source
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.index import Index
@@ -85,8 +86,10 @@ class Gathered:
     paths: Texts = field(default_factory=Texts)
     labels: Codes = field(default_factory=Codes)
     numbers: array[float] = field(default_factory=lambda: array("d"))
-    times: array[float] = field(default_factory=lambda: array("d"))
-    """Seconds since 1970 UTC; NaN where the source does not know."""
+    times: Moments = field(default_factory=Moments)
+    """As the source tells them."""
+    told: Codes = field(default_factory=Codes)
+    """Splits as the source tells them."""
     groups: Codes = field(default_factory=Codes)
     annotations: array[int] = field(default_factory=lambda: array("q"))
     """Sequence number of the annotation behind a label; -1: the source itself."""
@@ -291,7 +294,8 @@ class Gatherer:
         found.paths.append(item.path)
         found.labels.append(label if found.coded else None)
         found.numbers.append(float(label) if label is not None and not found.coded else float("nan"))
-        found.times.append(float(item.time) if isinstance(item.time, int | float) else float("nan"))
+        found.times.append(item.time)
+        found.told.append(item.split)
         group = item.group if item.group is not None else self._group_by(item.path)
         found.groups.append(group)
         found.annotations.append(sequence)
@@ -348,10 +352,10 @@ class _NoRows:
         return
 
 
-def columns_of(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield ``(name, pyarrow.ChunkedArray)`` of a Parquet file, one column in memory at a time."""
+def columns_of(path: Path, names: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield ``(name, pyarrow.ChunkedArray)`` of a Parquet file, all columns or some, one in memory at a time."""
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        for name in file.schema_arrow.names:
+        for name in file.schema_arrow.names if names is None else names:
             yield name, file.read(columns=[name], use_threads=False)[name]

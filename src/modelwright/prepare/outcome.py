@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.dividing import Division
 from modelwright.prepare.issues import Decided
 
 
@@ -27,5 +28,7 @@ class Outcome:
     dropped_columns: tuple[str, ...]
     fixed: dict[int, str]
     """Place to the ``mislabelled`` issue whose suggested label it took."""
+    division: Division
+    """How samples were divided, with folds, times, and the proof that nothing leaks."""
     label_check: dict[str, Any]
     """How labels were checked, and what came of it."""

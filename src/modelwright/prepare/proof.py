@@ -68,7 +68,7 @@ def _count(tie: Tie, splits: NDArray[np.int8]) -> dict[str, Any]:
 
 
 def issues(proof: Mapping[str, Any]) -> Iterator[Issue]:
-    """Yield ``leaking-split`` for every kind of tie that joins two splits, and where the test split begins too early."""
+    """Yield ``leaking-split`` for every kind of tie that joins two splits, and where the test begins too early."""
     for each in proof["ties"]:
         if each["across"]:
             yield Issue(

@@ -14,6 +14,7 @@ from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
 from modelwright.prepare import split, tables
 from modelwright.prepare.collect.base import open_all
+from modelwright.prepare.dividing import told
 from modelwright.prepare.fingerprints import combine
 from modelwright.prepare.gather import Gathered, Gatherer
 from modelwright.prepare.index import Index
@@ -181,6 +182,7 @@ def _meta(
         "dropped_columns": list(outcome.dropped_columns),
         "label_check": outcome.label_check,
         "split": spec.part("prepare")["split"],
+        "division": outcome.division.facts,
     }
 
 
@@ -193,6 +195,8 @@ def _tell(outcome: Outcome, meta: Mapping[str, Any], progress: Progress) -> None
         progress.say(f"{count} × {kind}: {decision} ({by})")
     if outcome.dropped_columns:
         progress.say(f"columns left out: {', '.join(outcome.dropped_columns)}")
+    for line in told(outcome.division.facts):
+        progress.say(line)
     counts = meta["counts"]
     progress.say(
         f"{counts['train']} samples to train, {counts['validation']} to validate, {counts['test']} to test, "

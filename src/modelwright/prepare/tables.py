@@ -45,14 +45,35 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
         "annotation": pa.array(annotations, pa.string()),
     }
-    times = np.array(gathered.times)
+    found = outcome.division.times
+    times = gathered.times.numbers() if found is None else found.values
     if not np.isnan(times).all():
         columns["time"] = pa.array(times, mask=np.isnan(times))
+    if outcome.division.folds is not None:
+        columns["fold"] = pa.array(outcome.division.folds, mask=outcome.division.folds < 0)
     for name, values in gathered.measures.items():
         full = np.full(count, np.nan)
         full[: len(values)] = values
         columns[f"measure.{name}"] = pa.array(full, mask=np.isnan(full))
     parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=65536)
+
+
+def _given(gathered: Gathered, outcome: Outcome) -> Any:
+    """Return the labels that prepare replaced, as they were before; null where it did not, None if nowhere."""
+    import pyarrow as pa
+
+    if gathered.coded:
+        before = gathered.labels.numpy()
+        same = (before == outcome.labels) | (before < 0)
+        codes = pa.array(before, mask=same)
+        found = pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string())).cast(pa.string())
+    elif gathered.label_kind == "number":
+        numbers = np.array(gathered.numbers)
+        same = (numbers == outcome.labels) | np.isnan(numbers)
+        found = pa.array(numbers, mask=same)
+    else:
+        return None
+    return None if same.all() else found
 
 
 def write_issues(path: Path, decided: Sequence[Decided]) -> None:
