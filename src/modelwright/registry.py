@@ -22,7 +22,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "modalities": {
         "image": "modelwright.tasks.modalities.image:Image",
         "table": "modelwright.tasks.modalities.table:Table",
+        "text": "modelwright.tasks.modalities.text:Text",
         "series": "modelwright.tasks.modalities.series:Series",
+        "audio": "modelwright.tasks.modalities.audio:Audio",
     },
     "targets": {
         "category": "modelwright.tasks.targets.category:Category",
@@ -60,8 +62,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "image": "modelwright.prepare.explore.image:sections",
         "table": "modelwright.prepare.explore.table:sections",
     },
-    "thumbnails": {
-        "image": "modelwright.prepare.explore.image:thumbnail",
+    "pictures": {
+        "image": "modelwright.prepare.explore.image:PICTURES",
     },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",

@@ -22,6 +22,7 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+from modelwright.testing import sounds
 
 
 @dataclass(frozen=True)
@@ -337,7 +338,19 @@ def _series_case() -> ModalityCase:
     return ModalityCase(modality("series"), (*raws, *more), broken)
 
 
-_CASES: dict[str, Callable[[], ModalityCase]] = {"image": _image_case, "table": _table_case, "series": _series_case}
+def _audio_case() -> ModalityCase:
+    random = np.random.default_rng(3)
+    same_length = [sounds.wav(sounds.word(random, 150.0)) for _ in range(3)]
+    others = [sounds.wav(sounds.word(random, 300.0, seconds, 16_000), 16_000) for seconds in (0.05, 0.3, 2.5)]
+    return ModalityCase(modality("audio"), (*same_length, *others, *sounds.odd_ones()), sounds.broken_ones())
+
+
+_CASES: dict[str, Callable[[], ModalityCase]] = {
+    "image": _image_case,
+    "table": _table_case,
+    "series": _series_case,
+    "audio": _audio_case,
+}
 
 
 @cache
