@@ -88,8 +88,8 @@ class RowMaker:
                 hint="set 'label:' in modelwright.yaml",
             )
 
-    def item(self, path: str, row: Mapping[str, Any], columns: Mapping[str, str], decimal: str, strays: Strays) -> Item:
-        """Return a row as a sample; cells that are no numbers where numbers are wanted are counted in ``strays``."""
+    def typed(self, row: Mapping[str, Any], columns: Mapping[str, str], decimal: str, strays: Strays) -> dict[str, Any]:
+        """Return the cells by type; those that are no numbers where numbers are wanted are counted in ``strays``."""
         typed: dict[str, Any] = {}
         for name, kind in columns.items():
             value = row.get(name)
@@ -104,6 +104,11 @@ class RowMaker:
                         words[value] = words.get(value, 0) + 1
                 value = parsed
             typed[name] = float(value) if kind == "number" and value is not None else value
+        return typed
+
+    def item(self, path: str, row: Mapping[str, Any], columns: Mapping[str, str], decimal: str, strays: Strays) -> Item:
+        """Return a row as a sample; see :meth:`typed`."""
+        typed = self.typed(row, columns, decimal, strays)
         group = row.get(self._group) if self._group else None
         label = row.get(self._label) if self._label else None
         return Item(
