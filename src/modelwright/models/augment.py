@@ -21,6 +21,11 @@ STANDARD: dict[str, float] = {
 contrast as a factor around 1, flip as the probability of a left-right mirror image."""
 
 
+SPECTROGRAM: dict[str, float] = {**STANDARD, "rotate": 0.0, "flip": 0.0}
+"""For pictures of sounds: earlier or later, higher or lower, faster or slower, louder or softer; time never runs
+back."""
+
+
 def _uniform(n: int, most: float, generator: torch.Generator) -> torch.Tensor:
     import torch
 

@@ -86,13 +86,20 @@ class ConvnetModel:
         return None
 
 
+def _changes(task: Task) -> dict[str, Any]:
+    """Return what may be changed in a training picture without making another sample of it."""
+    if task.modality == "audio":
+        return dict(augment.SPECTROGRAM)
+    return {**augment.STANDARD, "flip": "colour"}
+
+
 class Convnet:
     """Residual network, AdamW, warm-up and cosine decay, augmentation, early stopping, the best epoch kept."""
 
     name: ClassVar[str] = "convnet"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        ("image", target) for target in ("category", "number", "tags")
+        (modality, target) for modality in ("image", "audio") for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "pixels"
 
@@ -107,7 +114,7 @@ class Convnet:
                 "batch": 64 if task.samples >= 640 else 16,
                 "learning_rate": 0.004,
                 "weight_decay": 0.05,
-                "augment": {**augment.STANDARD, "flip": "colour"},
+                "augment": _changes(task),
             }
         ]
 
@@ -120,7 +127,9 @@ class Convnet:
             "width": int(random.choice([16, 24, 32])),
             "learning_rate": float(np.round(10 ** random.uniform(-3, -2), 5)),
             "weight_decay": float(np.round(10 ** random.uniform(-3, -0.7), 5)),
-            "augment": {name: value * strength for name, value in augment.STANDARD.items()} | {"flip": "colour"},
+            "augment": {
+                name: value if isinstance(value, str) else value * strength for name, value in _changes(task).items()
+            },
         }
 
     def fit(

@@ -81,7 +81,7 @@ class Logistic:
     name: ClassVar[str] = "logistic"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table") for target in ("category", "tags")
+        (modality, target) for modality in ("image", "table", "audio") for target in ("category", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"
 
@@ -176,7 +176,9 @@ class Ridge:
 
     name: ClassVar[str] = "ridge"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "number"), ("table", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        (modality, "number") for modality in ("image", "table", "audio")
+    )
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
@@ -208,7 +210,9 @@ class Lasso:
 
     name: ClassVar[str] = "lasso"
     version: ClassVar[int] = 1
-    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset({("image", "number"), ("table", "number")})
+    tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        (modality, "number") for modality in ("image", "table", "audio")
+    )
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from modelwright.prepare.collect.base import (
     printable,
 )
 from modelwright.prepare.collect.digesting import files_digest
+from modelwright.prepare.collect.naming import Naming
 from modelwright.prepare.collect.options import Options
 from modelwright.store.packed import Member, MemberError, TarMembers, ZipMembers, archive_kind, open_archive
 
@@ -55,6 +56,7 @@ class ArchiveSource:
         "files": "pattern, or list of patterns, that a file name must match, such as '*.jpg'",
         "level": "depth of the folder whose name is the class; default: 1, or 2 below a single top folder",
         "classes": "list of the class folders to use; default: all",
+        "label": "regular expression that finds the class in a file's name (its first group); default: the folder",
     }
     kept: ClassVar[Kept] = "members"
 
@@ -64,6 +66,7 @@ class ArchiveSource:
         self._where = options.where
         self._level = options.whole("level", 1, 32)
         self._classes = frozenset(options.texts("classes"))
+        self._naming = Naming.of(settings.options.get("label"), options.where)
         patterns = options.texts("files")
         self._accept = (
             re.compile("|".join(translate(pattern) for pattern in patterns).encode(), re.IGNORECASE)
@@ -91,7 +94,7 @@ class ArchiveSource:
     def survey(self) -> Survey:
         """Look through the archive's list; no member is read."""
         archive = self._archive
-        if self._level is not None:
+        if self._level is not None or self._naming is not None:
             return Survey()
         tops: Counter[bytes] = Counter()
         deep = 0
@@ -160,6 +163,8 @@ class ArchiveSource:
         return not self._classes or self._label(parts) in self._classes
 
     def _label(self, parts: list[bytes]) -> str | None:
+        if self._naming is not None:
+            return self._naming.label(printable(b"/".join(parts)))
         level = self._level or 1
         return printable(parts[level - 1]) if len(parts) > level else None
 

@@ -24,6 +24,7 @@ from modelwright.prepare.collect.base import (
     printable,
     reason,
 )
+from modelwright.prepare.collect.naming import Naming
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class FolderSource:
         "files": "pattern, or list of patterns, that a file name must match, such as '*.jpg'",
         "level": "depth of the folder whose name is the class: 1 (default) is the top one",
         "classes": "list of the class folders to use; default: all",
+        "label": "regular expression that finds the class in a file's name (its first group); default: the folder",
     }
 
     @property
@@ -63,6 +65,7 @@ class FolderSource:
         self.settings = settings
         self._level = _whole(settings.options.get("level", 1), settings)
         self._classes = _words(settings.options.get("classes"), "classes", settings)
+        self._naming = Naming.of(settings.options.get("label"), f"source 'folder: {settings.location}'")
         patterns = _words(settings.options.get("files"), "files", settings)
         self._accept = (
             re.compile("|".join(translate(pattern) for pattern in patterns).encode(), re.IGNORECASE)
@@ -81,7 +84,8 @@ class FolderSource:
             return self._archive.fingerprint(index)
         entries = list(self._walk())
         # The options are part of the listing: another pattern is another content.
-        listing = blake3(repr((self._level, self._classes)).encode())
+        options = (self._level, self._classes, *([self._naming.mark] if self._naming is not None else []))
+        listing = blake3(repr(options).encode())
         lines = [b"%b\0%d\0%d\0%d\0%d\0%a\n" % entry for entry in entries]
         listing.update(b"".join(lines))
         mark = listing.hexdigest()
@@ -133,6 +137,8 @@ class FolderSource:
             )
 
     def _label(self, name: bytes) -> str | None:
+        if self._naming is not None:
+            return self._naming.label(printable(name))
         parts = name.split(b"/")
         return printable(parts[self._level - 1]) if len(parts) > self._level else None
 
@@ -155,12 +161,15 @@ class FolderSource:
                 if name[:1] == b"." or name in SYSTEM_FILES:
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    if depth != self._level - 1 or not self._classes or printable(name) in self._classes:
+                    named = self._naming is not None or depth != self._level - 1 or not self._classes
+                    if named or printable(name) in self._classes:
                         below.append(folder + name + b"/")
                     continue
                 if self._accept is not None and not self._accept.match(name):
                     continue
                 path = folder + name
+                if self._naming is not None and self._classes and self._label(path) not in self._classes:
+                    continue
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except OSError as error:
