@@ -12,6 +12,7 @@ from scipy import stats
 from modelwright import canonical
 from modelwright.monitor.quality import Certainty, realised, weighted, wilson, worse
 from modelwright.runtime.profile import ProfileBuilder
+from modelwright.tasks.judging import judging
 
 
 def _outputs(confidence: np.ndarray) -> dict[str, np.ndarray]:
@@ -87,9 +88,8 @@ def test_nothing_known_is_none() -> None:
 
 def test_lost_quality_is_said_in_words() -> None:
     bad = {"realised": {"value": 0.5, "low": 0.4, "high": 0.6, "count": 80}, "estimated": None}
-    assert "realised accuracy is 0.5" in worse(bad, 0.9, accuracy=True)
+    assert "realised accuracy is 0.5" in worse(bad, 0.9, judging("category"))
     few = {"realised": {"value": 0.5, "low": 0.1, "high": 0.6, "count": 4}, "estimated": None}
-    assert worse(few, 0.9, accuracy=True) == ""
-    assert "mean absolute error is 2" in worse(
-        {"estimated": {"value": 2.0, "low": 1.5, "high": 3.0}}, 1.0, accuracy=False
-    )
+    assert worse(few, 0.9, judging("category")) == ""
+    off = {"estimated": {"value": 2.0, "low": 1.5, "high": 3.0}}
+    assert "mean absolute error is 2" in worse(off, 1.0, judging("number"))

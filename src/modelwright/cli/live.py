@@ -109,7 +109,7 @@ def _told(answers: Iterable[Mapping[str, Any]], counts: dict[str, int], screen: 
 
 
 def prediction_words(values: Mapping[str, Any]) -> str:
-    """Return an answer in a few words: the label with its confidence, or the value with its interval."""
+    """Return an answer in a few words: the label with its confidence, the tags with theirs, or value and interval."""
     from modelwright.cli.screen import clean, figure
 
     if "label" in values:
@@ -118,6 +118,10 @@ def prediction_words(values: Mapping[str, Any]) -> str:
         if sure is None and isinstance(scores, Mapping):
             sure = scores.get(values["label"])
         return clean(str(values["label"])) + (f"  {figure(sure)}" if sure is not None else "")
+    if isinstance(values.get("tags"), list):
+        scores = values.get("scores") or {}
+        named = (f"{tag}  {figure(scores[tag])}" if tag in scores else str(tag) for tag in values["tags"])
+        return clean(", ".join(named)) or "no tag"
     if "value" in values:
         words = figure(values["value"])
         if values.get("low") is not None and values.get("high") is not None:

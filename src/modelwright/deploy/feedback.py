@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modelwright.deploy.messages import HttpError, shorten
 from modelwright.deploy.served import Served
 from modelwright.deploy.work import sample_of
-from modelwright.tasks.base import UndecodableError
+from modelwright.tasks.base import Structured, UndecodableError
 
 if TYPE_CHECKING:
     from modelwright.store.annotations import Statement
@@ -56,7 +56,7 @@ def read_feedback(value: Any, served: Served) -> list[Truth]:
 
 
 def _read_one(entry: Any, served: Served, where: str) -> Truth:
-    form = 'send {"id": <the prediction\'s id>, "truth": <label or number>}'
+    form = 'send {"id": <the prediction\'s id>, "truth": <label, number or list of tags>}'
     if not isinstance(entry, dict):
         raise HttpError(400, "bad-feedback", f"{where}not a JSON object", hint=form)
     unknown = sorted(set(entry) - KEYS)
@@ -84,7 +84,8 @@ def _read_one(entry: Any, served: Served, where: str) -> Truth:
 
 def _read_truth(entry: dict[str, Any], served: Served, where: str) -> str | float:
     raw = entry["truth"]
-    if isinstance(raw, (list, dict)):
+    tags = served.predictor.target.name == "tags"
+    if isinstance(raw, dict) or (isinstance(raw, list) and not tags):
         raise HttpError(422, "bad-label", f"{where}'truth' is neither a label nor a number")
     try:
         truth: str | float | None = served.predictor.target.read(raw)
@@ -95,15 +96,23 @@ def _read_truth(entry: dict[str, Any], served: Served, where: str) -> str | floa
     new = entry.get("new_class", False)
     if not isinstance(new, bool):
         raise HttpError(400, "bad-feedback", f"{where}'new_class' is neither true nor false")
-    if served.classes and truth not in served.classes and not new:
+    named = _parts(served, truth) if tags else [truth]
+    strange = [str(each) for each in named if served.classes and each not in served.classes]
+    if strange and not new:
         shown = ", ".join(served.classes[:20]) + (" …" if len(served.classes) > 20 else "")
         raise HttpError(
             422,
             "unknown-class",
-            f"{where}{shorten(str(truth))!r} is not a class of this model",
+            f"{where}{shorten(strange[0])!r} is not a {'tag' if tags else 'class'} of this model",
             hint=f'the classes are: {shown}; to say that there is a new one, send "new_class": true',
         )
     return truth
+
+
+def _parts(served: Served, truth: str | float) -> list[str]:
+    """Return the single tags of a truth that the target has read."""
+    target = served.predictor.target
+    return target.classes(str(truth)) if isinstance(target, Structured) else []
 
 
 def keep(annotations: Annotations, truths: list[Truth]) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ from modelwright.runtime.predictor import group
 from modelwright.runtime.reader import PROFILE, PackageReader
 from modelwright.store import Store
 from modelwright.store.logs import Record
+from modelwright.tasks import judging
 from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+from modelwright.tasks.judging import Judging
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class InForce:
     profile: Mapping[str, Any]
 
     @property
-    def accuracy(self) -> bool:
-        """Whether its quality is a share of right answers (else a mean absolute error)."""
-        return self.target == "category"
+    def judging(self) -> Judging:
+        """How its answers are compared with truths."""
+        return judging.judging(self.target)
 
 
 def open_package(store: Store, digest: str) -> InForce | None:
@@ -75,26 +77,6 @@ class Batch:
     undecodable: int
 
 
-def read_answer(output: Mapping[str, Any], target: str) -> dict[str, Any] | None:
-    """Return ``{"label", "confidence"}`` or ``{"value", "spread"}`` of a logged answer; None if it is none.
-
-    Examples
-    --------
-    >>> read_answer({"label": "cat", "score": 0.9, "scores": {"cat": 0.9, "dog": 0.1}}, "category")
-    {'label': 'cat', 'confidence': 0.9}
-    >>> read_answer({"value": 3.0, "low": 2.0, "high": 4.5}, "number")
-    {'value': 3.0, 'spread': 2.5}
-    """
-    try:
-        if target == "category":
-            return {"label": str(output["label"]), "confidence": float(output["score"])}
-        if target == "number":
-            return {"value": float(output["value"]), "spread": float(output["high"]) - float(output["low"])}
-    except (KeyError, TypeError, ValueError):
-        return None
-    return None
-
-
 def decode(records: Sequence[Record], package: InForce) -> Batch:
     """Decode and measure the inputs of some records, and read their answers.
 
@@ -104,15 +86,16 @@ def decode(records: Sequence[Record], package: InForce) -> Batch:
     answers: list[dict[str, Any]] = []
     seen: list[Seen] = []
     for record in records:
-        answer = read_answer(record.output, package.target)
-        if answer is None:
+        answer = judging.read_answer(record.output, package.target)
+        said = judging.said(record.output, package.target)
+        if answer is None or said is None:
             continue
         try:
             inputs.append(package.modality.decode(record.input, package.schema))
         except UndecodableError:
             continue
         answers.append(answer)
-        said, certainty = answer.values()
+        certainty = list(answer.values())[1]
         seen.append(
             Seen(record.sample, record.time, record.package, said, certainty if math.isfinite(certainty) else 0.0)
         )
@@ -120,7 +103,7 @@ def decode(records: Sequence[Record], package: InForce) -> Batch:
     names = list(measured[0]) if measured else []
     return Batch(
         measures={name: np.concatenate([one[name] for one in measured]) for name in names},
-        answers={name: _column([answer[name] for answer in answers]) for name in (answers[0] if answers else ())},
+        answers={name: _column([answer.get(name) for answer in answers]) for name in (answers[0] if answers else ())},
         certainty=np.array([one.certainty for one in seen], dtype=np.float64),
         seen=seen,
         undecodable=len(records) - len(seen),
@@ -128,4 +111,4 @@ def decode(records: Sequence[Record], package: InForce) -> Batch:
 
 
 def _column(values: list[Any]) -> NDArray[Any]:
-    return np.array(values, dtype=object if isinstance(values[0], str) else np.float64)
+    return np.array(values, dtype=object if isinstance(values[0], str | None) else np.float64)

@@ -12,6 +12,7 @@ from modelwright.monitor.alerts import Alert
 from modelwright.monitor.decoding import InForce
 from modelwright.monitor.drift import Drift, detect
 from modelwright.monitor.windows import Seen, Window
+from modelwright.tasks import judging
 
 LEAST_EFFECT = 0.1
 """Smallest Jensen-Shannon distance that alarms: a quarter of a standard deviation of a normal feature."""
@@ -77,12 +78,12 @@ def with_truth(
         return None
     pairs, certainty = [], []
     for seen, truth in known:
-        if not package.accuracy and not isinstance(truth, (int, float)):
+        if not judging.usable(truth, package.target):
             continue  # somebody's label for another task
         pairs.append((seen.said, truth))
         certainty.append(seen.certainty)
-    results = quality.results_of(pairs, accuracy=package.accuracy)
-    figure = quality.realised(results, accuracy=package.accuracy)
+    results = np.array([judging.result(said, truth, package.target) for said, truth in pairs], np.float64)
+    figure = quality.realised(results, accuracy=package.judging.binary)
     if figure is None:
         return {**figures, "realised": None}
     places = quality.Certainty(package.profile["quality"]).place(np.array(certainty, dtype=np.float64))
@@ -125,7 +126,7 @@ def alerts_of(found: Mapping[str, Any]) -> list[Alert]:
         alert("drift", "warning", f"drift over {window['count']} samples: {named}{more}")
     figures = found["quality"]
     if figures is not None:
-        words = quality.worse(figures, figures["reference"], accuracy=figures["metric"] == "accuracy")
+        words = quality.worse(figures, figures["reference"], judging.by_metric(figures["metric"]))
         if words:
             alert("quality", "critical" if words.startswith("realised") else "warning", words)
     seen = window["count"] + found["undecodable"]

@@ -13,12 +13,14 @@ figure is also weighted by how sure the model is on the whole window (post-strat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from modelwright.tasks.judging import Judging, by_metric
 
 Z = 1.959963984540054
 SHRINKAGE = 10.0
@@ -50,14 +52,14 @@ class Certainty:
     """
 
     def __init__(self, quality: Mapping[str, Any]) -> None:
-        self.accuracy = quality["metric"] == "accuracy"
+        self.share = by_metric(quality["metric"]).share
         self._bins: list[Mapping[str, Any]] = list(quality["reliability"])
         self._edges = np.array([bin_["low"] for bin_ in self._bins[1:]], dtype=np.float64)
         self._counts = np.zeros(len(self._bins))
         self._sums = np.zeros(len(self._bins))
 
     def add(self, certainty: NDArray[np.float64]) -> None:
-        """Count ``(n,)`` confidences (category) or interval widths (number)."""
+        """Count ``(n,)`` confidences (category, tags) or interval widths (number)."""
         known = certainty[np.isfinite(certainty)]
         places = self.place(known)
         self._counts += np.bincount(places, minlength=len(self._bins))
@@ -73,11 +75,11 @@ class Certainty:
         return np.asarray(self._counts / max(1.0, self._counts.sum()), dtype=np.float64)
 
     def estimate(self) -> Figure | None:
-        """Estimate accuracy (category) or mean absolute error (number) of what was counted; None of nothing."""
+        """Estimate what share is right (category, tags) or the mean absolute error (number); None of nothing."""
         total = self._counts.sum()
         if not total:
             return None
-        return self._estimate_accuracy(total) if self.accuracy else self._estimate_error(total)
+        return self._estimate_accuracy(total) if self.share else self._estimate_error(total)
 
     def _estimate_accuracy(self, total: float) -> Figure:
         counts = np.array([bin_["count"] for bin_ in self._bins], dtype=np.float64)
@@ -198,7 +200,7 @@ def _strata(shares: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.unique(np.minimum((before * STRATA + 1e-9).astype(int), STRATA - 1), return_inverse=True)[1]
 
 
-def worse(quality: Mapping[str, Any], reference: float, *, accuracy: bool) -> str:
+def worse(quality: Mapping[str, Any], reference: float, how: Judging) -> str:
     """Say in words if quality left its reference beyond its interval, or return an empty text.
 
     Parameters
@@ -207,25 +209,17 @@ def worse(quality: Mapping[str, Any], reference: float, *, accuracy: bool) -> st
         The findings' ``quality``: ``estimated`` and ``realised`` figures or None.
     reference
         The figure on the held-out data that the package was validated with.
-    accuracy
-        Whether higher is better.
+    how
+        What the figures are, and whether higher is better.
     """
     for kind in ("realised", "estimated"):
         figure = quality.get(kind)
         if figure is None or (kind == "realised" and figure["count"] < 10):
             continue
-        bad = figure["high"] < reference if accuracy else figure["low"] > reference
+        bad = figure["high"] < reference if how.share else figure["low"] > reference
         if bad:
-            what = "accuracy" if accuracy else "mean absolute error"
             return (
-                f"{kind} {what} is {figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g}); "
+                f"{kind} {how.words} is {figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g}); "
                 f"on held-out data it was {reference:.3g}"
             )
     return ""
-
-
-def results_of(pairs: Sequence[tuple[Any, Any]], *, accuracy: bool) -> NDArray[np.float64]:
-    """Return ``(n,)`` right (1) or wrong (0), or absolute errors, of ``(predicted, true)`` pairs."""
-    if accuracy:
-        return np.array([float(str(said) == str(true)) for said, true in pairs])
-    return np.array([abs(float(said) - float(true)) for said, true in pairs])

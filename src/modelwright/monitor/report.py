@@ -11,6 +11,7 @@ from modelwright.drawing.page import Element, h
 from modelwright.drawing.rows import row_table
 from modelwright.monitor.decoding import InForce
 from modelwright.store import Store
+from modelwright.tasks.judging import by_metric
 
 THUMBNAIL = 96
 DRAWN = 6
@@ -47,7 +48,7 @@ def _figure_card(name: str, figure: Mapping[str, Any] | None, note: str) -> tupl
 def _overview(found: Mapping[str, Any]) -> Element:
     figures = found["quality"] or {}
     drifted = [drift for drift in found["drift"] if drift["drifted"]]
-    metric = {"accuracy": "accuracy", "mae": "mean absolute error"}.get(figures.get("metric", ""), "quality")
+    metric = by_metric(figures["metric"]).words if figures else "quality"
     realised = figures.get("realised")
     cards = [
         ("Predictions", found["window"]["count"], f"{found['undecodable']} could not be decoded"),
@@ -194,7 +195,7 @@ def _unsure(found: Mapping[str, Any], package: InForce, store: Store) -> Element
     for sample, media_type, data in store.logs.find_inputs(set(wanted)):
         one = wanted[sample]
         said = one["said"] if isinstance(one["said"], str) else f"{one['said']:.4g}"
-        sure = f"{one['certainty']:.0%} sure" if package.accuracy else f"± {one['certainty'] / 2:.3g}"
+        sure = f"{one['certainty']:.0%} sure" if package.judging.share else f"± {one['certainty'] / 2:.3g}"
         picture = thumbnail(data) if media_type.startswith("image/") else None
         if picture is not None:
             pictures[sample] = (picture, f"{said}, {sure}")

@@ -31,9 +31,9 @@ class Seen:
     time: int
     package: str
     said: Any
-    """The label or the value that was answered."""
+    """The label, the value, or the tags as canonical JSON that were answered."""
     certainty: float
-    """Confidence (category) or width of the interval (number)."""
+    """Confidence (category, tags) or width of the interval (number)."""
 
     def as_list(self) -> list[Any]:
         """Return it JSON-ready."""
@@ -86,7 +86,7 @@ class Window:
         self.predictions.add(answers)
         if self.certainty is not None:
             self.certainty.add(certainty)
-            least_first = self.certainty.accuracy
+            least_first = self.certainty.share
             known = {one.sample: one for one in self.unsure}
             known.update({one.sample: one for one in seen if np.isfinite(one.certainty)})
             ranked = sorted(

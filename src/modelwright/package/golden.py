@@ -37,7 +37,7 @@ def choose(
     Parameters
     ----------
     truth
-        ``(n,)`` class indices, or numbers.
+        ``(n,)`` class indices, or numbers; ``(n, k)`` tags.
     loss
         ``(n,)`` per-sample losses, NaN where the truth is unknown.
     uncertainty
@@ -59,7 +59,11 @@ def choose(
 
 
 def _of_each_class(truth: NDArray[Any], uncertainty: NDArray[np.float64]) -> Sequence[int]:
-    """Return the surest sample of each class; of numbers, the smallest, the middle and the largest."""
+    """Return the surest sample of each class or tag; of numbers, the smallest, the middle and the largest."""
+    if truth.ndim == 2:
+        there = [np.flatnonzero(truth[:, tag] > 0.5) for tag in range(truth.shape[1])]
+        none = np.flatnonzero((truth == 0).all(axis=1))
+        return [int(members[np.argmin(uncertainty[members])]) for members in (*there, none) if len(members)]
     if truth.dtype.kind == "f":
         order = np.argsort(np.nan_to_num(truth, nan=np.inf), kind="stable")[: int(np.isfinite(truth).sum())]
         return [int(order[i]) for i in (0, len(order) // 2, len(order) - 1)] if len(order) else []

@@ -20,6 +20,7 @@ from modelwright.runtime.parity import LIMIT, Parity, compare
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.profile import ProfileBuilder
 from modelwright.runtime.reader import FORMAT, SIGNATURE, PackageReader
+from modelwright.tasks.base import Decided
 from modelwright.tasks.base import modality as load_modality
 from modelwright.tasks.base import target as load_target
 
@@ -85,7 +86,7 @@ def package(
     schema = _read_json(folder / "schema.json")
     progress.say("one graph of preprocessing, model and post-processing; weights in float32, nothing is optimised away")
     graph = _graph(folder, trained, schema)
-    draft = Draft(folder, _manifest(spec, dataset, model, schema, graph), graph, {}, [])
+    draft = Draft(folder, _manifest(spec, dataset, model, schema, trained, graph), graph, {}, [])
     predictor = Predictor(draft)
     split = "validation" if dataset.count("validation") else "train"
     if split == "train":
@@ -128,16 +129,21 @@ def _graph(folder: Path, trained: TrainedModel, schema: Mapping[str, Any]) -> by
     return merge.merge(preprocess, trained.to_onnx(), postprocess)
 
 
-def _manifest(spec: Spec, dataset: Dataset, model: Artifact, schema: Mapping[str, Any], graph: bytes) -> dict[str, Any]:
+def _manifest(
+    spec: Spec, dataset: Dataset, model: Artifact, schema: Mapping[str, Any], trained: TrainedModel, graph: bytes
+) -> dict[str, Any]:
     """Return the manifest without its files."""
     modality = load_modality(schema["modality"])
+    output = dict(schema["output"])
+    if isinstance(trained.target, Decided):
+        output["thresholds"] = trained.target.thresholds(output, trained.calibration)
     return {
         "format": FORMAT,
         "name": spec.name,
         "task": {"modality": schema["modality"], "target": schema["target"]},
         "modality_version": schema["modality_version"],
         "target_version": schema["target_version"],
-        "schema": {"input": schema["input"], "output": schema["output"]},
+        "schema": {"input": schema["input"], "output": output},
         "input": {"media_types": list(modality.media_types), "tensors": modality.describe(schema["input"])},
         "output": merge.signature(graph),
         "graphs": {"model": "model.onnx"},
@@ -224,7 +230,8 @@ def _refuse_unless_equal(parity: Parity, what: str) -> None:
 def _profile(dataset: Dataset, predictor: Predictor, answers: Answers) -> dict[str, Any]:
     builder = ProfileBuilder()
     builder.add_inputs(dataset.measures("train"))
-    builder.add_predictions(answers.outputs, answers.truth, predictor.target)
+    classes = predictor.output_schema.get("classes", ())
+    builder.add_predictions(answers.outputs, answers.truth, predictor.target, classes)
     return builder.finish()
 
 

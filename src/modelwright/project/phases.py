@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
     from modelwright.retrain.evidence import Evidence
     from modelwright.store import Artifact, Store
+    from modelwright.tasks.judging import Judging
 
 Phase = tuple[str, float, float, float]
 
 
 def phases(
-    store: Store, champion: Artifact, evidence: Evidence, findings: Mapping[str, Any] | None, *, category: bool
+    store: Store, champion: Artifact, evidence: Evidence, findings: Mapping[str, Any] | None, how: Judging
 ) -> list[Phase]:
-    """Return what is known as ``(when, value, low, high)`` with 95 % intervals: accuracy, or mean absolute error.
+    """Return what is known as ``(when, value, low, high)`` with 95 % intervals, in the figure that ``how`` names.
 
     Before: the champion when it was validated, and in production until drift came. During and after: champion and
     challenger on the labelled production samples that neither has learned from.
@@ -27,7 +28,7 @@ def phases(
     rows: list[Phase] = []
     report = report_of(store, champion.digest)
     if report is not None:
-        figure = read_json(report, "report.json")["metrics"].get("accuracy" if category else "mae")
+        figure = read_json(report, "report.json")["metrics"].get(how.metric)
         if figure is not None:
             rows.append(("before: champion when validated", figure["value"], figure["low"], figure["high"]))
     calm = _calm(findings, champion.digest)
@@ -38,7 +39,7 @@ def phases(
         ("now: champion", evidence.production.champion),
         ("now: challenger", evidence.production.challenger),
     ):
-        rows += _measured(when, losses, category=category)
+        rows += _measured(when, losses, how)
     return rows
 
 
@@ -57,8 +58,8 @@ def _calm(findings: Mapping[str, Any] | None, package: str) -> tuple[str, Sequen
     return None
 
 
-def _measured(when: str, losses: NDArray[Any], *, category: bool) -> list[Phase]:
+def _measured(when: str, losses: NDArray[Any], how: Judging) -> list[Phase]:
     from modelwright.monitor.quality import realised
 
-    figure = realised(1 - losses if category else losses, accuracy=category)
+    figure = realised(1 - losses if how.share else losses, accuracy=how.binary)
     return [] if figure is None else [(f"{when} ({figure.count} labels)", figure.value, figure.low, figure.high)]

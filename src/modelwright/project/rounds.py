@@ -13,6 +13,7 @@ from modelwright.project.phases import phases
 from modelwright.project.undoing import SecondThoughts, known_advice
 from modelwright.project.workflow import Workflow, read_json
 from modelwright.store.state import StateFile
+from modelwright.tasks.judging import judging
 
 if TYPE_CHECKING:
     from modelwright.retrain.evidence import Evidence
@@ -267,10 +268,12 @@ class Rounds:
         truths = {sample: each.value for sample, each in self._labels().items()}
         replayed = replay(champion, challenger, recent_traffic(self.store, self.target, truths), progress)
         held_out = gather(self._dataset(package), self._dataset(standing), champion, challenger, progress)
+        how = judging(self.spec.output)
         verdict = judge(
             held_out.production,
             held_out.locked,
-            binary=self.spec.output == "category",
+            binary=how.binary,
+            share=how.share,
             seed=self.spec.train.seed,
         )
         return verdict, replayed, held_out
@@ -288,6 +291,7 @@ class Rounds:
         from modelwright.retrain.report import Round, draw
 
         findings = self._findings_about(standing)
+        how = judging(self.spec.output)
         labels = self._labels()
         shown = [sample for sample, each in labels.items() if each.source in {PRODUCTION, "person"}][-SHOWN:]
         wanted = {*shown, *(one.sample for one in replayed.changed)}
@@ -303,8 +307,8 @@ class Rounds:
             verdict=verdict.as_dict(),
             replay=replayed.as_dict(),
             findings=findings,
-            phases=phases(self.store, standing, evidence, findings, category=self.spec.output == "category"),
-            metric="accuracy" if self.spec.output == "category" else "mean absolute error",
+            phases=phases(self.store, standing, evidence, findings, how),
+            metric=how.words,
             labelled=[(raw, label) for label, media_type, raw in known if media_type.startswith("image/")],
             rows=[
                 (label, raw.decode("utf-8", "replace"))
@@ -332,15 +336,15 @@ class Rounds:
 
 
 def _comparison(verdict: Verdict, output: str) -> dict[str, Any]:
-    """Return the figure that decided, as accuracy or as mean absolute error."""
+    """Return the figure that decided, as accuracy, Jaccard's index of tags, or mean absolute error."""
     found = verdict.production if verdict.production is not None else verdict.locked
     if found is None:
         return {"metric": None, "champion": None, "challenger": None, "p_value": verdict.p_value, "samples": 0}
-    share = output == "category"
+    how = judging(output)
     return {
-        "metric": "accuracy" if share else "mae",
-        "champion": 1 - found.champion if share else found.champion,
-        "challenger": 1 - found.challenger if share else found.challenger,
+        "metric": how.metric,
+        "champion": 1 - found.champion if how.share else found.champion,
+        "challenger": 1 - found.challenger if how.share else found.challenger,
         "p_value": verdict.p_value,
         "samples": found.count,
         "test": found.test,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.errors import InputError
 from modelwright.progress import Progress
 from modelwright.store.state import StateFile
+from modelwright.tasks.judging import judging
 
 if TYPE_CHECKING:
     from modelwright.retrain.promotion import Verdict
@@ -132,7 +133,9 @@ class SecondThoughts:
             open_predictor(self._store.artifacts.open(package, "package")) for package in (champion, former)
         )
         found = replay(present, before, traffic(), progress)
-        return judge_undo(found.pairs, binary=self._spec.output == "category", level=level, seed=self._spec.train.seed)
+        how = judging(self._spec.output)
+        seed = self._spec.train.seed
+        return judge_undo(found.pairs, binary=how.binary, share=how.share, level=level, seed=seed)
 
 
 def _due(labels: Sized) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ UNDO_LOOKS = 7
 """A promotion that 1,280 labels did not condemn stands."""
 GIVEN_UP = 0.5
 """Or this share of what is surely gained on production, where that is more."""
+Kind: TypeAlias = Literal["binary", "share", "error"]
+"""What losses are: 0 or 1, shares that are wrong, or absolute errors."""
 ONE_SIDED = 1.6448536269514722
 FLIPS = 20_000
 _ALL_FLIPS = 14
@@ -33,7 +35,7 @@ _ALL_FLIPS = 14
 
 @dataclass(frozen=True)
 class Pairs:
-    """Losses of both on the same samples, ``(n,)`` each: 0 or 1 (wrong), or absolute errors."""
+    """Losses of both on the same samples, ``(n,)`` each: 0 or 1 (wrong), shares that are wrong, or absolute errors."""
 
     champion: NDArray[np.float64]
     challenger: NDArray[np.float64]
@@ -177,6 +179,7 @@ def judge(
     locked: Pairs,
     *,
     binary: bool,
+    share: bool = False,
     level: float = LEVEL,
     least: int = LEAST,
     margin: float | None = None,
@@ -192,14 +195,16 @@ def judge(
     locked
         Losses on the locked test split's other samples.
     binary
-        True: losses are 0 or 1 (category). False: absolute errors (number).
+        True: losses are 0 or 1 (category). False: shares that are wrong (tags), or absolute errors (number).
+    share
+        Whether losses that are not binary are shares from 0 to 1.
     level
         How often chance alone may promote.
     least
         Fewest production samples that may decide.
     margin
-        Loss that may be given up on ``locked``; None: :data:`MARGIN_ACCURACY`, or :data:`MARGIN_ERROR` of the
-        champion's loss, or :data:`GIVEN_UP` of what the one-sided 95 % bound says is gained on ``production``.
+        Loss that may be given up on ``locked``; None: :data:`MARGIN_ACCURACY` of a share, or :data:`MARGIN_ERROR` of
+        the champion's error, or :data:`GIVEN_UP` of what the one-sided 95 % bound says is gained on ``production``.
 
     Returns
     -------
@@ -212,7 +217,9 @@ def judge(
         return Verdict(
             "undecided", ("the locked test split is empty: nothing to hold on to",), None, on_production, None
         )
-    allowed = margin if margin is not None else (MARGIN_ACCURACY if binary else MARGIN_ERROR * on_locked.champion)
+    words: Kind = "binary" if binary else "share" if share else "error"
+    usual = MARGIN_ERROR * on_locked.champion if words == "error" else MARGIN_ACCURACY
+    allowed = usual if margin is None else margin
     reasons: list[str] = []
     if on_production is None or production.count < least:
         reasons.append(
@@ -221,7 +228,7 @@ def judge(
         decider, where = on_locked, "the locked test split"
     else:
         decider, where = on_production, "labelled production samples"
-    reasons.append(_words(decider, where, binary=binary))
+    reasons.append(_words(decider, where, words))
     if decider.p_worse < level:
         return Verdict(
             "keep", (*reasons, "the challenger is worse beyond chance"), decider.p_worse, on_production, on_locked
@@ -230,7 +237,7 @@ def judge(
         reasons.append(f"not better beyond chance (p = {decider.p_better:.2g}, asked for: below {level:g})")
         return Verdict("undecided", tuple(reasons), decider.p_better, on_production, on_locked)
     if decider is not on_locked:
-        reasons.append(_words(on_locked, "the locked test split", binary=binary))
+        reasons.append(_words(on_locked, "the locked test split", words))
         if margin is None:
             allowed = max(allowed, -GIVEN_UP * decider.high)
         if on_locked.high > allowed:
@@ -259,7 +266,9 @@ def undo_look(labels: int, *, level: float = LEVEL, least: int = LEAST) -> tuple
     return least << look, level / 2.0 ** (look + 1)
 
 
-def judge_undo(since: Pairs, *, binary: bool, level: float = LEVEL, least: int = LEAST, seed: int = 0) -> Verdict:
+def judge_undo(
+    since: Pairs, *, binary: bool, share: bool = False, level: float = LEVEL, least: int = LEAST, seed: int = 0
+) -> Verdict:
     """Say whether a promotion should be undone.
 
     Parameters
@@ -274,10 +283,11 @@ def judge_undo(since: Pairs, *, binary: bool, level: float = LEVEL, least: int =
         ``promote``: bring the former champion back; ``keep``: the present one is better; ``undecided`` otherwise.
     """
     if since.count < least:
-        words = f"only {since.count} labels came since the promotion; {least} are needed to decide"
-        return Verdict("undecided", (words,), None, None, None)
+        few = f"only {since.count} labels came since the promotion; {least} are needed to decide"
+        return Verdict("undecided", (few,), None, None, None)
     found = compare(since, binary=binary, seed=seed)
-    words = _words(found, "labels since the promotion", binary=binary, names=("the champion", "its predecessor"))
+    kind: Kind = "binary" if binary else "share" if share else "error"
+    words = _words(found, "labels since the promotion", kind, names=("the champion", "its predecessor"))
     if found.p_better < level:
         return Verdict("promote", (words, "the former champion is better beyond chance"), found.p_better, found, None)
     verdict: Literal["keep", "undecided"] = "keep" if found.p_worse < level else "undecided"
@@ -285,9 +295,11 @@ def judge_undo(since: Pairs, *, binary: bool, level: float = LEVEL, least: int =
 
 
 def _words(
-    found: Comparison, where: str, *, binary: bool, names: tuple[str, str] = ("the champion", "the challenger")
+    found: Comparison, where: str, kind: Kind, *, names: tuple[str, str] = ("the champion", "the challenger")
 ) -> str:
-    if binary:
+    if kind == "share":
+        figures = f"{names[1]} gets {1 - found.challenger:.1%} of the tags right, {names[0]} {1 - found.champion:.1%}"
+    elif kind == "binary":
         figures = f"{names[1]} is right in {1 - found.challenger:.1%}, {names[0]} in {1 - found.champion:.1%}"
     else:
         figures = f"{names[1]} is off by {found.challenger:.4g} on average, {names[0]} by {found.champion:.4g}"

@@ -14,6 +14,7 @@ from modelwright.progress import SILENT, Progress
 from modelwright.retrain.promotion import Pairs
 from modelwright.runtime.predictor import Predictor
 from modelwright.store import Store
+from modelwright.tasks import judging
 
 BATCH = 32
 LIMIT = 2000
@@ -50,7 +51,8 @@ class Replay:
     failed
         How many could not be answered by one of them (no decode, a shape that does not fit).
     agreement
-        Share of equal labels; for numbers: share that differ by less than 1 % of the champion's spread of answers.
+        Share of equal labels, or of equal sets of tags; for numbers: share that differ by less than 1 % of the
+        champion's spread of answers.
     pairs
         Losses where the truth is known.
     changed
@@ -99,9 +101,9 @@ def replay(
     traffic
         Stored inputs, such as :func:`recent_traffic` gives.
     """
-    category = champion.target.name == "category"
-    key = "label" if category else "value"
-    losses: list[tuple[float, float]] = []
+    target = champion.target.name
+    how = judging.judging(target)
+    losses: list[tuple[float, ...]] = []
     answers: list[tuple[Any, Any]] = []
     changed: list[Example] = []
     spent = {"champion": 0.0, "challenger": 0.0}
@@ -116,13 +118,14 @@ def replay(
             found[name] = predictor.predict(raws, on_error="report")
             spent[name] += time.perf_counter() - started
         for one, first, second in zip(batch, found["champion"], found["challenger"], strict=True):
-            if key not in first or key not in second:
+            said = judging.said(first, target), judging.said(second, target)
+            if said[0] is None or said[1] is None:
                 failed += 1
                 continue
-            said = first[key], second[key]
             answers.append(said)
             if one.truth is not None:
-                losses.append((_loss(said[0], one.truth, category), _loss(said[1], one.truth, category)))
+                results = (judging.result(each, one.truth, target) for each in said)
+                losses.append(tuple(1.0 - each if how.share else each for each in results))
             if said[0] != said[1]:
                 changed.append(Example(one.sample, one.truth, *said))
         if len(changed) > 4 * EXAMPLES:
@@ -133,7 +136,7 @@ def replay(
     return Replay(
         samples=samples,
         failed=failed,
-        agreement=_agreement(answers, category=category),
+        agreement=_agreement(answers, numbers=target == "number"),
         pairs=Pairs(table[:, 0], table[:, 1]),
         changed=tuple(_telling(changed)),
         latency_ms={name: 1000 * seconds / max(1, samples + failed) for name, seconds in spent.items()},
@@ -150,15 +153,10 @@ def _telling(examples: list[Example]) -> list[Example]:
     return sorted(examples, key=rank)[:EXAMPLES]
 
 
-def _loss(said: Any, truth: Any, category: bool) -> float:
-    distance: float = float(str(said) != str(truth)) if category else abs(float(said) - float(truth))
-    return distance
-
-
-def _agreement(answers: list[tuple[Any, Any]], *, category: bool) -> float:
+def _agreement(answers: list[tuple[Any, Any]], *, numbers: bool) -> float:
     if not answers:
         return 1.0
-    if category:
+    if not numbers:
         return sum(bool(first == second) for first, second in answers) / len(answers)
     values = np.array(answers, dtype=np.float64)
     near = np.abs(values[:, 0] - values[:, 1]) <= 0.01 * values[:, 0].std()

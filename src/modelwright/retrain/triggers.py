@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.tasks.judging import by_metric
+
 NANOSECONDS = 1_000_000_000
 LEAST_REALISED = 10
 LEAST_AFTER_VAIN = 20
@@ -138,7 +140,7 @@ def _quality(facts: Facts) -> tuple[bool, str]:
     if facts.findings is None or not facts.findings.get("quality"):
         return False, "quality: no figures yet"
     figures = facts.findings["quality"]
-    higher_is_better = figures["metric"] == "accuracy"
+    higher_is_better = by_metric(figures["metric"]).share
     for kind in ("realised", "estimated"):
         figure = figures.get(kind)
         if not figure or (kind == "realised" and figure["count"] < LEAST_REALISED):

@@ -48,7 +48,8 @@ def compare(
     """Compare two sets of outputs, first axis the sample.
 
     A label may differ where the two classes are as good as tied in ``expected`` (their probabilities closer than twice
-    the limit); otherwise a different label is a difference of 1.
+    the limit), a tag where its probability is as close to its threshold (``thresholds`` of the schema, else 0.5);
+    otherwise a different label or tag is a difference of 1.
 
     Examples
     --------
@@ -84,6 +85,12 @@ def _difference(
     if want.dtype.kind in "OUS":
         differs = np.array([str(a) != str(b) for a, b in zip(want.ravel(), got.ravel(), strict=True)], dtype=bool)
         return np.where(differs & ~_tied(want, got, expected, schema, limit), 1.0, 0.0)
+    if want.dtype.kind == "b":
+        differs = want != got.astype(bool)
+        if "probabilities" in expected and expected["probabilities"].shape == want.shape:
+            edge = np.asarray(schema.get("thresholds") or 0.5, np.float64)
+            differs &= np.abs(expected["probabilities"].astype(np.float64) - edge) > 2 * limit
+        return np.asarray(differs.reshape(len(want), -1).any(axis=1), np.float64)
     want64 = want.astype(np.float64).reshape(len(want), -1)
     got64 = got.astype(np.float64).reshape(len(got), -1)
     scale = np.ones_like(want64)

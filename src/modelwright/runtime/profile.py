@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.canonical import digest_bytes
+from modelwright.tasks import judging
+from modelwright.tasks.targets import tags_metrics
 
 BLOCK = 1 << 14
 """Values counted at once: 128 KiB, which a core keeps near."""
@@ -42,36 +44,21 @@ def is_category(values: NDArray[Any]) -> bool:
     return values.dtype.kind in "OUSb"
 
 
-def prediction_measures(outputs: Mapping[str, NDArray[Any]], target: Any) -> dict[str, NDArray[Any]]:
-    """Return the measures of a batch of predictions.
+def prediction_measures(
+    outputs: Mapping[str, NDArray[Any]], target: Any, classes: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the measures of a batch of predictions, each ``(n,)``; see :func:`modelwright.tasks.judging.measures`.
 
     Parameters
     ----------
     outputs
-        What a package's graph gives: ``probabilities (n, k)`` and ``label (n,)``, or ``value``, ``low``, ``high``,
-        each ``(n,)``.
+        What a package's graph gives.
     target
         The target or its name. One without a profile of its own gives no measures.
-
-    Returns
-    -------
-    dict
-        ``label`` (object) and ``confidence`` (0..1) for a category; ``value`` and ``spread`` (width of the interval, in
-        units of the value) for a number; each ``(n,)``.
+    classes
+        Names of the tags, in the order of the outputs.
     """
-    name = target if isinstance(target, str) else target.name
-    if name == "category":
-        probabilities = np.asarray(outputs["probabilities"], dtype=np.float64)
-        return {
-            "label": np.asarray(outputs["label"], dtype=object).reshape(-1),
-            "confidence": probabilities.max(axis=1),
-        }
-    if name == "number":
-        value = _as_number(outputs["value"])
-        if "low" not in outputs:
-            return {"value": value}
-        return {"value": value, "spread": _as_number(outputs["high"]) - _as_number(outputs["low"])}
-    return {}
+    return judging.measures(outputs, target if isinstance(target, str) else target.name, list(classes))
 
 
 class _NumberSketch:
@@ -228,7 +215,13 @@ class ProfileBuilder:
         """Count a batch of the modality's measures, each ``(n,)``: numbers (NaN is missing) or objects (None is)."""
         self._add(self._inputs, "input", measures)
 
-    def add_predictions(self, outputs: Mapping[str, NDArray[Any]], truth: NDArray[Any] | None, target: Any) -> None:
+    def add_predictions(
+        self,
+        outputs: Mapping[str, NDArray[Any]],
+        truth: NDArray[Any] | None,
+        target: Any,
+        classes: Sequence[str] = (),
+    ) -> None:
         """Count a batch of predictions on held-out samples.
 
         Parameters
@@ -236,11 +229,14 @@ class ProfileBuilder:
         outputs
             What the package's graph gave, first axis ``n``.
         truth
-            As ``Target.encode`` gives it: ``(n,)`` class indices (-1 unknown) or values (NaN unknown); None: unknown.
+            As ``Target.encode`` gives it: ``(n,)`` class indices (-1 unknown) or values (NaN unknown), ``(n, k)`` tags
+            (NaN unknown); None: unknown.
         target
             The target or its name.
+        classes
+            Names of the tags, in the order of the outputs.
         """
-        self._add(self._predictions, "prediction", prediction_measures(outputs, target))
+        self._add(self._predictions, "prediction", prediction_measures(outputs, target, classes))
         if truth is not None:
             self._quality.add(outputs, truth, target if isinstance(target, str) else target.name)
 
@@ -286,13 +282,20 @@ class _Quality:
         if target == "category":
             self._metric = "accuracy"
             probabilities = np.asarray(outputs["probabilities"], dtype=np.float64)
-            known = np.asarray(truth).reshape(-1) >= 0
+            known = np.asarray(np.asarray(truth).reshape(-1) >= 0)
             certainty = probabilities.max(axis=1)[known]
             result = (probabilities.argmax(axis=1) == np.asarray(truth).reshape(-1))[known].astype(np.float64)
+        elif target == "tags":
+            self._metric = "jaccard"
+            flags = np.asarray(truth, dtype=np.float64)
+            known = np.asarray(np.isfinite(flags).all(axis=1))
+            decided = np.asarray(outputs["tags"], bool)[known]
+            certainty = tags_metrics.expected_jaccard(np.asarray(outputs["probabilities"])[known], decided)
+            result = tags_metrics.jaccard(flags[known] > 0.5, decided)
         elif target == "number":
             self._metric = "mae"
             wanted = _as_number(truth)
-            known = np.isfinite(wanted)
+            known = np.asarray(np.isfinite(wanted))
             value = _as_number(outputs["value"])
             low, high = _as_number(outputs.get("low", value)), _as_number(outputs.get("high", value))
             certainty = (high - low)[known]
@@ -312,7 +315,7 @@ class _Quality:
         if not self._count:
             return None
         figure = {"metric": self._metric, "estimated": self._total / self._count, "samples": self._count}
-        names = ("confidence", "accuracy") if self._metric == "accuracy" else ("spread", "error")
+        names = ("confidence", "accuracy") if judging.by_metric(self._metric).share else ("spread", "error")
         bins = []
         edges = np.unique(np.quantile(self._certainty, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1]))
         place = np.searchsorted(edges, self._certainty, side="right")

@@ -185,6 +185,24 @@ class Carried(Protocol):
 
 
 @runtime_checkable
+class Synthesizing(Protocol):
+    """What a modality may have that can make a new sample out of real ones."""
+
+    synthesis: ClassVar[Mapping[str, str]]
+    """Method to what it does, one line."""
+    mixing: ClassVar[frozenset[str]]
+    """The methods that take a second sample of the same class, a near one."""
+    moving: ClassVar[frozenset[str]]
+    """The methods after which what was at one place or time is at another: not for labels with places."""
+
+    def synthesize(self, raws: Sequence[bytes], method: str, random: np.random.Generator) -> bytes:
+        """Return a new sample's bytes, as production would send them, made from one real sample (or two, for mixing).
+
+        The same generator state gives the same bytes.
+        """
+
+
+@runtime_checkable
 class Learning(Protocol):
     """What a modality may have that learns more from more samples (a vocabulary) than sizes and means."""
 
@@ -264,6 +282,24 @@ class Structured(Protocol):
         """Return the label with the problems of these kinds put right: parts left out, clipped, joined."""
 
 
+@runtime_checkable
+class Decided(Protocol):
+    """What a target may have beside :class:`Target` if an answer is a matter of thresholds."""
+
+    def thresholds(self, schema: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[float]:
+        """Return the probability from which each class is given, as the graph has it; the manifest tells them."""
+
+
+@runtime_checkable
+class PerClass(Protocol):
+    """What a target may have beside :class:`Target` if its classes are judged one by one."""
+
+    def per_class(
+        self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]], schema: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return ``{"class", "count", …figures}`` of each class, None for a figure that is not defined."""
+
+
 class Target(Labels, Protocol):
     """A kind of output: how truth is read, encoded, scored, and how a graph's outputs become an answer."""
 
@@ -274,13 +310,17 @@ class Target(Labels, Protocol):
     """Every metric name this target reports, and its direction."""
 
     def encode(self, labels: Sequence[Any], schema: Mapping[str, Any]) -> NDArray[Any]:
-        """Return truth as ``(n,) int64`` class indices, or ``(n,) float32`` values; -1 / NaN where unknown."""
+        """Return truth as ``(n,) int64`` class indices, or ``(n,) float32`` values; -1 / NaN where unknown.
+
+        Tags: ``(n, k) float32`` 0 or 1, a row of NaN where unknown.
+        """
 
     def graph(self, schema: Mapping[str, Any], calibration: Mapping[str, Any]) -> Any:
         """Return the post-processing as an ``onnx.ModelProto``: input ``scores`` as families give them, named outputs.
 
         Category: ``scores (n, k) float32`` logits → ``probabilities (n, k)``, ``label (n,) string``.
         Number: ``scores (n, 1) float32`` → ``value (n,)``, ``low (n,)``, ``high (n,)``.
+        Tags: ``scores (n, k) float32`` log odds → ``probabilities (n, k)``, ``tags (n, k) bool``.
         """
 
     def calibrate(self, scores: NDArray[np.float32], truth: NDArray[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,7 +353,7 @@ class Target(Labels, Protocol):
         """Return ``(k, k)`` counts, rows truth and columns prediction; None where the target has no such thing."""
 
     def per_sample_loss(self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Return ``(n,)``: log loss (category) or absolute error (number); what paired tests compare."""
+        """Return ``(n,)``: log loss (category; mean over tags) or absolute error (number); what paired tests compare."""
 
     def uncertainty(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return ``(n,)`` in 0..1: 1 is least sure."""

@@ -22,6 +22,8 @@ HELD_BACK = 5
 
 
 def _known(truth: NDArray[Any]) -> NDArray[np.bool_]:
+    if truth.ndim == 2:
+        return np.asarray(np.isfinite(truth).all(axis=1))
     return np.asarray(truth >= 0 if truth.dtype.kind == "i" else np.isfinite(truth))
 
 
@@ -61,6 +63,15 @@ class Samples:
         table = self.dataset.samples("train")
         groups: Sequence[Any] = table["group"].to_pylist() if "group" in table.column_names else [None] * len(table)
         return [groups[row] for row in rows]
+
+    @cached_property
+    def kept_folds(self) -> NDArray[np.int64] | None:
+        """Folds that the dataset keeps for the training samples (the spec's ``split.folds``); None: it keeps none."""
+        table = self.dataset.samples("train")
+        if "fold" not in table.column_names:
+            return None
+        folds = table["fold"].to_numpy(zero_copy_only=False)[self.train_rows]
+        return None if np.isnan(folds.astype(np.float64)).any() else np.asarray(folds, np.int64)
 
     @property
     def train_rows(self) -> NDArray[np.int64]:

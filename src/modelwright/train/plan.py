@@ -118,8 +118,8 @@ def family_names(spec: Spec, modality: str, target: str, samples: int) -> list[s
     if modality == "image":
         shortlist = ["convnet"]
         if samples <= FEW:
-            shortlist += ["logistic"] if target == "category" else ["ridge"]
-    elif target == "category":
+            shortlist += ["ridge"] if target == "number" else ["logistic"]
+    elif target in {"category", "tags"}:
         shortlist = ["boosting", "logistic"]
     else:
         shortlist = ["boosting", "ridge", "lasso"]
@@ -159,13 +159,16 @@ def trial_candidates(chosen: Family, task: Task, trials: int, seed: int) -> list
 
 
 def class_weights(
-    setting: str, truth: NDArray[np.int64], classes: int, metric: str
+    setting: str, truth: NDArray[Any], classes: int, metric: str
 ) -> tuple[NDArray[np.float32] | None, str]:
-    """Return per-sample weights ``(n,)`` with mean 1, or None, and why.
+    """Return per-sample weights ``(n,)`` with mean 1, or ``(n, k)`` for tags, or None, and why.
 
     ``auto`` weighs by the inverse square root of a class's share where the largest class has three times the samples of
-    the smallest and the metric counts every class the same; ``balanced`` by the inverse share.
+    the smallest and the metric counts every class the same; ``balanced`` by the inverse share. For tags, samples with
+    and without a tag are the two classes, for each tag by itself.
     """
+    if truth.ndim == 2:
+        return _tag_weights(setting, truth, metric)
     counts = np.bincount(truth, minlength=classes)
     ratio = counts.max() / max(1, counts.min())
     if setting == "none" or classes == 0:
@@ -177,6 +180,34 @@ def class_weights(
     weights = each[truth]
     reason = f"rare classes weigh more: the largest class has {ratio:.1f} times the samples of the smallest"
     return (weights / weights.mean()).astype(np.float32), reason
+
+
+def _tag_weights(setting: str, truth: NDArray[Any], metric: str) -> tuple[NDArray[np.float32] | None, str]:
+    there = truth > 0.5
+    shares = np.clip(there.mean(axis=0), 1.0 / len(truth), 1.0 - 1.0 / len(truth))
+    ratio = float((np.maximum(shares, 1.0 - shares) / np.minimum(shares, 1.0 - shares)).max())
+    if setting == "none" or (setting == "auto" and (ratio < 3 or metric not in EVEN_METRICS)):
+        return None, ""
+    power = 0.5 if setting == "auto" else 1.0
+    each = np.where(there, 0.5 / shares, 0.5 / (1.0 - shares)) ** power
+    reason = f"a tag weighs more where it is rare: the rarest is on {shares.min():.1%} of the samples"
+    return (each / each.mean(axis=0)).astype(np.float32), reason
+
+
+def rarest(truth: NDArray[Any]) -> NDArray[Any]:
+    """Return what samples are dealt by: their truth, or of tags ``(n, k)`` the rarest one that each has (k: none).
+
+    Examples
+    --------
+    >>> rarest(np.array([[1, 1], [1, 0], [1, 0], [0, 0]])).tolist()
+    [1, 0, 0, 2]
+    """
+    if truth.ndim < 2:
+        return truth
+    there = truth > 0.5
+    order = np.argsort(there.sum(axis=0), kind="stable")
+    first = there[:, order].argmax(axis=1)
+    return np.asarray(np.where(there.any(axis=1), order[first], truth.shape[1]))
 
 
 def fold_count(spec: Spec, modality: str, train: int, validation: int) -> tuple[int, str]:
@@ -200,6 +231,7 @@ def deal(truth: NDArray[Any], groups: Sequence[Any], folds: int, seed: int) -> N
     """
     if folds < 2:
         raise InputError(f"cross-validation needs at least 2 folds, found {folds}")
+    truth = rarest(truth)
     random = np.random.default_rng([seed, 7_919])
     names = [f"#{place}" if group is None else str(group) for place, group in enumerate(groups)]
     first: dict[str, int] = {}

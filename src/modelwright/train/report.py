@@ -32,13 +32,13 @@ def page(
             ("family", str(meta["family"]), f"{len(leaderboard)} candidates tried"),
         ]
     )
-    trust = _reliability(truth, outputs) if schema["target"] == "category" else _residuals(truth, outputs)
+    draw = {"category": _reliability, "tags": _tags_reliability}.get(schema["target"], _residuals)
     return document(
         "How the model was learned",
         section("The choice", figures, h("p", str(meta["reason"]))),
         _tried(leaderboard, str(meta["metric"])),
         _curve(history),
-        trust,
+        draw(truth, outputs),
         _importance(importance),
         subtitle=f"{schema['modality']} × {schema['target']}",
     )
@@ -76,7 +76,24 @@ def _curve(history: Mapping[str, Any]) -> Element | None:
 
 def _reliability(truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> Element:
     probabilities = np.asarray(outputs["probabilities"], np.float64)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    return _calibration(
+        probabilities.max(axis=1),
+        probabilities.argmax(axis=1) == truth,
+        ("confidence", "share that was right"),
+        "Of the answers given with a confidence, the share that was right. On the diagonal, it can be believed.",
+    )
+
+
+def _tags_reliability(truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> Element:
+    return _calibration(
+        np.asarray(outputs["probabilities"], np.float64).ravel(),
+        (truth > 0.5).ravel(),
+        ("probability of a tag", "share that had the tag"),
+        "Of the tags held possible with a probability, the share that was there, all tags together.",
+    )
+
+
+def _calibration(confidence: NDArray[Any], right: NDArray[np.bool_], axes: tuple[str, str], words: str) -> Element:
     place = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
     points = [
         (float(confidence[place == bin_].mean()), float(right[place == bin_].mean()))
@@ -84,10 +101,7 @@ def _reliability(truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> El
         if (place == bin_).any()
     ]
     series = {"as it should be": [(0.0, 0.0), (1.0, 1.0)], "this model": points}
-    drawn = chart.lines(series, title="Calibration", x_label="confidence", y_label="share that was right")
-    words = (
-        "Of the answers given with a confidence, the share that was right. On the diagonal, confidence can be believed."
-    )
+    drawn = chart.lines(series, title="Calibration", x_label=axes[0], y_label=axes[1])
     return section("Calibration", figure(drawn, words))
 
 

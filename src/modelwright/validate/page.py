@@ -35,6 +35,7 @@ def draw(
         _verdict(report),
         _figures(report),
         _mistaken(report, test),
+        _by_class(report),
         _certainty(report),
         _slices(report),
         _worst(dataset, report),
@@ -119,6 +120,26 @@ def _mistaken(report: Mapping[str, Any], test: Scored) -> Element | None:
     )
 
 
+def _by_class(report: Mapping[str, Any]) -> Element | None:
+    """Return the figures of each tag, those of the worst first."""
+    found = report.get("per_class")
+    if not found:
+        return None
+    found = sorted(found, key=lambda each: (each["f1"] is None, each["f1"] or 0.0, each["class"]))
+    columns = ("precision", "recall", "f1", "average_precision", "auc_roc", "threshold")
+    rows = [
+        (each["class"], each["count"], each["given"], *(_number(each.get(name)) for name in columns)) for each in found
+    ]
+    shown = [each for each in found if each["f1"] is not None][:30]
+    bars = chart.bars([each["class"] for each in shown], [each["f1"] for each in shown], title="F1 of each tag")
+    head = ("tag", "on samples", "given to", "precision", "recall", "F1", "average precision", "AUC", "threshold")
+    return page.section(
+        "Tag by tag",
+        page.figure(bars, "The worst first. A tag is given where its probability reaches its threshold."),
+        page.table(head, rows),
+    )
+
+
 def _certainty(report: Mapping[str, Any]) -> Element | None:
     bins = report["reliability"]
     if not bins:
@@ -178,19 +199,28 @@ def _worst(dataset: Dataset, report: Mapping[str, Any]) -> Element | None:
     raws = list(dataset.raw("test", [each["index"] for each in mistakes]))
     if dataset.meta["modality"] == "image":
         shown = [
-            (_thumbnail(dataset, raw), f"{each['truth']} taken for {_answer(each)}")
+            (_thumbnail(dataset, raw), f"{_truth(each)} taken for {_answer(each)}")
             for raw, each in zip(raws, mistakes, strict=True)
         ]
         return page.section("Worst mistakes", page.gallery(shown, width=_THUMBNAIL))
     rows = [
-        (str(each["truth"]), _answer(each), f"{each['loss']:.3g}", _row(raw))
+        (_truth(each), _answer(each), f"{each['loss']:.3g}", _row(raw))
         for raw, each in zip(raws, mistakes, strict=True)
     ]
     return page.section("Worst mistakes", page.table(("truth", "answer", "loss", "the row"), rows))
 
 
+def _truth(mistake: Mapping[str, Any]) -> str:
+    """Return the truth in words: a list of tags without its brackets."""
+    if "tags" in mistake["answer"]:
+        return ", ".join(json.loads(mistake["truth"])) or "none"
+    return str(mistake["truth"])
+
+
 def _answer(mistake: Mapping[str, Any]) -> str:
     answer = mistake["answer"]
+    if "tags" in answer:
+        return ", ".join(answer["tags"]) or "none"
     if "label" in answer:
         return f"{answer['label']} ({answer['score']:.0%})"
     return f"{answer['value']:.4g} ({answer['low']:.4g} to {answer['high']:.4g})"

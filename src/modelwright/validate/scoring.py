@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Arrays, Target
+from modelwright.tasks.targets import tags_metrics
 from modelwright.validate.compare import mean_interval
 
 REPEATS = 1000
@@ -84,28 +85,57 @@ def correct(scored: Scored) -> NDArray[np.float64]:
     return np.asarray(chosen == scored.truth, dtype=np.float64)
 
 
+def has_tags(scored: Scored) -> bool:
+    """Whether the answers are tags, any number for a sample."""
+    return "tags" in scored.outputs
+
+
+def onto(outputs: Arrays, theirs: Sequence[str], ours: Sequence[str]) -> Arrays:
+    """Return the probabilities that a model with the tags ``theirs`` gives to ``ours``: 0 to one it never heard of."""
+    index = {name: place for place, name in enumerate(theirs)}
+    known = [place for place, name in enumerate(ours) if name in index]
+    given = np.asarray(outputs["probabilities"])
+    made = np.zeros((len(given), len(ours)), given.dtype)
+    made[:, known] = given[:, [index[ours[place]] for place in known]]
+    return {"probabilities": made}
+
+
+def rightness(scored: Scored) -> NDArray[np.float64]:
+    """Return ``(n,)`` 0..1 how right each answer is: all or nothing for a class, Jaccard's index for tags."""
+    if has_tags(scored):
+        return tags_metrics.jaccard(scored.truth > 0.5, np.asarray(scored.outputs["tags"], bool))
+    return correct(scored)
+
+
 def slice_scores(scored: Scored) -> tuple[NDArray[np.float64], str, bool]:
-    """Return what slices are compared by, its name, and whether higher is better: right or wrong, or the error."""
+    """Return what slices are compared by, its name, and whether higher is better: how right, or the error."""
+    if has_tags(scored):
+        return rightness(scored), "jaccard", True
     if "probabilities" in scored.outputs:
         return correct(scored), "accuracy", True
     return scored.loss, "mae", False
 
 
 def reliability(scored: Scored) -> list[dict[str, float]]:
-    """Return how often the model is right by how sure it is; bins of equal counts, none for a number."""
+    """Return how right the model is by how sure it is; bins of equal counts, none for a number."""
     if "probabilities" not in scored.outputs:
         return []
-    confidence = np.asarray(scored.outputs["probabilities"]).max(axis=1)[scored.known].astype(np.float64)
-    right = correct(scored)[scored.known]
+    probabilities = np.asarray(scored.outputs["probabilities"], np.float64)[scored.known]
+    if has_tags(scored):
+        decided = np.asarray(scored.outputs["tags"], bool)[scored.known]
+        confidence = tags_metrics.expected_jaccard(probabilities, decided)
+    else:
+        confidence = probabilities.max(axis=1)
+    right = rightness(scored)[scored.known]
     bins = []
     for part in np.array_split(np.argsort(confidence, kind="stable"), min(RELIABILITY_BINS, len(confidence))):
-        low, high = mean_interval(right[part], binary=True)
+        low, high = mean_interval(right[part], binary=not has_tags(scored))
         bins.append(
             {
                 "confidence": float(confidence[part].mean()),
                 "accuracy": float(right[part].mean()),
-                "low": low,
-                "high": high,
+                "low": max(0.0, low),
+                "high": min(1.0, high),
                 "count": len(part),
             }
         )
@@ -118,11 +148,14 @@ def trivial(target: Target, schema: Mapping[str, Any], train: NDArray[Any], trut
     Parameters
     ----------
     train
-        ``(m,)`` truth of the training split: class indices, or numbers.
+        ``(m,)`` truth of the training split: class indices, or numbers; ``(m, k)`` tags.
     truth
-        ``(n,)`` truth of the samples to score.
+        ``(n,)`` or ``(n, k)`` truth of the samples to score.
     """
-    if "classes" in schema:
+    if train.ndim == 2:
+        known = train[np.isfinite(train).all(axis=1)].astype(np.float64)
+        constant = np.log(known.sum(0) + 0.5) - np.log((1.0 - known).sum(0) + 0.5)
+    elif "classes" in schema:
         shares = np.bincount(train[train >= 0], minlength=len(schema["classes"])) + 1.0
         constant = np.log(shares / shares.sum())
     else:

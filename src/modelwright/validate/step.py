@@ -17,7 +17,7 @@ from modelwright.runtime import footprint
 from modelwright.runtime.parity import Parity
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.reader import PackageReader
-from modelwright.tasks.base import Arrays
+from modelwright.tasks.base import Arrays, PerClass
 from modelwright.validate import gate, page, scoring
 from modelwright.validate.compare import Paired, paired
 from modelwright.validate.scoring import Scored
@@ -136,6 +136,7 @@ def validate(
         "baseline": baseline,
         "confusion": _confusion(dataset, test),
         "classes": list(schema.get("classes", ())),
+        "per_class": _per_class(dataset, test, predictor),
         "reliability": scoring.reliability(test),
         "slices": _slices(dataset, test),
         "mistakes": _mistakes(dataset, test, predictor),
@@ -215,6 +216,9 @@ def _against(champion: Artifact, dataset: Dataset, test: Scored, seed: int, prog
     theirs = predictor.output_schema
     truth = dataset.target.encode(dataset.labels("test"), theirs)
     losses = dataset.target.per_sample_loss(truth, outputs)
+    if scoring.has_tags(test):
+        ours = dataset.schema["output"]["classes"]
+        losses = dataset.target.per_sample_loss(test.truth, scoring.onto(outputs, theirs["classes"], ours))
     # A class that the champion never heard of: it cannot be right, so it is charged the largest loss that there is.
     losses = np.where(np.isnan(losses), _largest(losses, test.loss), losses)
     found = paired(losses[test.known], test.loss[test.known], seed=seed)
@@ -253,6 +257,17 @@ def _confusion(dataset: Dataset, test: Scored) -> list[list[int]] | None:
     return None if counts is None else counts.tolist()
 
 
+def _per_class(dataset: Dataset, test: Scored, predictor: Predictor) -> list[dict[str, Any]]:
+    """Return the figures of each class with its threshold, where classes are judged one by one."""
+    target = dataset.target
+    if not isinstance(target, PerClass):
+        return []
+    found = target.per_class(test.truth, test.outputs, dataset.schema["output"])
+    for entry, threshold in zip(found, predictor.output_schema.get("thresholds", ()), strict=False):
+        entry["threshold"] = threshold
+    return found
+
+
 def _slices(dataset: Dataset, test: Scored) -> list[dict[str, Any]]:
     scores, metric, higher = scoring.slice_scores(test)
     measures = {name: values[test.known] for name, values in dataset.measures("test").items()}
@@ -263,7 +278,7 @@ def _mistakes(dataset: Dataset, test: Scored, predictor: Predictor) -> list[dict
     """Return the samples with the largest losses: for categories, only those that were wrong."""
     losses = np.nan_to_num(test.loss, nan=-1.0)
     if "probabilities" in test.outputs:
-        losses = np.where(scoring.correct(test) == 1.0, -1.0, losses)
+        losses = np.where(scoring.rightness(test) == 1.0, -1.0, losses)
     order = [int(index) for index in np.argsort(-losses, kind="stable")[:MISTAKES] if losses[index] > 0]
     if not order:
         return []
