@@ -130,6 +130,8 @@ svg a text{fill:var(--link)}
 .atlas .pictures g:hover rect{stroke:var(--ink);stroke-width:4}
 .atlas:has(.fp:not(:checked)) .pictures,.atlas:has(.fr:not(:checked)) .rings{display:none}
 $SWITCHES
+.strip{display:flex;gap:.3rem;margin:.3rem 0 .4rem}
+.strip img{min-width:0}
 .pixels{image-rendering:pixelated}
 audio{height:2.2rem;max-width:100%}
 footer{font-size:.82rem;margin-top:2rem}

@@ -38,6 +38,11 @@ class Scan:
     """As :meth:`modelwright.tasks.base.Sketched.sketch` made it, of samples that can be compared."""
 
 
+def scanner_name(modality: Modality) -> str:
+    """Return the name under which scans of a modality are remembered: another version, another name."""
+    return f"{modality.name}/{modality.version}/{VERSION}"
+
+
 def scan_bytes(raw: bytes, modality: Modality) -> Scan:
     """Look at one sample's bytes once."""
     digest = canonical.digest_bytes(raw)
@@ -123,7 +128,7 @@ class Scanner:
         self._source = source
         self._modality = modality
         self._workers = workers
-        self.name = f"{modality.name}/{modality.version}/{VERSION}"
+        self.name = scanner_name(modality)
         self._known = index.known(source)
         self._fresh_files: list[tuple[tuple[bytes, int, int, int, int], str]] = []
         self._fresh_scans: dict[str, bytes] = {}

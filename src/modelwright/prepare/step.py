@@ -71,7 +71,7 @@ def prepare(
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
         fresh = np.isin(gathered.sources, production)
         judge = Judge(spec, store, modality, target, gathered, rows, index, progress)
-        outcome, columns = judge.run(parent, fresh)
+        outcome, _ = judge.run(parent, fresh)
         places = _places(spec, sources, digests)
         schema = _learn(spec, store, modality, target, gathered, outcome, places, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
@@ -82,13 +82,14 @@ def prepare(
         if key is not None and combine([source.fingerprint(index) for source in sources], store) != heads:
             progress.say("the sources changed while they were read: the next run reads them again")
             key = None
-        from modelwright.prepare.explore import page
-
-        writer.attach("report.html").write_text(page(spec, gathered, outcome, columns, meta, store), "utf-8")
         # What a parent decides is who is in which split, and that is content. Who the parent was is not: the same
         # samples in the same splits are the same dataset.
         observed = {"parent": None if parent is None else parent.digest, "key": None if key is None else key[1]}
-        return Dataset(store, writer.publish(meta, {"sources": canonical.digest_value(digests)}, key, observed))
+        made = Dataset(store, writer.publish(meta, {"sources": canonical.digest_value(digests)}, key, observed))
+    from modelwright.prepare.explore import attach
+
+    attach(made, problem=spec.problem, progress=progress)
+    return made
 
 
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:

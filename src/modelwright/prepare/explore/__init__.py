@@ -1,13 +1,14 @@
-"""The HTML report of prepare: what is there, what is wrong, what was decided and what it changed.
+"""The page about a dataset: what is there, what is wrong, what was decided and what it changed.
 
 :func:`page` puts it together; every other file here draws one part from a
 :class:`~modelwright.prepare.explore.view.View`. A modality or a target brings its own part as a function
 ``sections(view) -> list[Element]``, registered under its name as ``explorers``; a modality whose samples can be looked
-at also a picture of one, as ``thumbnails``.
+at also brings a :class:`~modelwright.prepare.explore.view.Pictures`, registered as ``pictures``.
 """
 
 from __future__ import annotations
 
-from modelwright.prepare.explore.page import page
+from modelwright.prepare.explore.page import FIGURES, REPORT, Page, attach, page
+from modelwright.prepare.explore.view import Pictures, View
 
-__all__ = ["page"]
+__all__ = ["FIGURES", "REPORT", "Page", "Pictures", "View", "attach", "page"]

@@ -1,67 +1,268 @@
-"""Pictures: samples of each class, and what the pictures are like."""
+"""Pictures: samples of each class, what they have in common, and what they are like."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from modelwright.drawing import chart
+from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.view import View, clip
-from modelwright.tasks.base import Arrays
+from modelwright.prepare.explore.associations import correlation_ratio
+from modelwright.prepare.explore.layout import spread
+from modelwright.prepare.explore.view import Pictures, View, clip, share
+from modelwright.tasks.modalities import image_sketch
+from modelwright.tasks.modalities.image import MAX_PIXELS, decode_rgb
 
-_SHOWN_MEASURES = ("brightness", "contrast", "sharpness", "saturation", "width", "height")
+_MEASURES = ("brightness", "contrast", "sharpness", "saturation", "width", "height")
+_CLASSES = 20
+_SKETCHES = 4000
+"""Thumbnails that mean and eigen-images are made of."""
+_EIGEN = 8
+_SIZES = 600
+"""Pictures whose width and height are drawn."""
 
 
-def thumbnail(inputs: Arrays, side: int) -> Any:
-    """Return a decoded picture as a ``PIL.Image`` of at most ``side`` pixels."""
+def thumbnail(raw: bytes, schema: Mapping[str, Any], side: int) -> Any:
+    """Return a picture as a ``PIL.Image`` of at most ``side`` pixels.
+
+    Raises
+    ------
+    UndecodableError
+        If the bytes are no picture.
+    """
     from PIL import Image
 
-    picture = Image.fromarray(np.ascontiguousarray(inputs["image"][0]))
+    most = int(schema.get("max_pixels", MAX_PIXELS))
+    picture = _reduced(raw, most, side)
+    if picture is None:
+        picture = Image.fromarray(decode_rgb(raw, most))
     picture.thumbnail((side, side))
     return picture
 
 
+def _reduced(raw: bytes, most: int, side: int) -> Any:
+    """Return a plain JPEG decoded at a half to an eighth of its size, or None: the careful way is for all others.
+
+    What is looked at small needs no more, and large photographs are decoded several times as fast.
+    """
+    from PIL import Image, ImageOps
+
+    if raw[:3] != b"\xff\xd8\xff":
+        return None
+    try:
+        with Image.open(io.BytesIO(raw), formats=["JPEG"]) as found:
+            if found.width * found.height > most or found.mode not in {"L", "RGB"}:
+                return None
+            found.draft("RGB", (side, side))
+            return ImageOps.exif_transpose(found.convert("RGB"))
+    except Exception:  # noqa: BLE001 - the careful decoder says what is wrong with it
+        return None
+
+
+def of_sketch(sketch: NDArray[np.uint8], side: int) -> Any:
+    """Return a square ``PIL.Image`` in colour from a sketch alone."""
+    from PIL import Image
+
+    _, grey, colours = image_sketch.parts(sketch[None])
+    return Image.fromarray(_coloured(grey[0], colours[0])).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _coloured(grey: NDArray[Any], colours: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return ``(32, 32, 3)`` RGB of brightness and half-size colour differences."""
+    from PIL import Image
+
+    full = colours.repeat(2, 1).repeat(2, 2)
+    stacked = np.stack([grey, full[0], full[1]], 2).clip(0, 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(stacked, "YCbCr").convert("RGB"))
+
+
+PICTURES = Pictures(thumbnail, of_sketch)
+
+
 def sections(view: View) -> list[Element]:
-    """Return a sheet of samples and the distributions of their measures."""
-    figures = list(_measures(view))
-    sheet = _sheet(view)
-    return [
-        *([sheet] if sheet is not None else []),
-        *([draw.section("What the pictures are like", draw.columns(*figures))] if figures else []),
-    ]
+    """Return a sheet of samples, mean and eigen-images, and the distributions of their measures."""
+    return [part for part in (_sheet(view), _common(view), _alike(view)) if part is not None]
 
 
 def _sheet(view: View) -> Element | None:
-    shown_classes = view.by_class[:20]
+    shown_classes = view.groups[:_CLASSES]
     if not shown_classes:
         return None
-    each_class = max(2, min(8, 96 // len(shown_classes)))
+    each_class = max(4, min(10, 120 // len(shown_classes)))
     parts: list[Any] = []
     for name, places in shown_classes:
         shown = [
-            (small, clip(view.path(place).rpartition("/")[2], 18))
+            (small_, clip(view.path(place).rpartition("/")[2], 18))
             for place in view.some(places, each_class).tolist()
-            if (small := view.small(place)) is not None
+            if (small_ := view.small(place)) is not None
         ]
-        parts.extend([draw.h("h3", name), draw.gallery(shown)])
-    return draw.section("Samples of each class", *parts)
+        parts.extend([draw.h("h3", f"{name} ", draw.h("small", f"{len(places):,}")), draw.gallery(shown)])
+    more = len(view.groups) - _CLASSES
+    if more > 0:
+        parts.append(draw.h("p", f"and {more:,} smaller classes", class_="muted"))
+    return draw.section("Samples of each class" if view.classes else "Samples", *parts)
+
+
+# ---------------------------------------------------------------------- mean and eigen-images
+
+
+def _common(view: View) -> Element | None:
+    places = view.some(np.flatnonzero(view.kept), _SKETCHES)
+    found = view.sketches(places)
+    if found is None or len(found[0]) < 8:
+        return None
+    places = places[found[0]]
+    _, grey, colours = image_sketch.parts(found[1])
+    whole, explained = _eigen(grey, _EIGEN)
+    rows: list[Any] = [
+        draw.h("h3", "All pictures"),
+        draw.gallery(
+            [
+                (_png(_coloured(grey.mean(0), colours.mean(0))), "mean"),
+                *((_png(each), f"{part:.0%}") for each, part in zip(whole, explained, strict=True)),
+            ],
+            width=84,
+        ),
+    ]
+    classes = view.groups[:_CLASSES] if len(view.groups) > 1 else []
+    tiles = []
+    for name, members in classes:
+        inside = np.isin(places, members)
+        if inside.sum() >= 8:
+            own, _ = _eigen(grey[inside], 3)
+            mean = _coloured(grey[inside].mean(0), colours[inside].mean(0))
+            strip = [draw.image(_png(each), f"{name}: {what}", width=64) for each, what in
+                     zip([mean, *own], ("mean", "first", "second", "third"), strict=False)]  # fmt: skip
+            tiles.append(
+                draw.h("div", draw.h("h3", clip(name, 40)), draw.h("div", strip, class_="strip"), class_="tile")
+            )
+    return draw.section(
+        "What the pictures have in common",
+        draw.h(
+            "p",
+            "The mean of all pictures, and the patterns of light and dark by which they differ most (principal "
+            "components of the brightness), each with its share of the differences. A sharp mean, or a pattern at the "
+            "border, is worth a look: a model may learn the frame and not the thing.",
+        ),
+        *rows,
+        draw.h("h3", "Mean and first three patterns of each class") if tiles else None,
+        draw.h("div", tiles, class_="tiles") if tiles else None,
+    )
+
+
+def _eigen(grey: NDArray[np.uint8], count: int) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    """Return eigen-images ``(32, 32) uint8`` around mid-grey, and what share of the variance each explains."""
+    flat = grey.reshape(len(grey), -1).astype(np.float32)
+    centred = flat - flat.mean(0)
+    components, explained = spread(flat, min(count, len(flat) - 1))
+    shown = []
+    for place in range(components.shape[1]):
+        direction = components[:, place] @ centred
+        size = float(np.abs(direction).max()) or 1.0
+        shown.append((128 + 127 * direction / size).astype(np.uint8).reshape(32, 32))
+    return shown, explained.tolist()
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+# ---------------------------------------------------------------------- measures
+
+
+def _alike(view: View) -> Element | None:
+    figures = list(_measures(view))
+    if not figures:
+        return None
+    splits = [name for _, name in view.present]
+    return draw.section(
+        "What the pictures are like",
+        small.swatches(splits) if len(splits) > 1 else None,
+        draw.h("div", figures, class_="tiles"),
+        _sizes(view),
+        _by_class(view),
+    )
 
 
 def _measures(view: View) -> Iterator[Element]:
-    for name in _SHOWN_MEASURES:
+    codes = view.group_codes
+    for name in _MEASURES:
         if name not in view.measures:
             continue
         values = view.measure(name)
-        kept = values[view.kept & ~np.isnan(values)]
-        if not len(kept) or kept.min() == kept.max():
+        kept = values[view.kept & np.isfinite(values)]
+        if not len(kept):
             continue
-        edges = np.histogram_bin_edges(kept, bins=24)
+        if kept.min() == kept.max():
+            yield draw.h("div", draw.h("h3", name), draw.h("p", f"{chart.number(float(kept[0]))} in every picture"),
+                         class_="tile")  # fmt: skip
+            continue
+        edges = np.histogram_bin_edges(np.clip(kept, *np.quantile(kept, [0.002, 0.998])), bins=28)
+        inside = np.clip(values, edges[0], edges[-1])
         series = {
-            split_name: np.histogram(values[(view.splits == number) & ~np.isnan(values)], edges)[0].tolist()
-            for number, split_name in view.present
+            split: np.histogram(inside[(view.splits == number) & np.isfinite(values)], edges)[0].tolist()
+            for number, split in view.present
         }
-        yield draw.figure(chart.histogram(edges.tolist(), series, x_label=name), name)
+        view.figures.setdefault("measures", {})[name] = {
+            "mean": float(kept.mean()), "low": float(kept.min()), "high": float(kept.max()), "edges": edges.tolist(),
+            "counts": series,
+        }  # fmt: skip
+        told = correlation_ratio(np.where(view.kept, values, np.nan), codes) if len(view.groups) > 1 else float("nan")
+        low, middle, high = np.quantile(kept, [0.05, 0.5, 0.95])
+        words = f"{chart.number(middle)}, mostly {chart.number(low)} to {chart.number(high)}"
+        if told >= 0.5:
+            words += f"; it alone tells {told**2:.0%} of the classes apart"
+        yield draw.h("div", draw.h("h3", name), draw.h("p", words), small.tile(edges.tolist(), series, title=name),
+                     class_="tile")  # fmt: skip
+
+
+def _sizes(view: View) -> Element | None:
+    if not {"width", "height"} <= set(view.measures):
+        return None
+    size = np.stack([view.measure("width"), view.measure("height")], 1)[view.kept]
+    size = size[np.isfinite(size).all(1)].astype(np.int64)
+    if not len(size):
+        return None
+    different, counts = np.unique(size, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    most = [f"{w} × {h_} ({share(count, len(size))})" for (w, h_), count in
+            zip(different[order[:3]].tolist(), counts[order[:3]].tolist(), strict=True)]  # fmt: skip
+    view.figures["sizes"] = {"different": len(different), "most": most}
+    if len(different) == 1:
+        return draw.h("p", f"All pictures are {most[0].partition(' (')[0]} pixels.")
+    shown = size[np.linspace(0, len(size) - 1, min(_SIZES, len(size))).astype(np.int64)]
+    return draw.figure(
+        chart.scatter({"pictures": shown.tolist()}, title="Sizes of pictures", x_label="width", y_label="height"),
+        f"{len(different):,} different sizes; the most frequent: {', '.join(most)}.",
+    )
+
+
+def _by_class(view: View) -> Element | None:
+    groups = view.groups[:_CLASSES]
+    if len(groups) < 2:
+        return None
+    drawn = []
+    for name in ("brightness", "contrast", "sharpness", "saturation"):
+        if name not in view.measures:
+            continue
+        values = view.measure(name)
+        rows = []
+        for group, places in groups:
+            mine = values[places]
+            mine = mine[np.isfinite(mine)]
+            if len(mine):
+                low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95]).tolist()
+                rows.append((clip(group, 40), middle, low, high))
+        if rows:
+            drawn.append(draw.figure(chart.intervals(rows, title=f"{name} by class", x_label=name),
+                                     f"{name}: median of each class, and the range of nine tenths of it."))  # fmt: skip
+    return draw.details("By class", draw.columns(*drawn)) if drawn else None

@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from modelwright import registry
+from modelwright import canonical, registry
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare import tables
-from modelwright.prepare.columns import ColumnFindings
 from modelwright.prepare.explore import decisions, issues, leaks, overview
-from modelwright.prepare.explore.view import View
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
+from modelwright.progress import SILENT, Progress
+from modelwright.store.dataset import Dataset
 
-if TYPE_CHECKING:
-    from modelwright.prepare.outcome import Outcome
-
-
-def page(
-    spec: Any, gathered: Gathered, outcome: Outcome, columns: ColumnFindings, meta: Mapping[str, Any], store: Any
-) -> str:
-    """Return the report as HTML."""
-    from pyarrow import parquet
-
-    with tempfile.TemporaryDirectory() as folder:
-        samples, found = Path(folder) / "samples.parquet", Path(folder) / "issues.parquet"
-        tables.write_samples(samples, gathered, outcome)
-        tables.write_issues(found, outcome.decided)
-        view = View(
-            parquet.read_table(samples),
-            parquet.read_table(found),
-            meta,
-            {},
-            store,
-            summary=columns.summary,
-            thumbnail=thumbnail_of(spec.input),
-            problem=spec.problem,
-        )
-    return drawn(view)
+REPORT = "report.html"
+FIGURES = "figures.json"
 
 
-def thumbnail_of(modality: str) -> Any:
-    """Return how the modality's samples look, or None if they cannot be looked at."""
-    return registry.load("thumbnails", modality) if modality in registry.names("thumbnails") else None
+@dataclass(frozen=True)
+class Page:
+    """A dataset, drawn."""
+
+    html: str
+    figures: dict[str, Any]
+    """What is shown, as figures, by section; JSON-ready."""
 
 
-def drawn(view: View) -> str:
-    """Return the page of one dataset."""
-    return draw.document(
-        f"Dataset: {view.meta['name']}",
+def page(dataset: Dataset, *, only: str | None = None, problem: str = "", progress: Progress = SILENT) -> Page:
+    """Draw one dataset.
+
+    Parameters
+    ----------
+    only
+        Show one split alone: ``train``, ``validation`` or ``test``.
+    problem
+        What the model is for, in the user's words.
+    """
+    progress.begin("drawing the page", None)
+    view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
+    title = f"Dataset: {view.meta['name']}" + (f", {only} split" if only else "")
+    html = draw.document(
+        title,
         *overview.sections(view),
         *decisions.sections(view),
         *issues.sections(view),
@@ -60,6 +49,21 @@ def drawn(view: View) -> str:
         *leaks.sections(view),
         subtitle=view.problem or f"{view.meta['modality']} → {view.meta['target']}",
     )
+    return Page(html, {"dataset": dataset.digest, "split": only, **view.figures})
+
+
+def attach(dataset: Dataset, *, problem: str = "", progress: Progress = SILENT) -> None:
+    """Draw a dataset, and attach the page and its figures to it."""
+    made = page(dataset, problem=problem, progress=progress)
+    dataset.artifact.attach(FIGURES, canonical.dumps(made.figures))
+    dataset.artifact.attach(REPORT, made.html.encode())
+
+
+def _pictures_of(modality: str) -> Pictures:
+    if modality not in registry.names("pictures"):
+        return NO_PICTURES
+    made: Pictures = registry.load("pictures", modality)
+    return made
 
 
 def _brought(view: View, name: str) -> list[Element]:

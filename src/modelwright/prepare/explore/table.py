@@ -1,41 +1,210 @@
-"""Rows of tables: what the columns are."""
+"""Rows of tables: the columns, what they say about the answer and about each other, and what is missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelwright.drawing import chart
+import numpy as np
+
+from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.view import View, share
+from modelwright.prepare.explore import missing
+from modelwright.prepare.explore.associations import Column, matrix
+from modelwright.prepare.explore.rows import Facts, Table, evenly
+from modelwright.prepare.explore.view import View, clip, share
+
+_TILES = 30
+_LISTED = 300
+_MATRIX = 32
+_SERIES = 6
+"""Classes up to which a column's histogram is drawn for each."""
+_VALUES = 7
+_STRONG = 0.3
+_MOVED = 0.15
+"""Difference of training and test from which it is said."""
 
 
 def sections(view: View) -> list[Element]:
-    """Return a table of the columns, and the missing values."""
-    total = len(view)
-    dropped = view.meta["dropped_columns"]
-    rows: list[list[Any]] = [
-        [
-            name,
-            facts["type"],
-            facts["distinct"],
-            facts["missing"],
-            share(facts["missing"], total),
-            "left out" if name in dropped else "used",
-        ]
-        for name, facts in list(view.summary.items())[:300]
+    """Return the columns, their associations, and the missing values."""
+    if view.rows is None:
+        return []
+    table = Table(view)
+    return [_columns(view, table), *_associations(view, table), *missing.sections(view, table)]
+
+
+# ---------------------------------------------------------------------- columns
+
+
+def _columns(view: View, table: Table) -> Element:
+    ordered = table.by_answer()
+    dropped = set(view.meta["dropped_columns"])
+    classes = _classes(view, table)
+    view.figures["columns"] = {each.name: _figures(each) for each in table.columns[:_LISTED]}
+    tiles = [_tile(each, table, classes, left_out=each.name in dropped) for each in ordered[:_TILES]]
+    words = {
+        "number": "the strongest rank correlation with the answer first",
+        "none": "in their order",
+    }.get(view.label_kind, "those first that tell most about the answer")
+    sampled = len(table.sampled)
+    of = "" if sampled == int(view.kept.sum()) else f" Distributions are of {sampled:,} rows, evenly spaced."
+    rows: list[list[Any]] = [_row(each, left_out=each.name in dropped) for each in ordered[:_LISTED]]
+    more = len(ordered) - len(rows)
+    return draw.section(
+        "Columns",
+        draw.h("p", f"{len(ordered):,} columns, {words}.{of}"),
+        small.swatches(classes) if classes else None,
+        draw.h("div", tiles, class_="tiles"),
+        draw.details(
+            f"All columns as a table ({len(rows):,})",
+            draw.table(
+                ["column", "type", "different", "missing", "share", "smallest", "median", "largest", "tells the answer",
+                 "train vs. test", "in the input"],
+                rows,
+                caption=f"and {more:,} more" if more > 0 else "",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _classes(view: View, table: Table) -> list[str]:
+    """Return the classes to draw histograms for: all, if they are few."""
+    if table.answer is None or table.answer.codes is None or not 2 <= len(view.by_class) <= _SERIES:
+        return []
+    return [name for name, _ in view.by_class]
+
+
+def _figures(facts: Facts) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "type": facts.kind,
+        "rows": facts.rows,
+        "missing": facts.missing,
+        "distinct": facts.distinct,
+        "tells_answer": _plain(facts.told),
+        "train_test": _plain(facts.moved),
+    }
+    if facts.quantiles:
+        made["quantiles"] = list(facts.quantiles)
+    elif facts.codes is not None:
+        counts = np.bincount(facts.codes[facts.codes >= 0], minlength=len(facts.names))
+        made["values"] = dict(list(zip(facts.names, counts.tolist(), strict=True))[:_VALUES])
+    return made
+
+
+def _plain(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None
+
+
+def _row(facts: Facts, *, left_out: bool) -> list[Any]:
+    ends = facts.quantiles
+    return [
+        clip(facts.name, 60),
+        facts.kind,
+        facts.distinct,
+        facts.missing,
+        share(facts.missing, facts.rows),
+        *((chart.number(ends[place]) if ends else None) for place in (0, 2, 4)),
+        f"{facts.told:.2f}" if np.isfinite(facts.told) else None,
+        f"{facts.moved:.2f}" if np.isfinite(facts.moved) else None,
+        "left out" if left_out else "used",
     ]
-    missing = [(name, 100 * facts["missing"] / total) for name, facts in view.summary.items() if facts["missing"]]
-    missing.sort(key=lambda pair: -pair[1])
-    shown = missing[:30]
+
+
+def _tile(facts: Facts, table: Table, classes: list[str], *, left_out: bool) -> Element:
+    said = [f"{facts.kind}, {facts.distinct:,} different"]
+    if facts.missing:
+        said.append(f"{share(facts.missing, facts.rows)} missing")
+    if np.isfinite(facts.told):
+        said.append(f"tells the answer: {facts.told:.2f}")
+    if np.isfinite(facts.moved) and facts.moved >= _MOVED:
+        said.append(f"train and test differ: {facts.moved:.2f}")
+    if left_out:
+        said.append("left out")
+    return draw.h("div", draw.h("h3", clip(facts.name, 60)), draw.h("p", " · ".join(said)),
+                  _drawn(facts, table, classes), class_="tile")  # fmt: skip
+
+
+def _drawn(facts: Facts, table: Table, classes: list[str]) -> Element | None:
+    if facts.numbers is not None:
+        if not facts.quantiles:
+            return None
+        edges = table.edges(facts)
+        if not classes:
+            return small.tile(edges.tolist(), {"": table.counts(facts, edges)}, title=facts.name)
+        assert table.answer is not None
+        assert table.answer.codes is not None
+        codes = table.answer.codes
+        series = {name: table.counts(facts, edges, codes == table.class_code(name)) for name in classes}
+        return small.tile(edges.tolist(), series, title=facts.name)
+    assert facts.codes is not None
+    counts = np.bincount(facts.codes[facts.codes >= 0], minlength=len(facts.names))
+    pairs = [(clip(name, 40), float(count)) for name, count in zip(facts.names, counts.tolist(), strict=True)]
+    return small.values(pairs[:_VALUES], title=facts.name, total=float(counts.sum())) if pairs else None
+
+
+# ---------------------------------------------------------------------- associations
+
+
+def _associations(view: View, table: Table) -> list[Element]:
+    usable = [each for each in table.by_answer() if each.distinct > 1 and not _unique_words(each)][:_MATRIX]
+    if len(usable) < 2:
+        return []
+    columns = [each.paired for each in usable]
+    answer = table.answer
+    if answer is not None:
+        truth = Column(
+            "(answer)",
+            None if answer.numbers is None else evenly(answer.numbers),
+            None if answer.codes is None else evenly(answer.codes),
+        )
+        columns = [truth, *columns]
+    found = matrix(columns)
+    names = [clip(column.name, 40) for column in columns]
+    strongest = _strongest(found, names, with_answer=answer is not None)
+    view.figures["associations"] = {"columns": [column.name for column in columns], "matrix": _cells(found)}
+    straight = [column for column in columns if column.numbers is not None]
     return [
         draw.section(
-            "Columns",
-            draw.table(["column", "type", "different values", "missing", "share", "in the input"], rows),
+            "What depends on what",
             draw.figure(
-                chart.bars([name for name, _ in shown], [share for _, share in shown], unit="%"), "Missing values"
-            )
-            if shown
-            else None,
+                chart.heatmap(_cells(found), names, names, title="Associations", row_title="", column_title="",
+                              signed=True),
+                "Numbers with numbers: Spearman's rank correlation, orange where one falls as the other rises. Words "
+                "with words: Cramér's V. Words with numbers: the correlation ratio. Hover for the figures."
+                + (f" The {_MATRIX} columns that tell most about the answer." if len(table.columns) > _MATRIX else ""),
+            ),
+            draw.table(["column", "and", "how much"], strongest, caption="The strongest between two columns")
+            if strongest else draw.h("p", "No two columns depend strongly on each other.", class_="muted"),
+            draw.details(
+                "Pearson's correlation of the numbers",
+                draw.figure(
+                    chart.heatmap(
+                        _cells(matrix(straight, by_rank=False)), *[[clip(each.name, 40) for each in straight]] * 2,
+                        title="Pearson's correlation", row_title="", column_title="", signed=True,
+                    ),
+                    "Straight-line dependence alone.",
+                ),
+            ) if len(straight) > 1 else None,
         )
+    ]  # fmt: skip
+
+
+def _unique_words(facts: Facts) -> bool:
+    """Say whether a column of texts is different nearly everywhere: such a one depends on everything by chance."""
+    return facts.codes is not None and facts.distinct > max(50, 0.5 * (facts.rows - facts.missing))
+
+
+def _cells(found: Any) -> list[list[float | None]]:
+    return [[round(float(value), 4) if np.isfinite(value) else None for value in row] for row in found]
+
+
+def _strongest(found: Any, names: list[str], *, with_answer: bool) -> list[list[Any]]:
+    start = 1 if with_answer else 0
+    pairs = [
+        (abs(float(found[one, other])), one, other)
+        for one in range(start, len(names))
+        for other in range(one + 1, len(names))
+        if np.isfinite(found[one, other]) and abs(found[one, other]) >= _STRONG
     ]
+    pairs.sort(key=lambda entry: (-entry[0], entry[1:]))
+    return [[names[one], names[other], f"{found[one, other]:+.2f}"] for _, one, other in pairs[:12]]

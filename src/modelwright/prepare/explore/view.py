@@ -12,13 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
+from modelwright.drawing.axes import number as chart_number
 from modelwright.prepare import split
+from modelwright.prepare.index import Index
+from modelwright.prepare.learning import by_column
+from modelwright.prepare.scan import scanner_name, unpack
+from modelwright.store.dataset import ROW_TEXT, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
@@ -28,9 +33,21 @@ PICTURE_BYTES = 2_200_000
 """What all pictures and sounds of a page may weigh together, before base64 makes a third more of them."""
 MOST_CLASSES = 40
 """Classes that are drawn one by one; the rest is counted together."""
+MOST_DECODED = 200
+"""Samples whose lost sketches are made again."""
 
-Thumbnail = Callable[[Arrays, int], Any]
-"""Makes a ``PIL.Image`` of at most so many pixels a side from one decoded sample."""
+
+@dataclass(frozen=True)
+class Pictures:
+    """How the samples of a modality look; None where they cannot be looked at."""
+
+    of_raw: Callable[[bytes, Mapping[str, Any], int], Any] | None = None
+    """Makes a ``PIL.Image`` of at most so many pixels a side from a sample's bytes and the input's schema."""
+    of_sketch: Callable[[NDArray[np.uint8], int], Any] | None = None
+    """Makes one, square, from a sketch alone: for maps of hundreds of samples, none of which is read again."""
+
+
+NO_PICTURES = Pictures()
 
 
 @dataclass(frozen=True)
@@ -67,10 +84,8 @@ class View:
         ``rows.parquet``, where the samples are rows of tables.
     only
         Show one split alone.
-    thumbnail
-        How the modality's samples look, if they can be looked at.
-    summary
-        Column to ``{"type", "missing", "distinct"}``.
+    pictures
+        How the modality's samples look.
     problem
         What the model is for, in the user's words.
     """
@@ -85,8 +100,7 @@ class View:
         *,
         rows: Path | None = None,
         only: str | None = None,
-        thumbnail: Thumbnail | None = None,
-        summary: Mapping[str, Mapping[str, Any]] | None = None,
+        pictures: Pictures = NO_PICTURES,
         problem: str = "",
     ) -> None:
         self.samples = samples
@@ -96,7 +110,6 @@ class View:
         self.store = store
         self.rows = rows
         self.only = only
-        self.summary = summary or {}
         self.problem = problem
         self.figures: dict[str, Any] = {}
         """What the sections showed, by name, JSON-ready: what ``mw explore --json`` answers."""
@@ -104,8 +117,26 @@ class View:
         self.labelling = tasks.labels(meta["target"])
         self.label_kind = self.labelling.label_kind
         self.left = PICTURE_BYTES
-        self._thumbnail = thumbnail
+        self._pictures = pictures
         self._raws = Raws(store, meta["sources"])
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, *, only: str | None = None, pictures: Pictures = NO_PICTURES, problem: str = ""
+    ) -> Self:
+        """Return the view of a published dataset."""
+        artifact = dataset.artifact
+        return cls(
+            dataset.samples(),
+            dataset.issues(),
+            dataset.meta,
+            dataset.schema,
+            dataset.store,
+            rows=artifact.path("rows.parquet") if "rows.parquet" in artifact.files else None,
+            only=only,
+            pictures=pictures,
+            problem=problem,
+        )
 
     def __len__(self) -> int:
         return int(self.samples.num_rows)
@@ -196,6 +227,32 @@ class View:
         named = [(self.classes[code], piece) for code, piece in zip(present.tolist(), pieces, strict=True)]
         return sorted(named, key=lambda pair: (-len(pair[1]), pair[0]))
 
+    @cached_property
+    def groups(self) -> list[tuple[str, NDArray[np.int64]]]:
+        """What samples are told apart by: their classes, fifths of a number, or, where nothing is known, one group."""
+        if self.label_kind != "number":
+            return self.by_class or [("all", np.flatnonzero(self.kept))]
+        known = np.flatnonzero(self.kept & np.isfinite(self.numbers))
+        if not len(known):
+            return [("all", np.flatnonzero(self.kept))]
+        values = self.numbers[known]
+        edges = np.unique(np.quantile(values, [0.2, 0.4, 0.6, 0.8]))
+        bins = np.searchsorted(edges, values, side="right")
+        made = []
+        for number in np.unique(bins).tolist():
+            mine = values[bins == number]
+            span = f"{chart_number(float(mine.min()))} to {chart_number(float(mine.max()))}"
+            made.append((span, known[bins == number]))
+        return made
+
+    @cached_property
+    def group_codes(self) -> NDArray[np.int64]:
+        """``(n,)``: which of :attr:`groups` each sample is in; -1 for none."""
+        made = np.full(len(self), -1, np.int64)
+        for number, (_, places) in enumerate(self.groups):
+            made[places] = number
+        return made
+
     def label(self, place: int) -> Any:
         """Return a sample's label as it is stored."""
         return self.samples["label"][place].as_py()
@@ -226,7 +283,9 @@ class View:
         source = self.samples["source"][place].as_py()
         if self.meta["sources"][source]["kept"] == "rows":
             row = self.row(place)
-            return None if row is None else canonical.dumps(row)
+            if row is None or isinstance(self.modality, tasks.Tabular):
+                return None if row is None else canonical.dumps(row)
+            return str(row[ROW_TEXT]).encode()
         try:
             return self._raws.read(source, self.path(place), self.sample(place))
         except MemberError:
@@ -261,18 +320,83 @@ class View:
         if raw is None:
             return None
         try:
-            return self.modality.decode(raw, self.schema.get("input", {}))
+            return self.modality.decode(raw, self.schema["input"])
         except tasks.UndecodableError:
             return None
 
+    def sketches(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None:
+        """Return which of ``places`` (positions) have a sketch, and those; None where the modality makes none.
+
+        They are read from the scan cache; what isn't in it any more is decoded again, :data:`MOST_DECODED` at most.
+        """
+        if not isinstance(self.modality, tasks.Sketched):
+            return None
+        made = np.zeros((len(places), self.modality.sketch_bytes), np.uint8)
+        there = np.zeros(len(places), bool)
+        ids = self.samples["id"].take(places).to_pylist()
+        with Index(self.store.cache_dir("prepare")) as index:
+            known = dict(index.scans(scanner_name(self.modality), sorted(set(ids))))
+        decoded = 0
+        for number, (place, digest) in enumerate(zip(places.tolist(), ids, strict=True)):
+            data = self._sketch(digest, known.get(digest))
+            if data is None and digest not in known and decoded < MOST_DECODED:
+                decoded += 1
+                inputs = self.decoded(place)
+                data = None if inputs is None else self.modality.sketch(inputs).data
+            if data is not None and len(data) == self.modality.sketch_bytes:
+                made[number], there[number] = np.frombuffer(data, np.uint8), True
+        inside = np.flatnonzero(there)
+        return inside, made[inside]
+
+    @staticmethod
+    def _sketch(digest: str, packed: bytes | None) -> bytes | None:
+        if packed is None:
+            return None
+        try:
+            return unpack(digest, packed).sketch
+        except ValueError:
+            return None
+
+    def features(self, places: NDArray[np.int64], encoding: tasks.Encoding) -> NDArray[Any] | None:
+        """Return what models learn from for rows at ascending ``places``, by the modality's graph; None for files."""
+        columns = self.take_rows(places) if isinstance(self.modality, tasks.Tabular) else None
+        if columns is None or encoding not in self.modality.encodings:
+            return None
+        from modelwright.runtime.session import open_session
+
+        schema = self.schema["input"]
+        pieces = [by_column(batch) for batch in columns.combine_chunks().to_batches()]
+        graph = self.modality.graph(schema, encoding).SerializeToString(deterministic=True)
+        session = open_session(graph, threads=1)
+        wanted = {each.name for each in session.get_inputs()}
+        made = []
+        for piece in pieces:
+            feed = self.modality.from_columns(piece, schema)  # type: ignore[attr-defined]
+            made.append(session.run(["features"], {name: feed[name] for name in wanted})[0])
+        return np.concatenate(made) if made else None
+
     # ------------------------------------------------------------------ pictures
+
+    @property
+    def pictured(self) -> bool:
+        """Whether samples can be looked at."""
+        return self._pictures.of_raw is not None
 
     def picture(self, place: int, side: int) -> Any:
         """Return a sample as a ``PIL.Image`` of at most ``side`` pixels, or None if it cannot be looked at."""
-        if self._thumbnail is None:
+        if self._pictures.of_raw is None:
             return None
-        inputs = self.decoded(place)
-        return None if inputs is None else self._thumbnail(inputs, side)
+        raw = self.raw(place)
+        if raw is None:
+            return None
+        try:
+            return self._pictures.of_raw(raw, self.schema["input"], side)
+        except tasks.UndecodableError:
+            return None
+
+    def tiny(self, sketch: NDArray[np.uint8], side: int) -> Any:
+        """Return a square ``PIL.Image`` of ``side`` pixels from a sketch alone, or None."""
+        return None if self._pictures.of_sketch is None else self._pictures.of_sketch(sketch, side)
 
     def small(self, place: int, side: int = 96) -> bytes | None:
         """Return a JPEG of a sample, or None if it cannot be looked at or the page's budget is spent."""

@@ -1,0 +1,207 @@
+"""A table's columns, one in memory at a time: exact counts over all rows, distributions over a bounded sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.prepare.explore.associations import (
+    Codes,
+    Column,
+    Floats,
+    between,
+    by_frequency,
+    pearson,
+    ranks,
+)
+from modelwright.prepare.explore.view import View
+from modelwright.prepare.gather import columns_of
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+MOST_ROWS = 100_000
+"""Rows that distributions are drawn from."""
+PAIRED = 20_000
+"""Rows that associations are computed on."""
+_BINS = 30
+_LEAST = 20
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One column."""
+
+    name: str
+    kind: str
+    """``integer``, ``number`` or ``text``."""
+    rows: int
+    missing: int
+    distinct: int
+    numbers: Floats | None
+    """Sampled values, NaN missing; None for texts."""
+    codes: Codes | None
+    """Sampled texts by falling frequency, -1 missing; None for numbers."""
+    names: list[str]
+    """What codes stand for."""
+    quantiles: tuple[float, ...]
+    """Smallest, quartiles, largest; empty for texts."""
+    told: float
+    """How much it says about the answer, 0..1; NaN where that is not defined."""
+    moved: float
+    """How much training and test differ in it, 0..1: the largest gap of the distribution functions (Kolmogorov and
+    Smirnov's statistic), or for words half the sum of the differences of shares; NaN where either has too few."""
+
+    @property
+    def paired(self) -> Column:
+        """The part of the sample that associations are computed on."""
+        if self.numbers is not None:
+            return Column(self.name, numbers=evenly(self.numbers))
+        return Column(self.name, codes=None if self.codes is None else evenly(self.codes))
+
+    @property
+    def absent(self) -> NDArray[np.bool_]:
+        """``(sampled,)``: where nothing is."""
+        if self.numbers is not None:
+            return np.isnan(self.numbers)
+        return np.zeros(0, bool) if self.codes is None else self.codes < 0
+
+
+def evenly(values: NDArray[Scalar], most: int = PAIRED) -> NDArray[Scalar]:
+    """Return at most ``most`` values, evenly spaced."""
+    return values if len(values) <= most else values[np.linspace(0, len(values) - 1, most).astype(np.int64)]
+
+
+class Table:
+    """The columns of one view, read once.
+
+    Parameters
+    ----------
+    view
+        Of a dataset whose samples are rows.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.sampled = view.some(np.flatnonzero(view.kept), MOST_ROWS)
+        self.splits = view.splits[self.sampled]
+        self.answer = _answer(view, self.sampled)
+        self.columns = list(self._read())
+
+    def _read(self) -> Iterator[Facts]:
+        assert self._view.rows is not None
+        for name, column in columns_of(self._view.rows):
+            yield self._facts(name, column)
+
+    def _facts(self, name: str, column: object) -> Facts:
+        import pyarrow as pa
+        import pyarrow.types as kinds
+        from pyarrow import compute
+
+        dense = column.combine_chunks()  # type: ignore[attr-defined]
+        whole = dense if self._view.kept.all() else dense.filter(pa.array(self._view.kept))
+        kind = "integer" if kinds.is_integer(dense.type) else "number" if kinds.is_floating(dense.type) else "text"
+        distinct = int(compute.count_distinct(whole, mode="only_valid").as_py())
+        some = dense.take(pa.array(self.sampled))
+        numbers: Floats | None = None
+        codes: Codes | None = None
+        names: list[str] = []
+        quantiles: tuple[float, ...] = ()
+        if kind == "text":
+            codes, names = by_frequency(some.dictionary_encode())
+        else:
+            numbers = np.array(some.to_numpy(zero_copy_only=False), np.float64)
+            numbers[~np.isfinite(numbers)] = np.nan
+            finite = numbers[np.isfinite(numbers)]
+            if len(finite):
+                ends = compute.min_max(whole).as_py()
+                low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
+                quantiles = (float(ends["min"]), low, middle, high, float(ends["max"]))
+        return Facts(
+            name,
+            kind,
+            len(whole),
+            int(whole.null_count),
+            distinct,
+            numbers,
+            codes,
+            names,
+            quantiles,
+            self._told(name, numbers, codes),
+            _moved(numbers, codes, self.splits),
+        )
+
+    def _told(self, name: str, numbers: Floats | None, codes: Codes | None) -> float:
+        answer = self.answer
+        if answer is None:
+            return float("nan")
+        mine = Column(name, None if numbers is None else evenly(numbers), None if codes is None else evenly(codes))
+        truth = Column("", None if answer.numbers is None else evenly(answer.numbers),
+                       None if answer.codes is None else evenly(answer.codes))  # fmt: skip
+        found = between(mine, truth)
+        if found is None:
+            assert mine.numbers is not None
+            assert truth.numbers is not None
+            found = abs(float(pearson([ranks(mine.numbers), ranks(truth.numbers)])[0, 1]))
+        return found
+
+    def class_code(self, name: str) -> int:
+        """Return what a class's samples are marked with in the answer's codes."""
+        return self._view.classes.index(name)
+
+    def by_answer(self) -> list[Facts]:
+        """Return the columns, those first that say most about the answer."""
+        return sorted(self.columns, key=lambda each: -np.nan_to_num(each.told, nan=-1.0))
+
+    def edges(self, facts: Facts) -> Floats:
+        """Return bin edges for a number: one a value where there are few, else equal ones between its far ends.
+
+        A long tail is cut off at the 0.5 and 99.5 percent points, and what is beyond counts in the outermost bins.
+        """
+        assert facts.numbers is not None
+        finite = facts.numbers[np.isfinite(facts.numbers)]
+        values = np.unique(finite)
+        if len(values) <= _BINS and (values == np.round(values)).all() and values[-1] - values[0] < _BINS:
+            return np.arange(values[0] - 0.5, values[-1] + 1)
+        low, high = np.quantile(finite, [0.005, 0.995])
+        if not high > low:
+            low, high = float(values[0]), float(values[-1])
+        if not high > low:
+            low, high = low - 0.5, low + 0.5
+        return np.linspace(low, high, _BINS + 1)
+
+    def counts(self, facts: Facts, edges: Floats, where: NDArray[np.bool_] | None = None) -> list[int]:
+        """Return how many sampled numbers are in each bin."""
+        assert facts.numbers is not None
+        values = facts.numbers if where is None else facts.numbers[where]
+        values = np.clip(values[np.isfinite(values)], edges[0], edges[-1])
+        return [int(count) for count in np.histogram(values, edges)[0]]
+
+
+def _answer(view: View, sampled: NDArray[np.int64]) -> Column | None:
+    if view.label_kind == "number":
+        return Column("answer", numbers=view.numbers[sampled])
+    if view.label_kind in {"class", "structured"}:
+        return Column("answer", codes=view.codes[sampled])
+    return None
+
+
+def _moved(numbers: Floats | None, codes: Codes | None, splits: NDArray[np.int8]) -> float:
+    train, test = splits == 0, splits == 2
+    if numbers is not None:
+        one, other = np.sort(numbers[train & np.isfinite(numbers)]), np.sort(numbers[test & np.isfinite(numbers)])
+        if len(one) < _LEAST or len(other) < _LEAST:
+            return float("nan")
+        every = np.concatenate([one, other])
+        below = np.searchsorted(one, every, side="right") / len(one)
+        return float(np.abs(below - np.searchsorted(other, every, side="right") / len(other)).max())
+    assert codes is not None
+    first, second = codes[train & (codes >= 0)], codes[test & (codes >= 0)]
+    if len(first) < _LEAST or len(second) < _LEAST:
+        return float("nan")
+    count = int(codes.max()) + 1
+    gap = np.bincount(first, minlength=count) / len(first) - np.bincount(second, minlength=count) / len(second)
+    return float(np.abs(gap).sum() / 2)
