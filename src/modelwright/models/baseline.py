@@ -56,7 +56,9 @@ class Baseline:
     name: ClassVar[str] = "baseline"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table", "audio") for target in ("category", "number", "tags")
+        (modality, target)
+        for modality in ("image", "table", "audio", "text")
+        for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"
 

@@ -84,7 +84,9 @@ class Boosting:
     name: ClassVar[str] = "boosting"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table", "audio") for target in ("category", "number", "tags")
+        (modality, target)
+        for modality in ("image", "table", "audio", "text")
+        for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "trees"
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modelwright.errors import IntegrityError
 from modelwright.models import files, onnx_graph
 from modelwright.models.base import FitContext, Fold, History, Task
+from modelwright.models.design import design
 from modelwright.tasks.base import Encoding
 
 ABSENT = 20.0
@@ -81,14 +82,13 @@ class Logistic:
     name: ClassVar[str] = "logistic"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table", "audio") for target in ("category", "tags")
+        (modality, target) for modality in ("image", "table", "audio", "text") for target in ("category", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"
 
     def candidates(self, task: Task) -> list[dict[str, Any]]:
-        """Return inverse penalties ``c``, the usual one first."""
-        del task
-        return [{"c": 1.0}, {"c": 0.1}]
+        """Return inverse penalties ``c``, the usual one first; larger for texts, whose features have length 1."""
+        return [{"c": 10.0}, {"c": 1.0}] if task.modality == "text" else [{"c": 1.0}, {"c": 0.1}]
 
     def draw(self, task: Task, random: np.random.Generator) -> dict[str, Any]:
         """Draw ``c`` log-uniformly from 0.001 to 100."""
@@ -100,15 +100,15 @@ class Logistic:
     ) -> LinearModel:
         """Learn; classes that the training samples lack get a score far below the others."""
         del validation
-        train = train.fitting()
+        train, features = design(train)
         if task.target == "tags":
-            return _one_against_the_rest(train, task.classes, float(params["c"]), context)
+            return _one_against_the_rest(train, features, task.classes, float(params["c"]), context)
         seen = np.unique(train.truth)
         width = train.features.shape[1]
         weights, bias = np.zeros((width, task.classes)), np.zeros(task.classes)
         converged = True
         if len(seen) > 1:
-            weights[:, seen], bias[seen], converged = _logistic(train, float(params["c"]), context)
+            weights[:, seen], bias[seen], converged = _logistic(train, features, float(params["c"]), context)
         absent = np.setdiff1d(np.arange(task.classes), seen)
         bias[absent] = bias[seen].min() - ABSENT
         if not converged:
@@ -120,14 +120,14 @@ class Logistic:
         return _load(folder)
 
 
-def _logistic(train: Fold, c: float, context: FitContext) -> tuple[NDArray[Any], NDArray[Any], bool]:
+def _logistic(train: Fold, features: Any, c: float, context: FitContext) -> tuple[NDArray[Any], NDArray[Any], bool]:
     """Return ``weights (d, seen)``, ``bias (seen,)`` and whether the solver converged."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     with _solver(context.threads) as caught:
         model = LogisticRegression(C=c, max_iter=1000, tol=1e-4, random_state=context.seed)
-        model.fit(train.take(slice(None)).astype(np.float64), train.truth, sample_weight=train.weights)
+        model.fit(features, train.truth, sample_weight=train.weights)
     converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     weights, bias = model.coef_.T, model.intercept_
     if weights.shape[1] == 1:  # two classes: one score s, shared evenly as -s/2 and +s/2
@@ -135,12 +135,11 @@ def _logistic(train: Fold, c: float, context: FitContext) -> tuple[NDArray[Any],
     return weights, bias, converged
 
 
-def _one_against_the_rest(train: Fold, tags: int, c: float, context: FitContext) -> LinearModel:
+def _one_against_the_rest(train: Fold, features: Any, tags: int, c: float, context: FitContext) -> LinearModel:
     """Fit each tag by itself; one that no sample has, or that all have, gets a score far from 0 on that side."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    features = train.take(slice(None)).astype(np.float64)
     weights, bias = np.zeros((features.shape[1], tags)), np.zeros(tags)
     slow = 0
     for tag in range(tags):
@@ -159,25 +158,24 @@ def _one_against_the_rest(train: Fold, tags: int, c: float, context: FitContext)
     return LinearModel(weights.astype(np.float32), bias.astype(np.float32))
 
 
-def _regress(estimator: Any, train: Fold, context: FitContext) -> LinearModel:
+def _regress(estimator: Any, train: Fold, features: Any, context: FitContext) -> LinearModel:
     """Fit a scikit-learn regressor on standardised truth and fold the scale into the weights."""
-    train = train.fitting()
     truth = train.truth.astype(np.float64)
     mean, scale = truth.mean(), truth.std() or 1.0
     with _solver(context.threads):
-        estimator.fit(train.take(slice(None)).astype(np.float64), (truth - mean) / scale, sample_weight=train.weights)
+        estimator.fit(features, (truth - mean) / scale, sample_weight=train.weights)
     weights = estimator.coef_.reshape(-1, 1) * scale
     bias = np.array([float(estimator.intercept_) * scale + mean])
     return LinearModel(weights.astype(np.float32), bias.astype(np.float32))
 
 
 class Ridge:
-    """Least squares with an L2 penalty (Hoerl and Kennard, 1970), solved in closed form."""
+    """Least squares with an L2 penalty (Hoerl and Kennard, 1970), in closed form; by conjugate gradients if sparse."""
 
     name: ClassVar[str] = "ridge"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, "number") for modality in ("image", "table", "audio")
+        (modality, "number") for modality in ("image", "table", "audio", "text")
     )
     encoding: ClassVar[Encoding] = "dense"
 
@@ -198,7 +196,11 @@ class Ridge:
         from sklearn.linear_model import Ridge as Solver
 
         del validation, task
-        return _regress(Solver(alpha=float(params["alpha"]), solver="svd"), train, context)
+        train, features = design(train)
+        if isinstance(features, np.ndarray):
+            return _regress(Solver(alpha=float(params["alpha"]), solver="svd"), train, features, context)
+        solver = Solver(alpha=float(params["alpha"]), solver="sparse_cg", tol=1e-6, max_iter=1000)
+        return _regress(solver, train, features, context)
 
     def load(self, folder: Path) -> LinearModel:
         """Open a saved model."""
@@ -211,7 +213,7 @@ class Lasso:
     name: ClassVar[str] = "lasso"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, "number") for modality in ("image", "table", "audio")
+        (modality, "number") for modality in ("image", "table", "audio", "text")
     )
     encoding: ClassVar[Encoding] = "dense"
 
@@ -232,8 +234,9 @@ class Lasso:
         from sklearn.linear_model import Lasso as Solver
 
         del validation, task
+        train, features = design(train)
         solver = Solver(alpha=float(params["alpha"]), max_iter=5000, selection="cyclic")
-        return _regress(solver, train, context)
+        return _regress(solver, train, features, context)
 
     def load(self, folder: Path) -> LinearModel:
         """Open a saved model."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
-from modelwright.testing import sounds
+from modelwright.testing import sounds, texts
 
 
 @dataclass(frozen=True)
@@ -345,11 +345,16 @@ def _audio_case() -> ModalityCase:
     return ModalityCase(modality("audio"), (*same_length, *others, *sounds.odd_ones()), sounds.broken_ones())
 
 
+def _text_case() -> ModalityCase:
+    return ModalityCase(modality("text"), texts.SAMPLES, texts.BROKEN)
+
+
 _CASES: dict[str, Callable[[], ModalityCase]] = {
     "image": _image_case,
     "table": _table_case,
     "series": _series_case,
     "audio": _audio_case,
+    "text": _text_case,
 }
 
 

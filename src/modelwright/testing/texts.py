@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 _TOPICS = {
     "sport": "match goal team player coach league cup season referee stadium win lost draw",
     "money": "market shares bank profit price quarter dollar trade growth investor loan tax oil",
     "space": "rocket orbit moon launch crew station telescope planet engine probe mission star",
 }
+_SHARED = ("the", "a", "of", "in", "on", "said", "was", "for", "with", "after", "new", "this", "that")
 
 
 def of_topic(topic: str, number: int, words: int = 24) -> str:
     """Return a text about ``sport``, ``money`` or ``space``; the same for the same number."""
-    import random
-
-    chosen = random.Random(f"{topic}/{number}")
-    own, shared = _TOPICS[topic].split(), "the a of in on said was for with after new this that".split()
-    made = [chosen.choice(own) if chosen.random() < 0.4 else chosen.choice(shared) for _ in range(words)]
+    chosen = np.random.default_rng([number, *topic.encode()])
+    own = _TOPICS[topic].split()
+    made = [str(chosen.choice(own if chosen.random() < 0.4 else _SHARED)) for _ in range(words)]
     return " ".join(made).capitalize() + "."
 
 

@@ -119,6 +119,9 @@ def family_names(spec: Spec, modality: str, target: str, samples: int) -> list[s
         shortlist = ["convnet"]
         if samples <= FEW:
             shortlist += ["ridge"] if target == "number" else ["logistic"]
+    elif modality == "text":
+        # Thousands of words, each of little weight: a linear model is hard to beat, and quick.
+        shortlist = ["ridge" if target == "number" else "logistic", "boosting"]
     elif target in {"category", "tags"}:
         shortlist = ["boosting", "logistic"]
     else:

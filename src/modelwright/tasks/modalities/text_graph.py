@@ -23,7 +23,7 @@ from modelwright.tasks.onnx_build import model
 CHARACTER_WEIGHT = 0.5
 """Length of the block of characters: they are many, and say the same as the words in other words."""
 HASHED_WEIGHT = 0.5
-FIGURE_WEIGHT = 0.1
+FIGURE_WEIGHT = 0.05
 _LIMIT = 10.0
 _PRIME, _MODULUS = 1_000_003, 2_147_483_647
 _UNITS = 16_384.0

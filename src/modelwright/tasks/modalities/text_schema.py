@@ -30,10 +30,10 @@ FEATURE_WORDS: Mapping[str, str] = {
     "figures": "length, word length, shares of upper case, digits, symbols, links and repetition",
 }
 AUTO = ("words", "characters", "figures")
-MOST_WIDTH = 10_240
+MOST_WIDTH = 16_384
 """Columns of vocabulary at most; four fifths are words, a fifth characters."""
 LEAST_WIDTH = 1_024
-FILE_BYTES = 2 << 30
+FILE_BYTES = 1 << 30
 """Bytes that the training features may take on disk: more samples make the vocabulary narrower, down to 1,024."""
 WORD_GRAMS = (1, 2)
 CHARACTER_GRAMS = (2, 4)
@@ -205,7 +205,7 @@ def learn(learner: Learner, samples: int, width: int | None) -> dict[str, Any]:
         reasons.append(f"{HASHED_WIDTH:,} columns of hashed characters")
     mean, std = learner.scales()
     schema["figures"] = {"names": list(text_figures.LEARNED), "mean": mean, "std": std}
-    capped = "" if most == MOST_WIDTH else f", at most {most:,} so that {samples:,} samples take 2 GiB on disk"
+    capped = "" if most == MOST_WIDTH else f", at most {most:,} so that {samples:,} samples take 1 GiB on disk"
     schema["reason"] = (
         f"{', '.join(reasons)}: those in most of {learner.count:,} texts, in at least {least}{capped}"
         if reasons
