@@ -221,6 +221,10 @@ def _warm_folder(warm_start: Artifact | None, dataset: Dataset, progress: Progre
 
 def _folds(spec: Spec, samples: Samples, progress: Progress) -> NDArray[np.int64] | None:
     modality = samples.dataset.schema["modality"]
+    kept = samples.kept_folds
+    if kept is not None and spec.train.folds in {0, int(kept.max()) + 1}:
+        progress.say(f"{int(kept.max()) + 1}-fold cross-validation: by the folds that the dataset keeps")
+        return kept
     count, why = plan.fold_count(spec, modality, len(samples.truth), len(samples.held_truth))
     if count < 2:
         return None
