@@ -23,13 +23,16 @@ from modelwright.spec.values import (
 )
 
 ISSUE_KINDS = (
+    "backward-time",
     "bad-label",
+    "bad-time",
     "blurry",
     "capped-target",
     "case-twins",
     "conflicting-labels",
     "conflicting-rows",
     "confounded-group",
+    "constant-channel",
     "constant-column",
     "correlated-columns",
     "corrupt",
@@ -43,11 +46,13 @@ ISSUE_KINDS = (
     "empty",
     "encrypted",
     "future-date",
+    "gap",
     "hidden-missing",
     "identifier-column",
     "imbalance",
     "impossible-date",
     "incomplete",
+    "irregular-step",
     "label-variants",
     "leaking-column",
     "leaking-form",
@@ -69,6 +74,8 @@ ISSUE_KINDS = (
     "not-a-file",
     "nul-bytes",
     "odd-aspect",
+    "odd-length",
+    "odd-rate",
     "odd-row",
     "odd-value",
     "outlier",
@@ -76,9 +83,13 @@ ISSUE_KINDS = (
     "ragged-row",
     "rare-category",
     "rare-class",
+    "repeated-time",
     "short-header",
+    "short-series",
     "small-split",
     "split-conflict",
+    "split-sequence",
+    "stuck-sensor",
     "symlink",
     "too-large",
     "type-mix",
@@ -87,6 +98,7 @@ ISSUE_KINDS = (
     "unreadable",
     "unsafe-name",
     "wrong-format",
+    "wrong-type",
 )
 """Kinds of problems that prepare finds."""
 
@@ -140,15 +152,18 @@ _NAME = Text(
     "[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
 )
 _COLUMN = Text("a column's name")
+_SIZE = Text("a number of steps such as 60, or a length of time such as 30m", r"\d+(\.\d+)?\s*(ms|s|m|h|d|w)?")
 
 SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
     "folder": {
         "files": ListOf(Text("a pattern such as '*.jpg'")),
         "level": Number(1, 32, whole=True),
         "classes": ListOf(Text("a folder's name")),
+        "label": Text("a regular expression"),
     },
     "table": {
         "label": _COLUMN,
+        "labels": ListOf(_COLUMN, least=1),
         "delimiter": Text("a character, or one of comma, semicolon, tab"),
         "header": Flag(),
         "columns": ListOf(_COLUMN),
@@ -166,6 +181,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "files": ListOf(Text("a pattern such as '*.jpg'")),
         "level": Number(1, 32, whole=True),
         "classes": ListOf(Text("a folder's name")),
+        "label": Text("a regular expression"),
     },
     "arrays": {
         "labels": Text("a path, or the name of an array"),
@@ -176,6 +192,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
     "manifest": {
         "path": _COLUMN,
         "label": _COLUMN,
+        "labels": ListOf(_COLUMN, least=1),
         "group": _COLUMN,
         "time": _COLUMN,
         "split": _COLUMN,
@@ -191,6 +208,31 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "time": _COLUMN,
         "split": _COLUMN,
         "ignore": ListOf(_COLUMN),
+    },
+    "series": {
+        "label": _COLUMN,
+        "labels": Text("a path"),
+        "groups": Text("a path"),
+        "group": _COLUMN,
+        "files": ListOf(Text("a pattern such as 'valve*/*.csv'")),
+        "level": Number(1, 32, whole=True),
+        "classes": ListOf(Text("a folder's name")),
+        "label": Text("a regular expression"),
+        "sequence": _COLUMN,
+        "time": _COLUMN,
+        "window": _SIZE,
+        "step": _SIZE,
+        "rule": Choice(("end", "any", "most", "mean")),
+        "ahead": _SIZE,
+        "gap": _SIZE,
+        "delimiter": Text("a character, or one of comma, semicolon, tab"),
+        "header": Flag(),
+        "columns": ListOf(_COLUMN),
+        "encoding": Text("an encoding such as utf-8 or cp1252"),
+        "decimal": Choice((".", ",")),
+        "missing": ListOf(Text("a text", empty=True)),
+        "ignore": ListOf(_COLUMN),
+        "sheet": Text("a sheet's name"),
     },
     "feedback": {"sources": ListOf(Text("a word such as feedback or person"))},
 }
@@ -354,6 +396,29 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("split.seed", Number(0, 2**32 - 1, whole=True), 0, "0", "Seed of the division."),
     Key(
+        "synthesize.ways",
+        WordOr("auto", ("auto",), ListOf(Text("a way of the input's own, such as light, noise or smote"))),
+        (),
+        "[]: nothing is synthesized",
+        "Ways to make new training samples out of real ones; auto takes all that keep the label right. What is made is "
+        "marked for ever and never validates or tests. What it is worth is measured on real held-back samples.",
+    ),
+    Key(
+        "synthesize.only",
+        Choice(("rare", "all")),
+        "rare",
+        "rare",
+        "Of which classes: rare ones, up to the usual (median) class, or all.",
+    ),
+    Key(
+        "synthesize.copies",
+        Number(1, 50, whole=True),
+        3,
+        "3",
+        "Synthetic samples made of one real sample: exactly so many with `only: all`, at most so many for rare classes.",
+    ),
+    Key("synthesize.seed", Number(0, 2**32 - 1, whole=True), 0, "0", "Seed of what is made."),
+    Key(
         "train.models",
         WordOr("auto", "auto", ListOf(Choice(tuple(registry.BUILT_IN["families"]), _families), least=1)),
         "auto",
@@ -511,6 +576,7 @@ SPECIAL: dict[str, str] = {
 SECTIONS: dict[str, str] = {
     "clean": "What is done about each kind of problem. A person's decision (`mw issues`) goes before these rules.",
     "split": "How samples are divided. Duplicates and near duplicates never straddle two splits.",
+    "synthesize": "New training samples made out of real ones. The spec names no way by default: none are made.",
     "train": "How a model is chosen and learned.",
     "package": "What is done to the graph before it is bundled.",
     "deploy": "Where and how a package is served.",
@@ -528,6 +594,7 @@ TOP = (
     "sources",
     "clean",
     "split",
+    "synthesize",
     "train",
     "package",
     "accept",
