@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "arrays": "modelwright.prepare.collect.arrays:ArraysSource",
         "manifest": "modelwright.prepare.collect.manifest:ManifestSource",
         "sql": "modelwright.prepare.collect.sql:SqlSource",
+        "series": "modelwright.prepare.collect.series:SeriesSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
     "exporters": {

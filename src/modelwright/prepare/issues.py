@@ -137,6 +137,19 @@ ADVICE: Mapping[str, Advice] = {
         "review", "keep", "a model is least sure, and often most wrong, about a group that it hardly saw"
     ),
     "leaking-split": Advice("review", "review", "what is tied to a training sample is no test of it"),
+    "gap": Advice("review", "keep", "what happened between is unknown; windows are not cut across it"),
+    "backward-time": Advice(
+        "review", "keep", "a clock was set back, or parts were swapped: lags and steps are wrong there"
+    ),
+    "repeated-time": Advice("review", "keep", "two rows of one moment: a clock set back, or a row written twice"),
+    "irregular-step": Advice("keep", "keep", "lags count rows, not seconds: resample where the steps' lengths matter"),
+    "bad-time": Advice("review", "keep", "rows without a time keep their place in the order"),
+    "stuck-sensor": Advice("review", "keep", "a sensor that repeats one value has usually failed, and teaches that"),
+    "constant-channel": Advice("keep", "keep", "a channel that never moves tells nothing here"),
+    "odd-length": Advice("review", "keep", "a recording far longer or shorter than the others is often cut, or joined"),
+    "odd-rate": Advice("review", "keep", "lags and spectra count rows: at another rate they mean something else"),
+    "short-series": Advice("keep", "keep", "too short for one window, so nothing of it is used"),
+    "split-sequence": Advice("review", "keep", "its parts are two samples, and in one group"),
     "missing-time": Advice("drop", "drop", "a sample without a time may be later than the test"),
     "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
     "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),

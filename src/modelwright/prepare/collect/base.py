@@ -45,6 +45,8 @@ class Settings:
         The column to predict, for sources that have columns.
     store
         The project's store, for sources that read from it.
+    split_by, split_group
+        How the spec divides samples, for sources that cut recordings into samples that overlap.
     """
 
     location: str
@@ -54,6 +56,8 @@ class Settings:
     output: str = "category"
     label: str | None = None
     store: Any = None
+    split_by: str = ""
+    split_group: str | None = None
 
     @property
     def path(self) -> Path:
@@ -88,6 +92,9 @@ class Item:
     time: float | str | None = None
     """When the sample was taken, for splits by time: seconds since 1970 UTC or another number that grows, or a date as
     a table writes it. It comes from the source's content, never from a file's own times, which copying changes."""
+    begins: float | None = None
+    """When it begins, in the unit of ``time``, where it is a stretch that ends at ``time``. In a split by time it is in
+    no split if a cut lies inside it."""
     split: str | None = None
     """The split that the source gives the sample, as written there, for splits by column."""
 
@@ -191,6 +198,8 @@ def settings_of(spec: Any, source: Any, store: Any) -> Settings:
         for option, column in (("group", spec.split.group), ("time", spec.split.time), ("split", spec.split.column)):
             if column is not None:
                 options.setdefault(option, column)
+    if source.kind == "series" and spec.split.time is not None:
+        options.setdefault("time", spec.split.time)
     return Settings(
         location=source.location,
         options=options,
@@ -199,6 +208,8 @@ def settings_of(spec: Any, source: Any, store: Any) -> Settings:
         output=spec.output,
         label=spec.label,
         store=store,
+        split_by=spec.split.by,
+        split_group=spec.split.group,
     )
 
 

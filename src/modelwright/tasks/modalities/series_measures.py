@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ UNKNOWN_CHANNELS = 8
 GAP = 5.0
 """A step of more than so many usual ones is a gap."""
 STUCK = 0.5
-"""A sensor that repeats its last value at least so often in one run is stuck, if other samples say that it moves."""
+"""A sensor is stuck that has one value for at least so much of the time, and at least five in all."""
 _SHORT = 8
 """Sequences of fewer steps are not called stuck or constant."""
 _FIGURES = ("mean", "std", "min", "max", "missing", "stuck")
@@ -80,34 +80,41 @@ def check(inputs: Arrays, names: Sequence[str]) -> list[Problem]:
     if share == 1.0:
         found.append(Problem("missing-value", 0.8, "all values are missing", {"share": 1.0}))
         return found
+    odd: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for place, name in enumerate(names):
-        found.extend(_check_channel(values[:, place], missing[:, place], name))
+        for kind, words, evidence in _check_channel(values[:, place], missing[:, place], name):
+            odd.setdefault(kind, []).append((words, {"channel": name, **evidence}))
+    for kind, each in odd.items():
+        words = "; ".join(words for words, _ in each[:4]) + (f"; and {len(each) - 4} more" if len(each) > 4 else "")
+        found.append(Problem(kind, _SEVERITY[kind], words, {"channels": [evidence for _, evidence in each[:32]]}))
     return found
 
 
-def _check_channel(values: NDArray[np.float32], missing: NDArray[np.bool_], name: str) -> list[Problem]:
+_SEVERITY = {"missing-value": 0.4, "constant-channel": 0.3, "stuck-sensor": 0.5}
+
+
+def _check_channel(
+    values: NDArray[np.float32], missing: NDArray[np.bool_], name: str
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield kind, words and figures of what is odd about one channel."""
     share = float(missing.mean())
-    found = []
     if share > 0.2:
-        words = f"{share:.0%} of the values of {_short(name)} are missing"
-        found.append(Problem("missing-value", min(0.2 + share / 2, 0.7), words, {"channel": name, "share": share}))
+        yield "missing-value", f"{share:.0%} of the values of {_short(name)} are missing", {"share": round(share, 6)}
     known = values[~missing]
     if len(known) < _SHORT:
-        return found
+        return
     length, start = longest_run(known)
+    value = float(known[start])
     if length == len(known):
-        words = f"{_short(name)} is {known[0]:g} throughout"
-        found.append(Problem("constant-channel", 0.3, words, {"channel": name, "value": float(known[0])}))
+        yield "constant-channel", f"{_short(name)} is {value:g} throughout", {"value": value}
     elif length >= max(2 * _SHORT, STUCK * len(known)) and _moves(known):
-        words = f"{_short(name)} is stuck at {known[start]:g} for {length} of {len(known)} steps"
-        evidence = {"channel": name, "value": float(known[start]), "steps": length, "start": start}
-        found.append(Problem("stuck-sensor", 0.5, words, evidence))
-    return found
+        words = f"{_short(name)} is stuck at {value:g} for {length} of {len(known)} steps"
+        yield "stuck-sensor", words, {"value": value, "steps": length, "start": start}
 
 
 def _moves(known: NDArray[np.float32]) -> bool:
     """Return whether a channel takes many values: a switch that stays on is not stuck."""
-    return len(np.unique(known)) > 4
+    return bool(len(np.unique(known)) > 4)
 
 
 def check_times(time: NDArray[np.float64]) -> list[Problem]:
@@ -126,7 +133,7 @@ class TimeTally:
 
     def __init__(self) -> None:
         self.count = self.unreadable = self.backward = self.repeated = 0
-        self.first = self.last = float("nan")
+        self.last = self.latest = float("nan")
         self.backward_at: list[tuple[float, float]] = []
         self.repeated_at: list[float] = []
         self._steps: dict[float, int] = {}
@@ -141,18 +148,19 @@ class TimeTally:
         before = self.last
         self.last = moment
         if not np.isfinite(before):
-            self.first = moment
+            self.latest = moment
             return
+        if moment <= self.latest:
+            self.repeated += 1
+            if len(self.repeated_at) < 5:
+                self.repeated_at.append(moment)
+        self.latest = max(self.latest, moment)
         step = moment - before
         if step < 0:
             self.backward += 1
             if len(self.backward_at) < 5:
                 self.backward_at.append((before, moment))
-        elif step == 0:
-            self.repeated += 1
-            if len(self.repeated_at) < 5:
-                self.repeated_at.append(moment)
-        else:
+        elif step > 0:
             self._step(step, before)
 
     def _step(self, step: float, before: float) -> None:
@@ -187,7 +195,9 @@ class TimeTally:
             evidence = {"times": self.backward, "first": [list(pair) for pair in self.backward_at]}
             found.append(Problem("backward-time", 0.6, words, evidence))
         if self.repeated:
-            words = f"{self.repeated} steps repeat the time before: the first at {in_words(self.repeated_at[0])}"
+            words = (
+                f"{self.repeated} rows have a time that was passed already: the first {in_words(self.repeated_at[0])}"
+            )
             found.append(
                 Problem("repeated-time", 0.4, words, {"times": self.repeated, "first": list(self.repeated_at)})
             )
