@@ -229,7 +229,9 @@ def _refuse_unless_equal(parity: Parity, what: str) -> None:
 
 def _profile(dataset: Dataset, predictor: Predictor, answers: Answers) -> dict[str, Any]:
     builder = ProfileBuilder()
-    builder.add_inputs(dataset.measures("train"))
+    # What production should look like is what was seen in the world, not what was made for training.
+    real = ~dataset.synthetic("train")
+    builder.add_inputs({name: values[real] for name, values in dataset.measures("train").items()})
     classes = predictor.output_schema.get("classes", ())
     builder.add_predictions(answers.outputs, answers.truth, predictor.target, classes)
     return builder.finish()

@@ -20,6 +20,7 @@ from modelwright.prepare.gather import Gathered, Gatherer
 from modelwright.prepare.index import Index
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
+from modelwright.prepare.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
@@ -85,7 +86,14 @@ def prepare(
         # What a parent decides is who is in which split, and that is content. Who the parent was is not: the same
         # samples in the same splits are the same dataset.
         observed = {"parent": None if parent is None else parent.digest, "key": None if key is None else key[1]}
-        made = Dataset(store, writer.publish(meta, {"sources": canonical.digest_value(digests)}, key, observed))
+        made = Dataset(
+            store,
+            writer.publish(
+                meta, {"sources": canonical.digest_value(digests)}, None if spec.synthesize.ways else key, observed
+            ),
+        )
+    if spec.synthesize.ways:
+        made = synthesize(made, spec.synthesize, key=key, progress=progress)
     from modelwright.prepare.explore import attach
 
     attach(made, problem=spec.problem, progress=progress)

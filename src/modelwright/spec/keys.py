@@ -342,8 +342,8 @@ KEYS: tuple[Key, ...] = (
         WordOr("auto", "auto", ListOf(Text("a word of the input's own, such as resize or log-mel"), least=1)),
         "auto",
         "auto",
-        "What the packaged graph makes of an input before the model sees it; auto takes what suits the data, and says it. "
-        "The words of each input are in its documentation.",
+        "What the packaged graph makes of an input before the model sees it; auto takes what suits the data, and says "
+        "it. The words of each input are in its documentation.",
     ),
     Key(
         "clean.drop",
@@ -439,7 +439,7 @@ KEYS: tuple[Key, ...] = (
         Number(1, 50, whole=True),
         3,
         "3",
-        "Synthetic samples made of one real sample: exactly so many with `only: all`, at most so many for rare classes.",
+        "Synthetic samples made of one real sample: so many with `only: all`, at most so many for rare classes.",
     ),
     Key("synthesize.seed", Number(0, 2**32 - 1, whole=True), 0, "0", "Seed of what is made."),
     Key(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "prepare": ("name", "input", "output", "label", "features", "sources", "clean", "split"),
+    "prepare": ("name", "input", "output", "label", "features", "sources", "clean", "split", "synthesize"),
     "train": ("train",),
     "package": ("name", "problem", "package"),
     "validate": ("accept",),
@@ -57,6 +57,17 @@ class Split:
     column: str | None = None
     """Column that holds a sample's split."""
     folds: int = 0
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """What is made out of real training samples."""
+
+    ways: tuple[str, ...]
+    """Empty: nothing; ``("auto",)``: all ways of the modality that keep the label right."""
+    only: str
+    copies: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,7 @@ class Spec:
     sources: tuple[Source, ...]
     clean: Clean
     split: Split
+    synthesize: Synthesize
     train: Train
     package: Packaging
     accept: tuple[Condition, ...]

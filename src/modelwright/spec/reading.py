@@ -22,6 +22,7 @@ from modelwright.spec.model import (
     Spec,
     Split,
     StoreSettings,
+    Synthesize,
     Train,
 )
 from modelwright.spec.values import Comparison, Wrong, name_of, nearest, untyped
@@ -29,6 +30,7 @@ from modelwright.spec.values import Comparison, Wrong, name_of, nearest, untyped
 _PARTS: Mapping[str, type[Any]] = {
     "clean": Clean,
     "split": Split,
+    "synthesize": Synthesize,
     "train": Train,
     "package": Packaging,
     "deploy": Deploy,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 ROW_TEXT = "text"
 """The one column of ``rows.parquet`` where samples are texts or series cut from a table: the text of their bytes."""
+SYNTHETIC = "synthetic:"
+"""What ``annotation`` begins with for samples that were made and not found: ``synthetic:<method>:<parent>``."""
 _WINDOW = 64
 _BATCH_BYTES = 32 << 20
 
@@ -119,6 +121,18 @@ class Dataset:
     def truth(self, split: str) -> NDArray[Any]:
         """Return ``(n,)`` truth as :meth:`Target.encode` gives it."""
         return self.target.encode(self.labels(split), self.schema["output"])
+
+    def synthetic(self, split: str) -> NDArray[np.bool_]:
+        """Return ``(n,)``: which samples of a split were made from others; none of validation and test ever is."""
+        from pyarrow import compute
+
+        found = compute.starts_with(self.samples(split)["annotation"], SYNTHETIC)
+        return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+    @property
+    def label_kind(self) -> tasks.LabelKind:
+        """What one label is: ``class``, ``number``, ``structured`` or ``none``."""
+        return tasks.labels(self.meta["target"]).label_kind
 
     def measures(self, split: str) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` per measure of the modality; numbers are float64, categories objects (None: missing)."""

@@ -184,19 +184,37 @@ class Carried(Protocol):
     """Measures of the form: a picture's width and height, a sound's rate and channels. They should not tell the class."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to make a new sample out of real ones.
+
+    Parameters
+    ----------
+    does
+        What it does, one line.
+    second
+        It takes a second sample of the same class, a near one.
+    moves
+        What was at one place or time is at another: not for labels that point at places.
+    between
+        What comes out lies between two samples: their label must be one and the same.
+    """
+
+    does: str
+    second: bool = False
+    moves: bool = False
+    between: bool = False
+
+
 @runtime_checkable
 class Synthesizing(Protocol):
     """What a modality may have that can make a new sample out of real ones."""
 
-    synthesis: ClassVar[Mapping[str, str]]
-    """Method to what it does, one line."""
-    mixing: ClassVar[frozenset[str]]
-    """The methods that take a second sample of the same class, a near one."""
-    moving: ClassVar[frozenset[str]]
-    """The methods after which what was at one place or time is at another: not for labels with places."""
+    ways: ClassVar[Mapping[str, Way]]
+    """Ways by name."""
 
-    def synthesize(self, raws: Sequence[bytes], method: str, random: np.random.Generator) -> bytes:
-        """Return a new sample's bytes, as production would send them, made from one real sample (or two, for mixing).
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return a new sample's bytes, as production would send them, made from one real sample, or from two.
 
         The same generator state gives the same bytes.
         """

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, UndecodableError
-from modelwright.tasks.modalities import image_measures, image_sketch, plain_png
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, UndecodableError, Way
+from modelwright.tasks.modalities import image_measures, image_sketch, image_synthesis, plain_png
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
@@ -66,6 +66,12 @@ class Image:
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image_measures.NAMES`."""
         return image_measures.measure(inputs["image"])
+
+    ways: ClassVar[Mapping[str, Way]] = image_synthesis.WAYS
+
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return a PNG of a new picture; see :mod:`~modelwright.tasks.modalities.image_synthesis`."""
+        return image_synthesis.synthesize([decode_rgb(raw, MAX_PIXELS) for raw in raws], way, random)
 
     sketch_bytes: ClassVar[int] = image_sketch.BYTES
     carried: ClassVar[tuple[str, ...]] = ("width", "height")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
-from modelwright.tasks.modalities import cells, dates, table_rows
+from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError, Way
+from modelwright.tasks.modalities import cells, dates, table_rows, table_synthesis
 
 MAX_BYTES = 1_000_000
 """Default limit on one row's JSON."""
@@ -73,6 +73,12 @@ class Table:
             column["tensor"]: cells.many(columns.get(column["name"], [None] * count), column)
             for column in schema["columns"]
         }
+
+    ways: ClassVar[Mapping[str, Way]] = table_synthesis.WAYS
+
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return a new row between two rows; see :mod:`~modelwright.tasks.modalities.table_synthesis`."""
+        return table_synthesis.synthesize(raws, way, random)
 
     def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
         """Return ``missing-value`` for a row with more than half of its values missing."""

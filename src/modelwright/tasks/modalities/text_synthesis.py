@@ -12,34 +12,36 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-METHODS: Mapping[str, str] = {
-    "typos": "one letter in thirty left out, doubled, or swapped with the next",
-    "dropout": "one word in ten left out",
-    "swap": "a few neighbouring words in the other order",
-    "case": "another case: all small, all capital, or the first letter only",
-    "join": "the first half of one text and the second half of another of its class",
+from modelwright.tasks.base import Way
+
+WAYS: Mapping[str, Way] = {
+    "typos": Way("one letter in thirty left out, doubled, or swapped with the next", moves=True),
+    "dropout": Way("one word in ten left out", moves=True),
+    "swap": Way("a few neighbouring words in the other order", moves=True),
+    "case": Way("another case: all small, all capital, or the first letter only"),
+    "join": Way(
+        "the first half of one text and the second half of another of its class", second=True, moves=True, between=True
+    ),
 }
-MIXING = frozenset({"join"})
-MOVING = frozenset({"dropout", "swap", "join", "typos"})
 _PIECES = re.compile(r"\s+|\S+")
 
 
-def synthesize(texts: Sequence[str], method: str, random: np.random.Generator) -> str:
+def synthesize(texts: Sequence[str], way: str, random: np.random.Generator) -> str:
     """Return a new text from one text, or from two for ``join``; never an empty one from one that isn't.
 
     Raises
     ------
     KeyError
-        For a method that isn't in :data:`METHODS`.
+        For a way that isn't in :data:`WAYS`.
     """
-    ways: Mapping[str, Callable[[], str]] = {
+    made_by: Mapping[str, Callable[[], str]] = {
         "typos": lambda: _typos(texts[0], random),
         "dropout": lambda: _dropout(texts[0], random),
         "swap": lambda: _swap(texts[0], random),
         "case": lambda: _case(texts[0], random),
         "join": lambda: _join(texts[0], texts[1]),
     }
-    made = ways[method]()
+    made = made_by[way]()
     return made if made.strip() else texts[0]
 
 
