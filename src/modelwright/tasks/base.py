@@ -181,7 +181,7 @@ class Carried(Protocol):
     """What a modality may have whose samples come in a form that is no part of what they show."""
 
     carried: ClassVar[tuple[str, ...]]
-    """Measures of the form: a picture's width and height, a sound's rate and channels. They should not tell the class."""
+    """Measures of the form: a picture's width and height, a sound's rate. They should not tell the class."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """New sounds from real ones: other noise, another moment, another speed, two at once.
 
 Noise is added at a stated signal-to-noise ratio; speed is changed by resampling (Ko, Peddinti, Povey and Khudanpur
-2015, "Audio augmentation for speech recognition"), so that pitch changes with it, as it does when a machine runs faster.
+2015, "Audio augmentation for speech recognition"), so that pitch changes with it, as when a machine runs faster.
 """
 
 from __future__ import annotations
