@@ -65,12 +65,7 @@ def atlas(
     marks
         What the ring around a marked dot says; empty: nothing is marked.
     """
-    xs, ys = bounds([dot.x for dot in dots]), bounds([dot.y for dot in dots])
-
-    def place(dot: Dot) -> tuple[float, float]:
-        across = _ROOM + (WIDTH - 2 * _ROOM) * (dot.x - xs[0]) / (xs[1] - xs[0])
-        return across, _ROOM + (HEIGHT - 2 * _ROOM) * (ys[1] - dot.y) / (ys[1] - ys[0])
-
+    place = _placer(dots)
     layers = []
     for number_, (group, _) in enumerate(groups):
         mine = [dot for dot in dots if dot.group == number_]
@@ -88,6 +83,31 @@ def atlas(
         drawn,
         class_="atlas",
     )
+
+
+def _placer(dots: Sequence[Dot]) -> Callable[[Dot], tuple[float, float]]:
+    xs, ys = bounds([dot.x for dot in dots]), bounds([dot.y for dot in dots])
+
+    def place(dot: Dot) -> tuple[float, float]:
+        across = _ROOM + (WIDTH - 2 * _ROOM) * (dot.x - xs[0]) / (xs[1] - xs[0])
+        return across, _ROOM + (HEIGHT - 2 * _ROOM) * (ys[1] - dot.y) / (ys[1] - ys[0])
+
+    return place
+
+
+def apart(dots: Sequence[Dot], distance: float) -> list[int]:
+    """Return dots that are at least ``distance`` pixels apart on the map, marked ones before the others."""
+    place = _placer(dots)
+    taken: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    chosen = []
+    for index in sorted(range(len(dots)), key=lambda index: not dots[index].marked):
+        x, y = place(dots[index])
+        cell = int(x // distance), int(y // distance)
+        near = [spot for i in (-1, 0, 1) for j in (-1, 0, 1) for spot in taken.get((cell[0] + i, cell[1] + j), ())]
+        if all((x - a) ** 2 + (y - b) ** 2 >= distance * distance for a, b in near):
+            taken.setdefault(cell, []).append((x, y))
+            chosen.append(index)
+    return chosen
 
 
 def _mark(x: float, y: float, group: int, tip: str) -> Element:

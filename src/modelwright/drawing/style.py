@@ -123,7 +123,6 @@ svg a text{fill:var(--link)}
 .switches label{display:inline-flex;align-items:center;gap:.35rem;cursor:pointer}
 .switches small{color:var(--soft)}
 .switches input{accent-color:var(--link);margin:0}
-.atlas svg{overflow:visible}
 .atlas .dots{fill-opacity:.78}
 .atlas .rings{fill:none;stroke:var(--bad);stroke-width:1.8}
 .atlas .rings circle{pointer-events:all}

@@ -22,23 +22,38 @@ _A, _B = 1.577, 0.8951
 """The curve 1 / (1 + a d^2b) fitted to a smallest distance of 0.1 (the paper's section 3.2)."""
 _CLIP = 4.0
 _BLOCK = 512
+_WIDE = 768
+"""Features beyond which the covariance is not computed as a whole."""
 
 Floats = NDArray[np.float32]
 
 
 def spread(vectors: Floats, count: int) -> tuple[Floats, NDArray[np.float64]]:
-    """Return ``(n, count)`` principal components, and the share of the variance that each explains.
+    """Return at most ``(n, count)`` principal components, and the share of the variance that each explains.
 
     The sign of each is set so that its largest loading is positive: the same data, the same map.
     """
     centred = (vectors - vectors.mean(0)).astype(np.float64)
-    covariance = centred.T @ centred
-    values, directions = np.linalg.eigh(covariance)
-    order = np.argsort(values)[::-1][:count]
-    chosen = directions[:, order]
-    chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(0), np.arange(chosen.shape[1])])
-    total = max(float(np.maximum(values, 0).sum()), 1e-300)
-    return (centred @ chosen).astype(np.float32), np.maximum(values[order], 0) / total
+    count = min(count, *centred.shape)
+    if centred.shape[1] <= _WIDE:
+        values, directions = np.linalg.eigh(centred.T @ centred)
+        order = np.argsort(values)[::-1][:count]
+        values, directions = values[order], directions[:, order]
+    else:
+        directions, values = _wide(centred, count)
+    signs = np.sign(directions[np.abs(directions).argmax(0), np.arange(count)])
+    total = max(float((centred**2).sum()), 1e-300)
+    return (centred @ (directions * signs)).astype(np.float32), np.maximum(values, 0) / total
+
+
+def _wide(centred: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the first directions and their squared singular values, by a random range (Halko and others 2011)."""
+    rng = np.random.default_rng(0)
+    basis = centred @ rng.normal(size=(centred.shape[1], min(count + 10, *centred.shape)))
+    for _ in range(3):
+        basis = centred @ (centred.T @ np.linalg.qr(basis)[0])
+    _, sizes, rows = np.linalg.svd(np.linalg.qr(basis)[0].T @ centred, full_matrices=False)
+    return rows[:count].T, sizes[:count] ** 2
 
 
 def neighbours(vectors: Floats, seed: int = 0) -> Floats:

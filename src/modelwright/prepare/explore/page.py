@@ -8,7 +8,7 @@ from typing import Any
 from modelwright import canonical, registry
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore import decisions, issues, leaks, overview
+from modelwright.prepare.explore import decisions, issues, leaks, map, overview  # noqa: A004 - our own file
 from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -42,6 +42,7 @@ def page(dataset: Dataset, *, only: str | None = None, problem: str = "", progre
     html = draw.document(
         title,
         *overview.sections(view),
+        *map.sections(view),
         *decisions.sections(view),
         *issues.sections(view),
         *_brought(view, view.meta["modality"]),

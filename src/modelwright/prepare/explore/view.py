@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -420,26 +420,42 @@ class View:
         counted = [(each["values"], each["counts"]) for each in self.issues["kind"].value_counts().to_pylist()]
         return sorted(counted, key=lambda pair: (-pair[1], pair[0]))
 
-    def found(self, most: int, *, kind: str | None = None, each_kind: int | None = None) -> list[Found]:
-        """Return the ``most`` most severe issues, of one kind, or at most ``each_kind`` of each."""
+    def found(
+        self, most: int, *, kind: str | None = None, each_kind: int | None = None, samples: bool = False
+    ) -> list[Found]:
+        """Return the ``most`` most severe issues.
+
+        Parameters
+        ----------
+        kind
+            Of this kind alone.
+        each_kind
+            At most so many of each kind.
+        samples
+            About single samples alone.
+        """
         from pyarrow import compute
 
         table = self.issues
+        if samples:
+            table = table.filter(compute.is_valid(table["sample"]))
         if kind is not None:
             table = table.filter(compute.equal(table["kind"], kind))
         if each_kind is not None:
             table = table.take(_first_of_each(table["kind"], each_kind))
-        return [self._found(row) for row in table.slice(0, most).to_pylist()]
+        table = table.slice(0, most)
+        places = self._places(table["path"].to_pylist(), table["sample"].to_pylist())
+        return [self._found(row, place) for row, place in zip(table.to_pylist(), places, strict=True)]
 
-    def _found(self, row: Mapping[str, Any]) -> Found:
-        source, _, path = (row["path"] or "").partition("/")
+    @staticmethod
+    def _found(row: Mapping[str, Any], place: int) -> Found:
         return Found(
             row["id"],
             row["kind"],
             row["severity"],
             row["message"],
-            path,
-            self._place(source, path) if row["sample"] else -1,
+            (row["path"] or "").partition("/")[2],
+            place,
             row["column"],
             json.loads(row["evidence"]),
             row["suggestion"],
@@ -447,15 +463,22 @@ class View:
             row["decided_by"],
         )
 
-    def _place(self, source: str, path: str) -> int:
+    def _places(self, paths: Sequence[str | None], ids: Sequence[str | None]) -> list[int]:
+        """Return the rows of the samples that issues are about, -1 where there is none."""
+        import pyarrow as pa
         from pyarrow import compute
 
-        start = 0
-        while (found := compute.index(self.samples["path"].slice(start), path).as_py()) >= 0:
-            if str(self.samples["source"][start + found].as_py()) == source:
-                return int(start + found)
-            start += found + 1
-        return -1
+        wanted = sorted({path.partition("/")[2] for path, each in zip(paths, ids, strict=True) if path and each})
+        inside = compute.is_in(self.samples["path"], value_set=pa.array(wanted, pa.string()))
+        rows = np.flatnonzero(inside.to_numpy(zero_copy_only=False))
+        table = self.samples.select(["source", "path"]).take(rows)
+        known = {
+            f"{source}/{path}": place
+            for source, path, place in zip(
+                table["source"].to_pylist(), table["path"].to_pylist(), rows.tolist(), strict=True
+            )
+        }
+        return [known.get(path or "", -1) if each else -1 for path, each in zip(paths, ids, strict=True)]
 
 
 def _first_of_each(kinds: Any, most: int) -> Any:

@@ -1,0 +1,165 @@
+"""The map of the data: samples that are like each other lie near each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.drawing import page as draw
+from modelwright.drawing.atlas import GROUPS, Dot, Sheet, apart, atlas
+from modelwright.drawing.page import Element
+from modelwright.prepare.explore.layout import neighbours, spread
+from modelwright.prepare.explore.view import View, clip, jpeg
+from modelwright.tasks import base as tasks
+
+_POINTS = 2200
+_MARKED = 300
+"""Samples with an issue that are on the map beside those drawn evenly from all."""
+_LEAST = 12
+_SIDE = 36
+"""Pixels of a small picture."""
+_READ = 48
+"""Small pictures where each must be made from the sample itself."""
+
+
+def sections(view: View) -> list[Element]:
+    """Return the map, or nothing where samples cannot be compared."""
+    marked = _with_issues(view)
+    places = _chosen(view, marked)
+    found = _vectors(view, places)
+    if found is None or len(found[0]) < _LEAST:
+        return []
+    places, vectors, sketches = found
+    near = neighbours(vectors)
+    flat, explained = spread(vectors, 2)
+    if flat.shape[1] < 2:
+        return []
+    groups, codes = _groups(view, places)
+    tips = _tips(view, places, marked)
+    view.figures["map"] = {
+        "points": len(places),
+        "marked": sum(bool(marked.get(place)) for place in places.tolist()),
+        "explained": [round(float(part), 4) for part in explained],
+    }
+
+    def dots(placed: NDArray[np.float32]) -> list[Dot]:
+        return [
+            Dot(float(x), float(y), int(code), tip, place in marked)
+            for (x, y), code, tip, place in zip(placed, codes.tolist(), tips, places.tolist(), strict=True)
+        ]
+
+    points = dots(near)
+    sheet, pictured = _pictures(view, points, places, sketches)
+    kept = int(view.kept.sum())
+    of = "all samples" if len(places) == kept else f"{len(places):,} of {kept:,} samples, evenly spaced"
+    return [
+        draw.section(
+            "Map of the data",
+            atlas(points, groups, title="Map: neighbours near each other", name="near", sheet=sheet, pictured=pictured,
+                  marks="has an issue"),
+            draw.h(
+                "p",
+                f"Of {of}. What lies together is alike; colours are {_what(view)}. One colour deep inside another is "
+                "worth a look, and so is an island: a second camera, a series of copies, another unit. Distances "
+                "between islands mean little.",
+            ),
+            draw.details(
+                f"The same by principal components ({sum(explained):.0%} of the differences in two directions)",
+                atlas(dots(flat), groups, title="Map: principal components", name="flat", marks="has an issue"),
+            ),
+        )
+    ]  # fmt: skip
+
+
+def _what(view: View) -> str:
+    return {"number": "fifths of the answer", "none": "all one", "structured": "each sample's most frequent class"}.get(
+        view.label_kind, "classes"
+    )
+
+
+def _chosen(view: View, marked: dict[int, list[str]]) -> NDArray[np.int64]:
+    every = view.some(np.flatnonzero(view.kept), _POINTS)
+    return np.unique(np.concatenate([every, np.fromiter(marked, np.int64, len(marked))]))
+
+
+def _with_issues(view: View) -> dict[int, list[str]]:
+    """Return some of the samples that are kept and have an issue, the worst first, and the kinds of their issues."""
+    found: dict[int, list[str]] = {}
+    for each in view.found(_MARKED, each_kind=_MARKED // 4, samples=True):
+        if each.place >= 0 and view.kept[each.place]:
+            found.setdefault(each.place, []).append(each.kind)
+    return found
+
+
+def _vectors(
+    view: View, places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8] | None] | None:
+    """Return the places that can be compared, their light features, and their sketches where there are any."""
+    if isinstance(view.modality, tasks.Sketched):
+        found = view.sketches(places)
+        if found is None or not len(found[0]):
+            return None
+        return places[found[0]], view.modality.vectors(found[1]), found[1]
+    features = view.features(places, "dense")
+    return None if features is None else (places, np.nan_to_num(np.asarray(features, np.float32)), None)
+
+
+def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]], NDArray[np.int64]]:
+    """Return name and size of at most :data:`GROUPS` groups, and the group of each place."""
+    named = [(clip(name, 40), len(members)) for name, members in view.groups]
+    codes = view.group_codes[places]
+    if len(named) > GROUPS or (codes < 0).any():
+        most = min(len(named), GROUPS - 1)
+        rest = int(view.kept.sum()) - sum(size for _, size in named[:most])
+        named = [*named[:most], ("other" if len(view.groups) > most else "no label", rest)]
+        codes = np.where((codes < 0) | (codes >= most), most, codes)
+    return named, codes
+
+
+def _tips(view: View, places: NDArray[np.int64], marked: dict[int, list[str]]) -> list[str]:
+    table = view.samples.select(["path", "label"]).take(places)
+    tips = []
+    for place, path, label in zip(places.tolist(), table["path"].to_pylist(), table["label"].to_pylist(), strict=True):
+        words = [clip(str(path), 60)]
+        if label is not None:
+            parts = view.parts(label) if view.label_kind == "structured" else [str(label)]
+            words.append(clip(", ".join(dict.fromkeys(parts)) or "(nothing)", 60))
+        if place in marked:
+            words.append(", ".join(dict.fromkeys(marked[place])))
+        tips.append("\n".join(words))
+    return tips
+
+
+def _pictures(
+    view: View, dots: Sequence[Dot], places: NDArray[np.int64], sketches: NDArray[np.uint8] | None
+) -> tuple[Sheet | None, list[int]]:
+    """Return a sheet of small pictures, and which dots they are of: far enough apart to be seen."""
+    from PIL import Image
+
+    if not view.pictured:
+        return None, []
+    fast = sketches is not None and view.tiny(sketches[0], _SIDE) is not None
+    chosen = apart(dots, _SIDE + 3) if fast else apart(dots, 3 * _SIDE)[:_READ]
+    made: list[Any] = []
+    pictured = []
+    for each in chosen:
+        one = view.tiny(sketches[each], _SIDE) if fast and sketches is not None else _square(view, int(places[each]))
+        if one is not None:
+            made.append(one)
+            pictured.append(each)
+    if not made:
+        return None, []
+    across = min(24, len(made))
+    whole = Image.new("RGB", (across * _SIDE, -(-len(made) // across) * _SIDE), (255, 255, 255))
+    for index, one in enumerate(made):
+        whole.paste(one, (index % across * _SIDE, index // across * _SIDE))
+    data = view.spend(jpeg(whole, 82))
+    return (Sheet(data, _SIDE, across, len(made)), pictured) if data is not None else (None, [])
+
+
+def _square(view: View, place: int) -> Any:
+    picture = view.picture(place, 2 * _SIDE)
+    return None if picture is None else picture.convert("RGB").resize((_SIDE, _SIDE))
