@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, target
+from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, labels, target
 from modelwright.testing.modality import session
 
 
@@ -283,11 +283,36 @@ def _tags_case() -> TargetCase:
     labels: list[Any] = [[name for name, there in zip(names, row, strict=True) if there] for row in drawn]
     return TargetCase(
         target("tags"),
-        (*labels, None, "", "none", "cat|3", "3; cat", '["cat", "3"]', "['cat', 'none']", 3, ("cat",), {"3"}),
+        (
+            *labels,
+            None,
+            "",
+            "none",
+            "cat|3",
+            "3; cat",
+            '["cat", "3"]',
+            "['cat', 'none']",
+            3,
+            ("cat",),
+            {"3"},
+            {"cat": 1, "3": "no"},
+        ),
         _tag_scores,
         lambda truth: (60.0 * truth - 30.0).astype(np.float32),
         ((), ("[]",) * 5, (None, '["a"]', '["a"]')),
-        (math.inf, -math.inf, {}, b"x", object(), np.zeros(2), ["a", None], ["a", ""], [["a"]], "a|" + "x" * 1001),
+        (
+            math.inf,
+            -math.inf,
+            {},
+            b"x",
+            object(),
+            np.zeros(2),
+            ["a", None],
+            ["a", ""],
+            [["a"]],
+            "a|" + "x" * 1001,
+            {"a": 2},
+        ),
     )
 
 
@@ -305,5 +330,5 @@ def case(name: str) -> TargetCase:
 
 
 def built_in() -> list[str]:
-    """Return the names of the built-in targets; each has a :func:`case`."""
-    return list(registry.BUILT_IN["targets"])
+    """Return the names of the built-in targets that can be learned; each has a :func:`case`."""
+    return [name for name in registry.BUILT_IN["targets"] if hasattr(labels(name), "graph")]

@@ -39,6 +39,10 @@ class ExcelTable:
             raise InputError(f"{self._where}: {self._path} has no rows", code="empty-table", hint="set 'sheet:'")
         return types
 
+    def lists(self) -> list[str]:
+        """Return nothing: a cell of a sheet holds one value."""
+        return []
+
     def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows of the sheet."""
         del columns

@@ -15,13 +15,20 @@ from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.typed import tallied
 
 _WIDEST = 2**63
+MOST_LISTS = 1000
+"""Columns of lists that are told apart."""
 
 
 class JsonLines:
-    """A ``.jsonl`` or ``.ndjson`` file, or gzipped. Nested values are left out, lines that are no object are issues."""
+    """A ``.jsonl`` or ``.ndjson`` file, or gzipped.
+
+    Nested values are left out, but for lists of plain ones in a column that is asked for by name. Lines that are no
+    object are issues.
+    """
 
     def __init__(self, path: File, where: str) -> None:
         self._path, self._where = path, where
+        self._lists: dict[str, None] = {}
 
     def columns(self) -> dict[str, str]:
         """Return the columns of all lines."""
@@ -32,9 +39,16 @@ class JsonLines:
             )
         return types
 
+    def lists(self) -> list[str]:
+        """Return the columns that held a list in some line, as far as the file was read."""
+        if not self._lists:
+            for _ in self.rows(()):
+                continue
+        return list(self._lists)
+
     def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
-        """Stream the lines; ``columns`` is not needed, since a line is read as a whole anyway."""
-        del columns
+        """Stream the lines with all their plain values; lists only of ``columns``."""
+        wanted = frozenset(columns)
         number = 0
         try:
             with open_bytes(self._path) as file:
@@ -46,7 +60,7 @@ class JsonLines:
                             continue
                         continue
                     if line.strip():
-                        yield self._row(line, number)
+                        yield self._row(line, number, wanted)
         except (EOFError, zlib.error) as error:
             yield self._wrong(number + 1, "corrupt", f"cannot be unpacked ({error}); what came before is used")
         except OSError as error:
@@ -54,7 +68,7 @@ class JsonLines:
                 f"{self._where}: {self._path} cannot be read: {reason(error)}", code="unreadable"
             ) from None
 
-    def _row(self, line: bytes, number: int) -> Mapping[str, Any] | Rejected:
+    def _row(self, line: bytes, number: int, wanted: frozenset[str]) -> Mapping[str, Any] | Rejected:
         try:
             found = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError:
@@ -63,7 +77,16 @@ class JsonLines:
             return self._wrong(number, "corrupt", f"is no JSON: {str(error)[:80]}")
         if not isinstance(found, dict):
             return self._wrong(number, "ragged-row", f"holds {_words(found)}, not an object")
-        return {clean(name): plain(value) for name, value in found.items() if not isinstance(value, (dict, list))}
+        row: dict[str, Any] = {}
+        for name, value in found.items():
+            if not isinstance(value, (dict, list)):
+                row[clean(name)] = plain(value)
+            elif isinstance(value, list):
+                if len(self._lists) < MOST_LISTS:
+                    self._lists.setdefault(clean(name))
+                if name in wanted and not any(isinstance(each, (dict, list)) for each in value):
+                    row[clean(name)] = [plain(each) for each in value]
+        return row
 
     def _wrong(self, number: int, kind: str, what: str) -> Rejected:
         name = self._path.name

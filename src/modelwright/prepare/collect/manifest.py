@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _USUAL = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _PATHS = ("file_name", "path", "file", "filename", "file_path", "filepath", "image", "image_path")
-_LABELS = ("label", "class", "category", "target", "labels")
+_LABELS = ("label", "class", "category", "target", "labels", "tags")
 _MORE = ("group", "time", "split")
 """Options that name a column each, which may be left out."""
 
@@ -51,6 +51,7 @@ class ManifestSource:
     option_names: ClassVar[Mapping[str, str]] = {
         "path": "column with the paths; default: file_name, path, file, image …",
         "label": "column with the labels; default: the spec's 'label', or label, class, category …",
+        "labels": "list of columns that are a tag each, 0 or 1, in place of 'label'",
         "group": "column whose equal values never straddle two splits",
         "time": "column with a sample's time, for splits by time",
         "split": "column that says train, validation or test",
@@ -67,6 +68,7 @@ class ManifestSource:
             key: options.text(key) for key in ("path", "label", "group", "time", "split", "folder", "classes")
         }
         self._names = options.texts("names")
+        self._flags = options.texts("labels")
 
     @cached_property
     def _manifest(self) -> Path:
@@ -131,9 +133,17 @@ class ManifestSource:
                 or (kinds.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
             }
         else:
-            names = list(typed.columns())
+            names = [*typed.columns(), *typed.lists()]
         path = self._pick("path", (*sorted(embedded), *_PATHS), names)
-        usual = (self.settings.label, *_LABELS) if self.settings.label else _LABELS
+        usual: tuple[str, ...] = (self.settings.label, *_LABELS) if self.settings.label else _LABELS
+        if self._flags:
+            usual, strange = self._flags[:1], [name for name in self._flags if name not in names]
+            if strange:
+                raise InputError(
+                    f"{self._where}: {self._manifest.name} has no column {strange[0]!r}; its columns: {some(names)}",
+                    code="missing-column",
+                    hint="set 'labels:'",
+                )
         label = self._pick("label", tuple(name for name in usual if name), names)
         for option in _MORE:
             if self._asked[option]:
@@ -201,7 +211,8 @@ class ManifestSource:
     def survey(self) -> Survey:
         """Find the columns; no file that is named is touched."""
         path, label, embedded = self._columns
-        said = f"{self._manifest.name}: paths are in column {path!r}, labels in {label!r}"
+        where = f"in {label!r}" if not self._flags else f"in {len(self._flags)} columns, a tag each"
+        said = f"{self._manifest.name}: paths are in column {path!r}, labels {where}"
         if embedded:
             said += f"; {path!r} holds the bytes themselves, which are copied to the store"
         return Survey(remarks=(said,))
@@ -209,7 +220,7 @@ class ManifestSource:
     def _rows(self) -> Iterator[Mapping[str, Any] | Rejected]:
         path, label, embedded = self._columns
         typed = typed_file(self._manifest, self._where)
-        wanted = list(dict.fromkeys([path, label, *filter(None, map(self._asked.get, _MORE))]))
+        wanted = list(dict.fromkeys([path, label, *self._flags, *filter(None, map(self._asked.get, _MORE))]))
         if isinstance(typed, ParquetTable):
             yield from typed.rows(wanted, batch=16 if embedded else 2048)
         elif typed is not None:
@@ -240,7 +251,8 @@ class ManifestSource:
                 yield row
                 continue
             where = f"{self._manifest.name}#{number}"
-            said = _label(row.get(label), names, self.settings.output)
+            cell = {name: row.get(name) for name in self._flags} if self._flags else row.get(label)
+            said = _label(cell, names, self.settings.output)
             if isinstance(said, _BadLabel):
                 yield Rejected(where, "bad-label", f"{where} has the label {said.value!r}, which is no class", 0.9)
                 continue
@@ -285,7 +297,10 @@ class _BadLabel:
 def _label(value: Any, names: list[str], output: str) -> Any:
     if isinstance(value, str) and value.strip() in typing_columns.MISSING:
         return None
-    if names and value is not None:
+    if isinstance(value, list) and names:
+        each = [_label(part, names, output) for part in value]
+        return next((part for part in each if isinstance(part, _BadLabel)), each)
+    if names and value is not None and not isinstance(value, dict):
         text = str(value)
         if text in names:
             return text

@@ -40,6 +40,8 @@ class RowMaker:
         Column with the sample's time; an input too.
     split
         Column with the sample's split, no input.
+    flags
+        Columns that are a tag each, 0 or 1; in place of ``label``.
     """
 
     def __init__(
@@ -51,19 +53,23 @@ class RowMaker:
         *,
         time: str | None = None,
         split: str | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         self._label, self._group, self._missing, self._where = label, group, missing, where
+        self._flags = tuple(flags)
+        if self._flags:
+            self._label = None
         self._time, self._split = time, split
 
     @property
     def named(self) -> tuple[str, ...]:
         """The columns that are read besides the inputs."""
-        return tuple(name for name in (self._label, self._group, self._time, self._split) if name)
+        return tuple(name for name in (self._label, *self._flags, self._group, self._time, self._split) if name)
 
     @property
     def no_inputs(self) -> frozenset[str]:
         """The columns that are no input."""
-        return frozenset(name for name in (self._label, self._group, self._split) if name)
+        return frozenset(name for name in (self._label, *self._flags, self._group, self._split) if name)
 
     def check_columns(self, table: str, names: Sequence[str]) -> None:
         """Raise an :class:`InputError` if the label or the group is no column."""
@@ -72,15 +78,16 @@ class RowMaker:
             (self._group, "the group column"),
             (self._time, "the column with the time"),
             (self._split, "the column with the split"),
+            *((name, "a column of 'labels'") for name in self._flags),
         ):
             if wanted is not None and wanted not in names:
                 near = difflib.get_close_matches(wanted, names, 1, 0.5)
                 raise InputError(
                     f"table {table}: {what}, {wanted!r}, is not there; its columns: {some(names)}",
                     code="missing-column",
-                    hint=f"did you mean {near[0]!r}?" if near else _SET[what],
+                    hint=f"did you mean {near[0]!r}?" if near else _SET.get(what, ""),
                 )
-        if self._label is None:
+        if self._label is None and not self._flags:
             short = table.rpartition("/")[2]
             raise InputError(
                 f"{self._where}: the spec doesn't say which column to predict; columns of {short}: {some(names)}",
@@ -110,7 +117,9 @@ class RowMaker:
         """Return a row as a sample; see :meth:`typed`."""
         typed = self.typed(row, columns, decimal, strays)
         group = row.get(self._group) if self._group else None
-        label = row.get(self._label) if self._label else None
+        label: Any = row.get(self._label) if self._label else None
+        if self._flags:
+            label = {name: row.get(name) for name in self._flags}
         return Item(
             path,
             label,

@@ -25,6 +25,9 @@ class TypedFile(Protocol):
     def columns(self) -> dict[str, str]:
         """Return column name to ``integer``, ``number`` or ``text``."""
 
+    def lists(self) -> list[str]:
+        """Return the columns whose cells are lists, which hold tags as a rule; no input can be one."""
+
     def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows with those of ``columns`` that are there, and what cannot be a row."""
 
@@ -128,6 +131,10 @@ class ParquetTable:
         """Return the columns that are not nested."""
         return schema_types(self._file.schema_arrow, self._path, self._where)
 
+    def lists(self) -> list[str]:
+        """Return the columns of lists."""
+        return list_columns(self._file.schema_arrow)
+
     def rows(self, columns: Sequence[str], batch: int = _ROWS) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows, a few thousand in memory."""
         pa = arrow("reading Parquet")
@@ -170,6 +177,10 @@ class ArrowTable:
     def columns(self) -> dict[str, str]:
         """Return the columns that are not nested."""
         return schema_types(self.schema, self._path, self._where)
+
+    def lists(self) -> list[str]:
+        """Return the columns of lists."""
+        return list_columns(self.schema)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows; the file is mapped, not read."""
@@ -216,6 +227,14 @@ def schema_types(schema: Any, path: File, where: str) -> dict[str, str]:
     return types
 
 
+def list_columns(schema: Any) -> list[str]:
+    """Return the columns of an Arrow schema whose cells are lists."""
+    import pyarrow.types as kinds
+
+    tests = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
+    return [field.name for field in schema if any(test(field.type) for test in tests)]
+
+
 def label_names(schema: Any) -> dict[str, list[str]]:
     """Return the class names that Hugging Face's ``datasets`` writes into a schema: column to names by code."""
     import json
@@ -224,6 +243,8 @@ def label_names(schema: Any) -> dict[str, list[str]]:
     with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError, RecursionError):
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         for name, feature in features.items():
+            if isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
+                feature = feature["feature"]  # a list of labels: tags
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
                 found[name] = [str(each) for each in feature["names"]]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,11 @@ NONE = "none"
 """The word that says that no tag applies; an empty cell says that nobody looked."""
 _SEPARATORS = "|;,\n"
 """The first of these that occurs in a text divides it into tags."""
+_SAYS = {
+    **dict.fromkeys(("1", "1.0", "yes", "true", "y", "t", "x"), True),
+    **dict.fromkeys(("0", "0.0", "no", "false", "n", "f", "-", ""), False),
+}
+"""Cells of a column that is a tag, and whether they set it."""
 _QUOTED = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,'"]*))\s*(?:,|$)""")
 
 
@@ -41,7 +47,8 @@ class Tags:
 
         A list (or tuple, or set) holds what a category's label may be. A text is a JSON list, a list as Python writes
         it, or tags between ``|``, or else ``;``, or else ``,``. ``none``, ``[]`` and an empty list say that no tag
-        applies.
+        applies. A mapping of tags to 0 and 1 (yes and no, true and false) holds those that are set; empty ones are
+        not, unless all are: then nothing is known. Of boxes, and of a mask, the tags are the classes in them.
 
         Raises
         ------
@@ -54,6 +61,8 @@ class Tags:
         >>> tags = Tags()
         >>> tags.read("dog| cat|dog"), tags.read(["dog"]), tags.read("none"), tags.read(" ")
         ('["cat","dog"]', '["dog"]', '[]', None)
+        >>> tags.read({"cat": 1, "dog": "no"}), tags.read([{"class": "cat", "x": 1, "y": 2, "width": 3, "height": 4}])
+        ('["cat"]', '["cat"]')
         """
         parts = _parts(raw)
         if parts is None:
@@ -62,7 +71,7 @@ class Tags:
             raise _bad(f"the label has {len(parts)} tags, at most {MOST_TAGS} are allowed")
         found = set()
         for part in parts:
-            tag = Category().read(part)
+            tag = Category().read(part["class"] if isinstance(part, Mapping) and "class" in part else part)
             if tag is None:
                 raise _bad("one of the tags is empty")
             found.add(tag)
@@ -260,6 +269,8 @@ def _parts(raw: Any) -> list[Any] | None:
         return list(raw)
     if isinstance(raw, (set, frozenset)):
         return sorted(raw, key=str)
+    if isinstance(raw, Mapping):
+        return _set_in(raw)
     if not isinstance(raw, str):
         tag = Category().read(raw)
         return None if tag is None else [tag]
@@ -270,11 +281,32 @@ def _parts(raw: Any) -> list[Any] | None:
         return []
     if text[0] == "[" and text[-1] == "]":
         return _listed(text)
+    if text[0] == "{" and text[-1] == "}":
+        with contextlib.suppress(ValueError, RecursionError):
+            return _set_in(json.loads(text))
     for separator in _SEPARATORS:
         if separator in text:
             parts = [part.strip() for part in text.split(separator)]
             return [part for part in parts if part] or None
     return [text]
+
+
+def _set_in(flags: Mapping[Any, Any]) -> list[Any] | None:
+    """Return the names whose cell says yes; those in a mask's label, for a mask."""
+    inside = flags.get("classes")
+    if isinstance(inside, Mapping):
+        return list(inside)
+    if not flags:
+        raise _bad("the label is an empty mapping")
+    found, known = [], False
+    for name, value in flags.items():
+        word = "" if value is None or value != value else str(value).strip().casefold()  # noqa: PLR0124 - NaN
+        if word not in _SAYS:
+            raise _bad(f"{str(name)[:60]!r} is {str(value)[:30]!r}; 0 or 1 is right, yes or no, true or false")
+        known |= word != ""
+        if _SAYS[word]:
+            found.append(name)
+    return found if known else None
 
 
 def _listed(text: str) -> list[Any]:
