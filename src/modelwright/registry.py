@@ -30,6 +30,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "category": "modelwright.tasks.targets.category:Category",
         "number": "modelwright.tasks.targets.number:Number",
         "tags": "modelwright.tasks.targets.tags:Tags",
+        "boxes": "modelwright.tasks.targets.boxes:Boxes",
+        "mask": "modelwright.tasks.targets.mask:Mask",
+        "none": "modelwright.tasks.targets.none:Nothing",
     },
     "families": {
         "baseline": "modelwright.models.baseline:Baseline",

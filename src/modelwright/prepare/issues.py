@@ -38,6 +38,7 @@ UNUSABLE = frozenset(
         "duplicate-name",
         "nested-archive",
         "missing-file",
+        "missing-mask",
     }
 )
 """Kinds that leave nothing to learn from: dropped whatever anybody decides."""
@@ -151,6 +152,23 @@ ADVICE: Mapping[str, Advice] = {
     "short-series": Advice("keep", "keep", "too short for one window, so nothing of it is used"),
     "split-sequence": Advice("review", "keep", "its parts are two samples, and in one group"),
     "missing-time": Advice("drop", "drop", "a sample without a time may be later than the test"),
+    "bad-annotation": Advice("drop", "drop", "that annotation is left out; its picture stays, with the others"),
+    "dangling-annotation": Advice("drop", "drop", "it belongs to nothing that is there, and is left out"),
+    "missing-annotation": Advice("review", "keep", "by this format's custom, no annotation means nothing to be seen"),
+    "wrong-size-annotation": Advice(
+        "review", "review", "boxes drawn on a picture of another size lie in the wrong places on this one"
+    ),
+    "inverted-box": Advice("fix", "fix", "its corners are put in order"),
+    "zero-area-box": Advice("fix", "fix", "a box without area, mostly a slip of the mouse, is left out"),
+    "outside-box": Advice("fix", "fix", "boxes are clipped to the picture; what lies outside of it is left out"),
+    "duplicate-box": Advice("fix", "fix", "one of two equal boxes on one thing is left out"),
+    "conflicting-boxes": Advice("review", "review", "one thing has two classes: look at it; fix leaves both out"),
+    "tiny-box": Advice("review", "keep", "a few pixels tell nothing; fix leaves them out"),
+    "no-boxes": Advice("review", "keep", "an empty scene teaches what is nothing; one that nobody labelled misleads"),
+    "wrong-size-mask": Advice("fix", "fix", "the mask is brought to the picture's size, each pixel to the nearest"),
+    "soft-mask": Advice("fix", "fix", "values between two classes go to the nearer one"),
+    "unknown-mask-value": Advice("fix", "fix", "pixels whose value stands for no class are ignored"),
+    "empty-mask": Advice("review", "keep", "right where there is nothing to be seen; else somebody forgot to draw"),
     "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
     "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),
 }

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, labels, target
+from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, target
+from modelwright.tasks.base import labels as labels_of
 from modelwright.testing.modality import session
 
 
@@ -331,4 +332,4 @@ def case(name: str) -> TargetCase:
 
 def built_in() -> list[str]:
     """Return the names of the built-in targets that can be learned; each has a :func:`case`."""
-    return [name for name in registry.BUILT_IN["targets"] if hasattr(labels(name), "graph")]
+    return [name for name in registry.BUILT_IN["targets"] if hasattr(labels_of(name), "graph")]
