@@ -48,7 +48,7 @@ def of_files(
         if isinstance(modality, Image):
             _, grey, chroma = image_sketch.parts(sketches)
             return inside, predictions.of_pictures(grey, chroma, mine, folder, progress)
-        return inside, predictions.of_columns(modality.vectors(sketches), mine)
+        return inside, predictions.of_vectors(modality.vectors(sketches), mine)
 
     return predict
 
