@@ -45,6 +45,9 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
         "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
         "annotation": pa.array(annotations, pa.string()),
     }
+    given = _given(gathered, outcome)
+    if given is not None:
+        columns["given"] = given
     found = outcome.division.times
     times = gathered.times.numbers() if found is None else found.values
     if not np.isnan(times).all():
