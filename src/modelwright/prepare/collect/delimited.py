@@ -57,6 +57,8 @@ class Dialect:
     """The header is one name short: the first cell of each row is an unnamed index."""
     returns: bool = False
     """Lines end in CR alone, as old Macintosh programs (and Excel's "CSV (Macintosh)") write them."""
+    literal: bool = False
+    """Quotation marks are part of the cells: of a tab-separated file whose cells aren't quoted as CSV's are."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,10 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
     delimiter = wanted.delimiter or _delimiter(lines[:200])
     if not wanted.delimiter:
         remarks.append(f"{path.name}: columns are separated by {_NAMES.get(delimiter, repr(delimiter))}")
-    rows = _sample_rows(lines, delimiter)
+    literal = delimiter == "\t" and any(map(_unquoted, lines))
+    if literal:
+        remarks.append(f"{path.name}: quotation marks are part of the cells: some begin one and don't end it")
+    rows = _sample_rows(lines, delimiter, literal=literal)
     if not rows:
         raise InputError(f"table {path} has no rows", code="empty-table", hint=NEEDS)
     header = wanted.header
@@ -111,7 +116,7 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
         if wanted.columns and [cell.strip() for cell in rows[0]] == list(wanted.columns):
             header, why = True, "the first row repeats the names in the spec"
         remarks.append(f"{path.name}: {'the first row is the header' if header else 'there is no header'}: {why}")
-    dialect = Dialect(delimiter, header, encoding, bom, (), (), returns=returns)
+    dialect = Dialect(delimiter, header, encoding, bom, (), (), returns=returns, literal=literal)
     return _named(dialect, rows, wanted, path, remarks)
 
 
@@ -213,7 +218,20 @@ def _delimiter(lines: Sequence[str]) -> str:
     return best
 
 
-def _sample_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+def _unquoted(line: str) -> bool:
+    """Whether a line of a tab-separated file has a cell that begins with a quotation mark and isn't quoted by it."""
+    if '"' not in line:
+        return False
+    cells = [cell.strip(" ") for cell in line.rstrip("\r\n").split("\t")]
+    return any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in cells)
+
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def _sample_rows(lines: Sequence[str], delimiter: str, *, literal: bool = False) -> list[list[str]]:
+    if literal:
+        return [line.rstrip("\r\n").split(delimiter) for line in lines if line.strip()]
     rows, longest = _parsed(lines, delimiter)
     if longest > 1 and longest * 2 > len(lines):  # a quote that is not closed swallows what follows
         rows = [row for line in lines for row in _parsed([line], delimiter)[0]]
@@ -295,7 +313,8 @@ class Reader:
     """Streams one file's rows: ``(line number, cells)``, and what cannot be a row as :class:`Rejected`.
 
     After the stream is read, ``other_encoding`` is the number of lines that were not UTF-8 (read as Windows-1252) with
-    the first such line in ``other_line``.
+    the first such line in ``other_line``; ``literal`` that of lines with quotation marks taken as text because
+    they quote nothing, with the first in ``literal_line``.
     """
 
     def __init__(self, path: File, dialect: Dialect) -> None:
@@ -303,6 +322,8 @@ class Reader:
         self._dialect = dialect
         self.other_encoding = 0
         self.other_line = 0
+        self.literal = 0
+        self.literal_line = 0
         self._faults: list[Rejected] = []
         self._line = 0
 
@@ -311,6 +332,8 @@ class Reader:
         width = len(self._dialect.names) + self._dialect.index_column
         lines = _Replayed(self._lines())
         options: dict[str, Any] = {"delimiter": self._dialect.delimiter, "skipinitialspace": True}
+        if self._dialect.literal:
+            options["quoting"] = csv.QUOTE_NONE
         reader = csv.reader(lines, **options)
         skip = self._dialect.header
         while True:
@@ -332,6 +355,10 @@ class Reader:
                 problem = f"opens a quote that is not closed before line {start + len(lines.taken)}"
                 lines.again()
                 reader = csv.reader(lines, **options)
+                alone = lines.taken[0].rstrip("\r\n").split(self._dialect.delimiter)
+                if len(alone) == width:
+                    row, problem = alone, ""
+                    self._literal_in(start)
             elif problem:
                 reader = csv.reader(lines, **options)
             if problem:
@@ -340,8 +367,14 @@ class Reader:
                     f"{name}#line{start}", "corrupt", f"{name} line {start}: {problem}", evidence={"line": start}
                 )
             elif row and not skip:
+                if self._dialect.literal and _unquoted(lines.taken[0]):
+                    self._literal_in(start)
                 yield start, row
             skip = skip and not (row or problem)
+
+    def _literal_in(self, line: int) -> None:
+        self.literal += 1
+        self.literal_line = self.literal_line or line
 
     def _lines(self) -> Iterator[str]:
         strict = self._dialect.encoding == "utf-8"

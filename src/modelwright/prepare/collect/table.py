@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import typing_columns
+from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey, must_exist, printable
 from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted, sniff
@@ -17,6 +18,7 @@ from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
+from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import TypedFile, typed_file
 from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities.headers import distinct
@@ -47,6 +49,7 @@ class TableSource:
     kind: ClassVar[str] = "table"
     option_names: ClassVar[Mapping[str, str]] = {
         "label": "column to predict, where it differs from the spec's 'label'",
+        "labels": "list of columns that are a tag each, 0 or 1, in place of 'label'",
         "delimiter": "character between columns; default: detected",
         "header": "true or false: whether the first row names the columns; default: detected",
         "columns": "list of column names, for files without a header",
@@ -57,7 +60,7 @@ class TableSource:
         "time": "column with a row's time, for splits by time",
         "split": "column that says train, validation or test",
         "ignore": "list of columns to leave out",
-        "text": "list of columns that hold words, whatever they look like",
+        "text": "list of columns that hold words, whatever they look like; of texts: those that are the text",
         "sheet": "sheet of an Excel workbook; default: the first",
     }
     kept: ClassVar[Kept] = "rows"
@@ -71,15 +74,17 @@ class TableSource:
         self._group = asked.text("group")
         self._ignore = asked.texts("ignore")
         self._sheet = asked.text("sheet")
-        self._words = frozenset(asked.texts("text"))
+        self._words = asked.texts("text")
         self._missing = frozenset(asked.texts("missing") or typing_columns.MISSING) | {""}
-        self._rows = RowMaker(
+        self._texts = settings.input == "text"
+        self._rows = (TextMaker if self._texts else RowMaker)(
             self._label,
             self._group,
             self._missing,
             self._where,
             time=asked.text("time"),
             split=asked.text("split"),
+            flags=asked.texts("labels"),
         )
         header = options.get("header")
         if header is not None and not isinstance(header, bool):
@@ -152,14 +157,28 @@ class TableSource:
         for path in self._files():
             typed = typed_file(path, self._where, self._sheet)
             found = self._survey_text(path, remarks) if typed is None else typed.columns()
-            self._rows.check_columns(str(path), list(found))
+            self._rows.check_columns(str(path), [*found, *(typed.lists() if typed is not None else ())])
             for name, kind in found.items():
                 types.setdefault(name, []).append("text" if name in self._words else kind)
         leave = {*self._rows.no_inputs, *self._ignore}
         remarks.extend(f"columns left out because the spec says so: {name}" for name in self._ignore)
-        return Survey(
-            {name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}, tuple(remarks)
+        columns = {name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}
+        if self._texts:
+            chosen, why = text_rows.choose(self._words, columns, self._first(columns), self._where)
+            remarks.append(f"the text is {' and '.join(map(repr, chosen))}: {why}")
+            columns = dict.fromkeys(chosen, "text")
+        return Survey(columns, tuple(remarks))
+
+    def _first(self, columns: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """Return the inputs of the first rows as they are."""
+        path = self._files()[0]
+        typed = typed_file(path, self._where, self._sheet)
+        plain = RowMaker(None, None, self._missing, self._where)
+        found = (
+            self._text_items(path, columns, plain) if typed is None else self._typed_items(path, typed, columns, plain)
         )
+        rows = (item.row for item in found if isinstance(item, Item) and item.row is not None)
+        return list(islice(rows, text_rows.LOOKED_AT))
 
     def _survey_text(self, path: File, remarks: list[str]) -> dict[str, str]:
         dialect = sniff(path, self._wanted)
@@ -212,13 +231,13 @@ class TableSource:
         for path in self._files():
             typed = typed_file(path, self._where, self._sheet)
             if typed is not None:
-                yield from self._typed_items(path, typed, columns)
+                yield from self._typed_items(path, typed, columns, self._rows)
                 continue
             if path not in self._dialects:
                 self._survey_text(path, [])
-            yield from self._text_items(path, columns)
+            yield from self._text_items(path, columns, self._rows)
 
-    def _text_items(self, path: File, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
+    def _text_items(self, path: File, columns: Mapping[str, str], maker: RowMaker) -> Iterator[Item | Rejected]:
         dialect = self._dialects[path]
         names, renamed = distinct(dialect.names)
         for name in renamed:
@@ -261,11 +280,21 @@ class TableSource:
                 name: None if (cell := text.strip()) in self._missing else cell
                 for name, text in zip(names, cells[offset:], strict=True)
             }
-            yield self._rows.item(f"{path.name}#{number}", row, columns, decimal, strays)
+            yield maker.item(f"{path.name}#{number}", row, columns, decimal, strays)
         yield from self._oddities(path, strays, reader)
 
     def _oddities(self, path: File, strays: Mapping[str, Mapping[str, int]], reader: Reader) -> Iterator[Rejected]:
         yield from stray_issues(path.name, strays)
+        if reader.literal:
+            yield Rejected(
+                path.name,
+                "literal-quotes",
+                f"{path.name}: {reader.literal} lines have a quotation mark that begins a cell and doesn't end it "
+                f"(first: line {reader.literal_line}); they are taken as text, where the usual reading of CSV would "
+                "swallow the lines that follow",
+                0.3,
+                {"lines": reader.literal, "first": reader.literal_line},
+            )
         if reader.other_encoding:
             yield Rejected(
                 path.name,
@@ -276,8 +305,10 @@ class TableSource:
                 {"lines": reader.other_encoding, "first": reader.other_line},
             )
 
-    def _typed_items(self, path: File, file: TypedFile, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
-        wanted = list(dict.fromkeys([*columns, *self._rows.named]))
+    def _typed_items(
+        self, path: File, file: TypedFile, columns: Mapping[str, str], maker: RowMaker
+    ) -> Iterator[Item | Rejected]:
+        wanted = list(dict.fromkeys([*columns, *maker.named]))
         strays: Strays = {}
         number = 0
         for row in file.rows(wanted):
@@ -286,7 +317,7 @@ class TableSource:
                 continue
             number += 1
             plain = {name: self._rows.plain(value) for name, value in row.items()}
-            yield self._rows.item(f"{path.name}#{number}", plain, columns, ".", strays)
+            yield maker.item(f"{path.name}#{number}", plain, columns, ".", strays)
         yield from stray_issues(path.name, strays)
 
     def preview(self, path: Path, rows: int) -> tuple[list[str], list[dict[str, Any]]]:
