@@ -138,9 +138,9 @@ class SeriesSource:
         found = self._steps.survey()
         files = self._steps.files()
         told = self._said([self._steps.shown(file) for file in files])
-        cutting = self._cutting(files[0])
         timed = self._steps.known(files[0]).time is not None
-        return Survey(found.columns, (*found.remarks, *told, *series_windows.describe(cutting, timed, len(files))))
+        cut = series_windows.describe([self._cutting(file) for file in files], timed)
+        return Survey(found.columns, (*found.remarks, *told, *cut))
 
     def _said(self, files: list[str]) -> list[str]:
         made = []

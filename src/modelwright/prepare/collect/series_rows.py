@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import translate
 from itertools import islice
+from math import nan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
-from modelwright.prepare.collect.archive import SYSTEM_FILES
-from modelwright.prepare.collect.base import Item, Rejected, Settings, Survey, must_exist, printable
-from modelwright.prepare.collect.member_files import File
-from modelwright.prepare.collect.rowmaking import RowMaker, Strays, some
-from modelwright.prepare.collect.table import TableSource
-from modelwright.prepare.collect.typed import typed_file
-from modelwright.store.packed import archive_kind
+from modelwright.prepare.collect.archive import SYSTEM_FILES, cache_of
+from modelwright.prepare.collect.base import Rejected, Settings, Survey, must_exist, printable
+from modelwright.prepare.collect.delimited import Wanted
+from modelwright.prepare.collect.digesting import files_digest
+from modelwright.prepare.collect.member_files import File, MemberFile
+from modelwright.prepare.collect.options import Options
+from modelwright.prepare.collect.rowmaking import RowMaker, Strays, some, stray_issues
+from modelwright.prepare.collect.series_table import StepTable
+from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities import series_time
 from modelwright.tasks.modalities.series_measures import TimeTally
 
+if TYPE_CHECKING:
+    from modelwright.prepare.index import Index
+
+TABLE_ENDINGS = tuple(
+    (ending + packed).encode()
+    for ending in (
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".data",
+        ".dat",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".pq",
+        ".arrow",
+        ".feather",
+        ".xlsx",
+    )
+    for packed in ("", ".gz")
+)
 OPTIONS = ("delimiter", "header", "columns", "encoding", "decimal", "missing", "ignore", "sheet")
 """Options of tables that a series has too."""
 _LOOKED = 2000
@@ -60,28 +86,11 @@ class Recorded:
     day_first: bool
     usual: float
     """Usual step in seconds, NaN where unknown."""
-    labelled: bool
+    decimal: str
     names: tuple[str, ...]
 
 
-class _StepMaker(RowMaker):
-    """Makes steps: the label may be missing in a file, and the JSON of each row is not wanted."""
-
-    def check_columns(self, table: str, names: Sequence[str]) -> None:
-        if self._group is not None and self._group not in names:
-            raise InputError(
-                f"{self._where}: {table} has no column {self._group!r}; its columns: {some(names)}",
-                code="missing-column",
-                hint="set 'sequence:'",
-            )
-
-    def item(self, path: str, row: Mapping[str, Any], columns: Mapping[str, str], decimal: str, strays: Strays) -> Item:
-        typed = self.typed(row, columns, decimal, strays)
-        label = row.get(self._label) if self._label else None
-        return Item(path, label, raw=b"", row=typed, time=row.get(self._time) if self._time else None)
-
-
-class Steps(TableSource):
+class Steps:
     """The rows of all tables at one location: a file, a pattern, a folder of any depth, or an archive.
 
     Parameters
@@ -99,91 +108,131 @@ class Steps(TableSource):
     def __init__(
         self, settings: Settings, columns: Columns, files: Sequence[str] = (), leave: frozenset[str] = frozenset()
     ) -> None:
-        options = {key: value for key, value in settings.options.items() if key in OPTIONS}
-        super().__init__(replace(settings, options=options, label=None))
-        self._where = f"source 'series: {settings.location}'"
-        self._parts = columns
-        self._label = columns.label
+        self.settings, self._parts, self._leave = settings, columns, leave
+        asked = Options("series", settings)
+        self._where = asked.where
+        self._ignore, self._sheet = asked.texts("ignore"), asked.text("sheet")
+        self._missing = frozenset(asked.texts("missing") or typing_columns.MISSING) | {""}
+        delimiter, header, self._decimal = (
+            asked.text("delimiter"),
+            settings.options.get("header"),
+            asked.text("decimal"),
+        )
+        delimiter = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";"}.get(delimiter or "", delimiter)
+        if delimiter is not None and len(delimiter) != 1:
+            raise asked.bad("delimiter", "one character")
+        if header is not None and not isinstance(header, bool):
+            raise asked.bad("header", "true or false")
+        if self._decimal not in {None, ".", ","}:
+            raise asked.bad("decimal", "'.' or ','")
+        self._wanted = Wanted(delimiter, header, asked.text("encoding"), asked.texts("columns"))
         self._accept = re.compile("|".join(map(translate, files)), re.IGNORECASE) if files else None
-        self._leave = leave
+        self._listed: list[File] | None = None
         self._shown: dict[File, str] = {}
         self._known: dict[File, Recorded] = {}
         self.troubles: list[Rejected] = []
         self.surveyed = False
-        self._maker(columns.time)
-
-    def _maker(self, time: str | None) -> None:
-        parts = self._parts
-        self._rows = _StepMaker(parts.label, parts.sequence, self._missing, self._where, time=time)
 
     def shown(self, path: File) -> str:
         """Return a file's name inside the location."""
-        return self._shown.get(path, path.name)
+        return self._shown[path]
+
+    def known(self, path: File) -> Recorded:
+        """Return what the survey found out about a file."""
+        return self._known[path]
 
     def files(self) -> Sequence[File]:
-        """Return the recordings' files in order."""
-        return self._files()
-
-    def _files(self) -> Sequence[File]:
-        if self._members is not None:
-            return self._members
-        path = self.settings.path
-        found = self._in_folder(path) if path.is_dir() else list(super()._files())
-        self._shown.update({each: each.name for each in found if each not in self._shown})
-        wanted = [each for each in found if self._wants(self._shown[each])]
-        if not wanted:
-            names = ", ".join(self._shown[each] for each in found[:6])
-            raise InputError(
-                f"{self._where}: no table is left of {len(found)} ({names})",
-                code="empty-source",
-                hint="'files:' takes patterns such as '*.csv' or 'valve*/*.csv'",
-            )
-        self._members = wanted
-        return wanted
+        """Return the recordings' files in order; after the survey, those that are usable."""
+        if self._listed is None:
+            found = list(self._found())
+            self._shown = dict(found)
+            self._listed = [file for file, shown in found if self._wants(shown)]
+            if not self._listed:
+                names = ", ".join(shown for _, shown in found[:6])
+                raise InputError(
+                    f"{self._where}: there is no table of steps" + (f" among {len(found)} ({names})" if found else ""),
+                    code="empty-source",
+                    hint="'files:' takes patterns such as '*.csv' or 'valve*/*.csv'",
+                )
+        return self._listed
 
     def _wants(self, shown: str) -> bool:
         if shown in self._leave:
             return False
         return self._accept is None or bool(self._accept.match(shown) or self._accept.match(shown.rpartition("/")[2]))
 
-    def _in_folder(self, root: Path) -> list[File]:
-        found: list[File] = []
+    def _found(self) -> Iterator[tuple[File, str]]:
+        path = self.settings.path
+        if path.is_dir():
+            yield from self._in_folder(path)
+        elif not path.exists() and glob.has_magic(str(path)):
+            for name in sorted(glob.glob(str(path))):  # noqa: PTH207 - absolute
+                if Path(name).is_file():
+                    yield Path(name), Path(name).name
+        elif is_packed(path):
+            yield from self._in_archive(path)
+        else:
+            yield path, path.name
+
+    def _in_archive(self, path: Path) -> Iterator[tuple[File, str]]:
+        archive = open_archive(path, cache_of(self.settings))
+        found = []
+        for member in archive.members():
+            parts = member.name.split(b"/")
+            if any(part[:1] in {b".", b"_"} or part in SYSTEM_FILES for part in parts):
+                continue
+            if not member.name.lower().endswith(TABLE_ENDINGS):
+                continue
+            shown = printable(member.name)
+            if member.problem.startswith("too-large"):
+                member = replace(member, problem="")  # it is streamed
+            if member.problem:
+                kind, _, words = member.problem.partition(": ")
+                self.troubles.append(Rejected(shown, kind, f"{shown} {words}"))
+                continue
+            found.append((MemberFile(archive, member), shown))
+        yield from sorted(found, key=lambda pair: pair[1])
+
+    def _in_folder(self, root: Path) -> Iterator[tuple[File, str]]:
         top = os.fsencode(root)
         for folder, below, files in os.walk(top):
             below[:] = sorted(name for name in below if name[:1] not in {b".", b"_"} and name not in SYSTEM_FILES)
             for name in sorted(files):
-                inside = os.path.relpath(os.path.join(folder, name), top)  # noqa: PTH118 - bytes
-                path = Path(os.fsdecode(os.path.join(folder, name)))  # noqa: PTH118 - bytes
-                if name[:1] == b"." or not name.lower().endswith(table_endings()) or path.is_symlink():
+                whole = os.path.join(folder, name)  # noqa: PTH118 - bytes
+                path = Path(os.fsdecode(whole))
+                if name[:1] == b"." or not name.lower().endswith(TABLE_ENDINGS) or path.is_symlink():
                     continue
                 if path.is_file():
-                    self._shown[path] = printable(inside)
-                    found.append(path)
-        if not found:
-            raise InputError(f"{self._where}: the folder {root} holds no table", code="empty-source")
-        return found
+                    yield path, printable(os.path.relpath(whole, top))
+
+    def fingerprint(self, index: Index) -> str:
+        """Return the digest of the files' names and contents; of an archive its own."""
+        location = self.settings.path
+        files = [file for file in self.files() if isinstance(file, Path)] or [location]
+        names = [printable(os.fsencode(self._shown.get(file, file.name))) for file in files]
+        return canonical.digest_value([files_digest(index, f"series:{location}", files, self._where), names])
+
+    def _table(self, path: File) -> StepTable:
+        return StepTable(path, self._where, self._wanted, self._sheet, self._missing)
 
     def survey(self) -> Survey:
         """Read the files once for the channels' types; one of several that cannot be read is only a trouble."""
         remarks: list[str] = []
         types: dict[str, list[str]] = {}
-        parts = self._parts
         usable: list[File] = []
         files = self.files()
         for path in files:
+            shown = self.shown(path)
             try:
-                found = self._types(path, remarks)
-                self._known[path] = self._look(path, found, remarks)
+                found = self._look(path, remarks)
             except InputError as error:
                 if len(files) == 1:
                     raise
-                shown = self.shown(path)
-                self.troubles.append(Rejected(shown, error.code, f"{shown}: {error.message}", 0.8))
+                self.troubles.append(Rejected(shown, error.code, f"{shown}: {error.message}"))
                 continue
-            if parts.label is not None and not self._known[path].labelled:
-                shown = self.shown(path)
-                words = f"{shown} has no column {parts.label!r}; nothing of it is used"
-                self.troubles.append(Rejected(shown, "missing-label", words, 0.5, column=parts.label))
+            if self._parts.label is not None and self._parts.label not in found:
+                words = f"{shown} has no column {self._parts.label!r}; nothing of it is used"
+                self.troubles.append(Rejected(shown, "missing-label", words, 0.5, column=self._parts.label))
                 continue
             usable.append(path)
             for name, kind in found.items():
@@ -191,14 +240,35 @@ class Steps(TableSource):
         if not usable:
             first = self.troubles[0].message if self.troubles else "there is none"
             raise InputError(f"{self._where}: no file is usable; the first: {first}", code="empty-source")
-        self._members = usable
+        self._listed = usable
         self.surveyed = True
         return self._channels(types, remarks)
 
-    def _types(self, path: File, remarks: list[str]) -> dict[str, str]:
-        typed = typed_file(path, self._where, self._sheet)
-        found = self._survey_text(path, remarks) if typed is None else typed.columns()
-        self._rows.check_columns(self.shown(path), list(found))
+    def _look(self, path: File, remarks: list[str]) -> dict[str, str]:
+        """Learn a file's columns, which of them has the times and how they are written, and the usual step."""
+        parts = self._parts
+        table = self._table(path)
+        found, decimal = table.columns(self._decimal)
+        remarks.extend(table.remarks)
+        for wanted, key in ((parts.sequence, "sequence"), (parts.group, "group"), (parts.time, "time")):
+            if wanted is not None and wanted not in found:
+                raise InputError(
+                    f"{self._where}: {self.shown(path)} has no column {wanted!r}; its columns: {some(list(found))}",
+                    code="missing-column",
+                    hint=f"set '{key}:'",
+                )
+        rows = [row for row in islice(table.rows(), _LOOKED) if not isinstance(row, Rejected)]
+        time = parts.time
+        if time is None:
+            free = [name for name in found if name not in {parts.label, parts.sequence, parts.group, *self._ignore}]
+            time = next((name for name in free if _holds_times(name, [row.get(name) for row in rows])), None)
+            if time is not None:
+                remarks.append(f"the column of times is {time!r}: {_why(time)}")
+        texts = [row.get(time) for row in rows] if time else []
+        day_first = series_time.says_day_first(texts)
+        keys = [row.get(parts.sequence) if parts.sequence else None for row in rows]
+        usual = _usual_step([series_time.seconds(text, day_first=day_first) for text in texts], keys)
+        self._known[path] = Recorded(time, day_first, usual, decimal, tuple(found))
         return found
 
     def _channels(self, types: Mapping[str, Sequence[str]], remarks: list[str]) -> Survey:
@@ -219,70 +289,39 @@ class Steps(TableSource):
             )
         return Survey(channels, tuple(together(remarks)))
 
-    def _look(self, path: File, types: Mapping[str, str], remarks: list[str]) -> Recorded:
-        """Find the column of times, how it is written, and the usual step, from the first rows."""
-        parts = self._parts
-        names = tuple(types)
-        self._maker(None)
-        as_text = dict.fromkeys(names, "text")
-        rows = [item.row or {} for item in islice(self._plain(path, as_text), _LOOKED)]
-        time = parts.time
-        if time is None:
-            time = next((name for name in names if _holds_times(name, [row[name] for row in rows])), None)
-            if time is not None:
-                remarks.append(f"the column of times is {time!r}: {_why(time)}")
-        elif time not in names:
-            raise InputError(
-                f"{self._where}: {self.shown(path)} has no column {time!r}; its columns: {some(names)}",
-                code="missing-column",
-                hint="set 'time:'",
-            )
-        texts = [row.get(time) for row in rows] if time else []
-        day_first = series_time.says_day_first(texts)
-        tally = TimeTally()
-        before = None
-        for row, text in zip(rows, texts, strict=False):
-            key = row.get(parts.sequence) if parts.sequence else None
-            if key != before:
-                before = key
-                tally.last = float("nan")
-            tally.add(series_time.seconds(text, day_first=day_first))
-        labelled = parts.label is None or parts.label in names
-        return Recorded(time, day_first, tally.usual, labelled, names)
-
-    def known(self, path: File) -> Recorded:
-        """Return what the survey found out about a file."""
-        return self._known[path]
-
-    def _plain(self, path: File, columns: Mapping[str, str]) -> Iterator[Item]:
-        for item in self._of(path, columns):
-            if isinstance(item, Item):
-                yield item
-
-    def _of(self, path: File, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
-        typed = typed_file(path, self._where, self._sheet)
-        if typed is not None:
-            yield from self._typed_items(path, typed, columns)
-            return
-        if path not in self._dialects:
-            self._survey_text(path, [])
-        yield from self._text_items(path, columns)
-
     def steps(self, path: File, channels: Mapping[str, str]) -> Iterator[Step | Rejected]:
-        """Stream one file's steps, and what is wrong with single rows."""
+        """Stream one file's steps, then what is wrong with some of its cells."""
         parts, known, shown = self._parts, self._known[path], self.shown(path)
-        self._maker(known.time)
-        extra = dict.fromkeys((name for name in (parts.sequence, parts.group) if name), "text")
-        wanted = {name: kind for name, kind in channels.items() if name in known.names}
-        for item in self._of(path, {**wanted, **extra}):
-            if isinstance(item, Rejected):
-                yield replace(item, path=item.path.replace(path.name, shown, 1))
+        maker = RowMaker(None, None, self._missing, self._where)
+        here = {name: kind for name, kind in channels.items() if name in known.names}
+        strays: Strays = {}
+        columns = [*here, *(name for name in (parts.label, known.time, parts.sequence, parts.group) if name)]
+        for row in self._table(path).rows(list(dict.fromkeys(columns))):
+            if isinstance(row, Rejected):
+                yield replace(row, path=row.path.replace(path.name, shown, 1))
                 continue
-            row = dict(item.row or {})
-            sequence = row.pop(parts.sequence, None) if parts.sequence else None
-            group = row.pop(parts.group, None) if parts.group else None
-            moment = series_time.seconds(item.time, day_first=known.day_first) if known.time else float("nan")
-            yield Step(row, moment, item.label, sequence, group)
+            moment = series_time.seconds(row.get(known.time), day_first=known.day_first) if known.time else nan
+            sequence, group = (row.get(name) if name else None for name in (parts.sequence, parts.group))
+            yield Step(
+                maker.typed(row, here, known.decimal, strays),
+                moment,
+                row.get(parts.label) if parts.label else None,
+                None if sequence is None else str(sequence),
+                None if group is None else str(group),
+            )
+        yield from stray_issues(shown, strays)
+
+
+def _usual_step(times: Sequence[float], keys: Sequence[Any]) -> float:
+    """Return the usual step of times whose recordings are told apart by ``keys``."""
+    tally = TimeTally()
+    before: Any = None
+    for moment, key in zip(times, keys, strict=False):
+        if key != before:
+            before = key
+            tally.last = nan
+        tally.add(moment)
+    return tally.usual
 
 
 def together(remarks: Sequence[str]) -> list[str]:
@@ -322,13 +361,6 @@ def _grows(values: Sequence[Any]) -> bool:
 
 def _why(name: str) -> str:
     return "its name says so" if series_time.is_time_name(name) else "it holds dates"
-
-
-def table_endings() -> tuple[bytes, ...]:
-    """Return the endings of files that are tables."""
-    from modelwright.prepare.collect.table import _ENDINGS
-
-    return tuple(ending.encode() for ending in _ENDINGS)
 
 
 def is_packed(path: Path) -> bool:

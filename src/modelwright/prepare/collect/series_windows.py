@@ -263,13 +263,16 @@ class Sequences:
         self._open = {}
 
 
-def describe(cutting: Cutting, timed: bool, recordings: int) -> list[str]:
-    """Return in words how recordings are cut and grouped, with the reasons."""
+def describe(cuttings: Sequence[Cutting], timed: bool) -> list[str]:
+    """Return in words how recordings (one cutting each) are cut and grouped, with the reasons."""
+    cutting, recordings = cuttings[0], len(cuttings)
     if cutting.window is None:
         return []
-    made = [
-        f"windows of {cutting.window} steps, one every {cutting.step}; no window spans a gap or a step back in time"
-    ]
+    sizes = sorted({each.window for each in cuttings if each.window})
+    every = sorted({each.step for each in cuttings})
+    size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    step = f"{every[0]}" if len(every) == 1 else f"{every[0]} to {every[-1]}"
+    made = [f"windows of {size} steps, one every {step}; no window spans a gap or a step back in time"]
     if cutting.grouped == "recording":
         made.append("windows of one recording share a group, so that none is in two splits")
     elif cutting.grouped == "stretch":
