@@ -155,7 +155,8 @@ class Workshop:
             joined[outside] = found
             cut_short = cut_short or fitted.history.cut_short
         assert joined is not None
-        outcome = self._outcome(candidate, metric, joined, self.samples.truth)
+        real = self.samples.real
+        outcome = self._outcome(candidate, metric, joined[real], self.samples.truth[real])
         outcome.cut_short = cut_short
         return outcome
 

@@ -55,8 +55,9 @@ class Samples:
         if len(held):
             return rows, held, "validation"
         folds = plan.deal(truth[rows], self.groups_of(rows), min(HELD_BACK, len(rows)), self.seed)
+        made = self.dataset.synthetic("train")[rows]
         self.progress.say(f"there is no validation split: one in {HELD_BACK} training samples is held back instead")
-        return rows[folds > 0], rows[folds == 0], "train"
+        return rows[folds > 0], rows[(folds == 0) & ~made], "train"
 
     def groups_of(self, rows: NDArray[np.int64]) -> list[Any]:
         """Return the group of each of these rows of the training split."""
@@ -77,6 +78,11 @@ class Samples:
     def train_rows(self) -> NDArray[np.int64]:
         """Rows of the training split to learn from."""
         return self._divided[0]
+
+    @cached_property
+    def real(self) -> NDArray[np.bool_]:
+        """Which of the rows to learn from were found and not made: only these are ever judged by."""
+        return ~self.dataset.synthetic("train")[self._divided[0]]
 
     @cached_property
     def truth(self) -> NDArray[Any]:

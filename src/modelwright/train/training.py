@@ -182,7 +182,7 @@ def train(
         reasons = "; ".join(f"{each.candidate.family}: {each.reason}" for each in search.outcomes)
         raise ModelwrightError(f"no candidate could be fitted ({reasons})"[:500], code="fit-failed")
     fitted = best.fitted or workshop.final(best.candidate, unhurried=True)
-    reason = _reason(search, best, len(samples.truth if search.folds is not None else samples.held_truth))
+    reason = _reason(search, best, len(samples.truth[samples.real] if search.folds is not None else samples.held_truth))
     progress.say(reason)
     return _publish(store, key, workshop, search, best, fitted, reason, began)
 
@@ -298,7 +298,7 @@ def _publish(
     samples, settings = workshop.samples, workshop.settings
     dataset, learner = samples.dataset, family(best.candidate.family)
     encoding, schema = samples.encoding(learner), dataset.schema
-    truth = samples.held_truth if search.folds is None else samples.truth
+    truth = samples.held_truth if search.folds is None else samples.truth[samples.real]
     assert best.scores is not None
     calibration = dataset.target.calibrate(best.scores, truth, schema["output"])
     outputs = dataset.target.outputs(best.scores, schema["output"], calibration)
