@@ -28,6 +28,9 @@ from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 
+MIXED = 0.5
+"""Share of samples with their group's most frequent label, up to which groups say nothing about labels."""
+
 
 class Judge:
     """Judges one gathered dataset, once.
@@ -108,7 +111,7 @@ class Judge:
             self._drop(each)
         self._ties.append(Tie("group", "the same group", _user_pairs(gathered)))
         tied = np.concatenate([tie.pairs for tie in self._ties])
-        fixed, facts = self._mislabelled(tied)
+        fixed, facts = self._mislabelled(np.concatenate([tie.pairs for tie in self._vouching()]))
         if not self._kept.any():
             raise InputError(
                 "every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`"
@@ -210,6 +213,21 @@ class Judge:
                 self._gathered, self._target, self._labels, self._names, self._usable, self._shown
             )
             structured.mend(self._judge(found), self._gathered, self._target, self._labels, self._names)
+
+    def _vouching(self) -> list[Tie]:
+        """Return the ties of samples that would vouch for each other's mistakes, one learned and the other checked.
+
+        A group of one label does (a recording cut into pieces, all labelled at once). One of many labels (a speaker, a
+        camera) does not, and what others of it look like helps.
+        """
+        groups = self._gathered.groups.numpy()
+        inside = self._kept & (groups >= 0)
+        if self._gathered.label_kind != "class" or not inside.any():
+            return self._ties
+        both = np.unique(np.stack([groups[inside], self._labels[inside]]), axis=1, return_counts=True)
+        most = np.zeros(int(groups.max()) + 1, np.int64)
+        np.maximum.at(most, both[0][0], both[1])
+        return self._ties if most.sum() > MIXED * inside.sum() else [tie for tie in self._ties if tie.kind != "group"]
 
     def _mislabelled(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced, by which issue, and how labels were checked."""
