@@ -81,6 +81,18 @@ ADVICE: Mapping[str, Advice] = {
     "missing-value": Advice("fix", "fix", "filled in by the packaged graph, in training and in production alike"),
     "type-mix": Advice("fix", "fix", "cells that are no numbers are taken as missing"),
     "mixed-encoding": Advice("fix", "fix", "lines that are not UTF-8 are read as Windows-1252"),
+    "literal-quotes": Advice("fix", "fix", "no row is lost, and the marks stay in the text"),
+    "broken-encoding": Advice(
+        "review", "keep", "somebody read these bytes in the wrong encoding, here or before; the words are damaged"
+    ),
+    "control-characters": Advice("keep", "keep", "they are left out when the text is read, here and in production"),
+    "boilerplate": Advice(
+        "review", "keep", "what stands on many texts says nothing about each, or it gives the answer away"
+    ),
+    "wrong-language": Advice("review", "keep", "a model learns next to nothing about a language it hardly sees"),
+    "no-words": Advice("review", "keep", "nothing is left to learn from but its length"),
+    "too-long": Advice("keep", "keep", "the beginning is read, here and in production"),
+    "repetitive": Advice("review", "keep", "the same again and again is often a mistake of whatever wrote it"),
     "duplicate-header": Advice("fix", "fix", "the later columns get a number after their name"),
     "unlisted-file": Advice("review", "keep", "a file that no line of the manifest names is not used"),
     "case-twins": Advice("review", "keep", "on other systems one of them would overwrite the other"),

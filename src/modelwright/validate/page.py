@@ -11,6 +11,7 @@ import numpy as np
 
 from modelwright.drawing import chart, page
 from modelwright.drawing.matrix import heatmap
+from modelwright.tasks.modalities.text_encoding import read
 from modelwright.validate.scoring import Scored
 
 if TYPE_CHECKING:
@@ -204,10 +205,10 @@ def _worst(dataset: Dataset, report: Mapping[str, Any]) -> Element | None:
         ]
         return page.section("Worst mistakes", page.gallery(shown, width=_THUMBNAIL))
     rows = [
-        (_truth(each), _answer(each), f"{each['loss']:.3g}", _row(raw))
+        (_truth(each), _answer(each), f"{each['loss']:.3g}", _words(dataset.meta["modality"], raw))
         for raw, each in zip(raws, mistakes, strict=True)
     ]
-    return page.section("Worst mistakes", page.table(("truth", "answer", "loss", "the row"), rows))
+    return page.section("Worst mistakes", page.table(("truth", "answer", "loss", "the sample"), rows))
 
 
 def _truth(mistake: Mapping[str, Any]) -> str:
@@ -226,9 +227,14 @@ def _answer(mistake: Mapping[str, Any]) -> str:
     return f"{answer['value']:.4g} ({answer['low']:.4g} to {answer['high']:.4g})"
 
 
-def _row(raw: bytes) -> str:
-    row = json.loads(raw)
-    words = ", ".join(f"{name} {'–' if value is None else value}" for name, value in row.items())
+def _words(modality: str, raw: bytes) -> str:
+    """Return a sample in at most 300 characters: a text as it is, a row by its columns, else how large it is."""
+    if modality == "text":
+        words = " ".join(read(raw).text.split())
+    elif modality == "table":
+        words = ", ".join(f"{name} {'–' if value is None else value}" for name, value in json.loads(raw).items())
+    else:
+        words = f"{len(raw):,} bytes"
     return words if len(words) <= 300 else words[:299] + "…"
 
 

@@ -101,7 +101,7 @@ class Text:
         }
 
     def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
-        """Return ``broken-encoding``, ``control-characters``, ``too-long``, ``repetitive`` and ``empty-text``."""
+        """Return ``broken-encoding``, ``control-characters``, ``too-long``, ``repetitive`` and ``no-words``."""
         del measures
         return text_figures.problems(inputs["figures"])
 

@@ -140,7 +140,7 @@ def problems(values: NDArray[np.float32]) -> list[Problem]:
     found: list[Problem] = []
     count = max(of["characters"], 1.0)
     if of["words"] == 0:
-        found.append(Problem("empty-text", 0.7, f"holds {of['characters']:.0f} characters and no word"))
+        found.append(Problem("no-words", 0.7, f"holds {of['characters']:.0f} characters and no word"))
     if of["damaged"]:
         share = of["damaged"] / count
         found.append(
