@@ -27,6 +27,7 @@ from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
+from modelwright.tasks.targets.tags import Tags
 
 MIXED = 0.5
 """Share of samples with their group's most frequent label, up to which groups say nothing about labels."""
@@ -232,7 +233,8 @@ class Judge:
     def _mislabelled(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced, by which issue, and how labels were checked."""
         spec, gathered = self._spec, self._gathered
-        if gathered.label_kind not in {"class", "number"}:
+        tags_of = self._target.classes if isinstance(self._target, Tags) else None
+        if gathered.label_kind not in {"class", "number"} and tags_of is None:
             return {}, {"skipped": f"labels of output {spec.output!r} are not one class or one number"}
         found = Result(facts={"skipped": "no rule of 'clean' names mislabelled"})
         describe = mislabelled.describer(gathered, self._shown)
@@ -246,9 +248,10 @@ class Judge:
                 if self._tabular
                 else of_files(self._modality, gathered, self._look, self._store.cache_dir("labels"), self._progress)
             )
-            found = mislabelled.suspects(samples, predict, self._store, mark, describe, self._progress)
+            found = mislabelled.suspects(samples, predict, self._store, mark, describe, self._progress, tags_of)
         decided = self._judge(mislabelled.issues(found, describe))
-        fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept)
+        closed = tags_of is None
+        fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept, closed=closed)
         return fixed, found.facts
 
     def _balance(self) -> None:

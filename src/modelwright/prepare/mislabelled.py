@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Decided, Issue, fixes_of, people_of
-from modelwright.prepare.labels import check
+from modelwright.prepare.labels import check, tags
 from modelwright.prepare.labels.check import Predict, Result, Samples, find
 from modelwright.progress import Progress
 
@@ -36,9 +36,21 @@ def wanted(clean: Any) -> bool:
 
 
 def suspects(
-    samples: Samples, predict: Predict, store: Any, about: list[Any], describe: Describe, progress: Progress
+    samples: Samples,
+    predict: Predict,
+    store: Any,
+    about: list[Any],
+    describe: Describe,
+    progress: Progress,
+    tags_of: Callable[[str], Sequence[str]] | None = None,
 ) -> Result:
-    """Look for mislabelled samples, before anybody's decision about them counts: so the same are found every time."""
+    """Look for mislabelled samples, before anybody's decision about them counts: so the same are found every time.
+
+    Parameters
+    ----------
+    tags_of
+        For labels that are tags: those in one label.
+    """
     people = people_of(store)
 
     def asked(place: int) -> bool:
@@ -47,7 +59,10 @@ def suspects(
 
     folder: Path = store.cache_dir("labels")
     mark = canonical.digest_value(about)
-    return find(samples, predict, folder, progress, about=mark, asked=asked if people else None)
+    said = asked if people else None
+    if tags_of is not None:
+        return tags.find(samples, tags_of, predict, folder, progress, about=mark, asked=said)
+    return find(samples, predict, folder, progress, about=mark, asked=said)
 
 
 def issues(result: Result, describe: Describe) -> Iterator[Issue]:
@@ -56,11 +71,18 @@ def issues(result: Result, describe: Describe) -> Iterator[Issue]:
 
 
 def settle(
-    found: Sequence[Decided], store: Any, labels: NDArray[Any], names: Sequence[str], kept: NDArray[np.bool_]
+    found: Sequence[Decided],
+    store: Any,
+    labels: NDArray[Any],
+    names: list[str],
+    kept: NDArray[np.bool_],
+    *,
+    closed: bool = True,
 ) -> dict[int, str]:
     """Drop, or give another label to, what was so decided, in place; return which issue gave a place its label.
 
-    A label that a person took over stays what it was then, whatever would be suggested now.
+    A label that a person took over stays what it was then, whatever would be suggested now. Unless the labels are
+    ``closed``, a new one (another set of tags) is added to ``names``.
     """
     taken = fixes_of(store)
     fixed = {}
@@ -71,7 +93,9 @@ def settle(
         elif each.decision == "fix":
             label = taken.get(each.issue.id, each.issue.evidence["suggested"])
             if names and label not in names:
-                continue  # a class that no source has any more
+                if closed:
+                    continue  # a class that no source has any more
+                names.append(label)
             labels[place] = names.index(label) if names else float(label)
             fixed[place] = each.issue.id
     return fixed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ def find(
         progress.say(f"labels were not checked: {reason}")
         return Result(facts={"skipped": reason})
     truth = _truth(samples, codes, places)
-    known = _Cache(cache, samples, places, truth, about)
+    known = Cache(cache, samples, places, truth, about)
     loaded = known.load()
     if loaded is None:
         progress.begin("checking labels", None)
@@ -280,6 +281,8 @@ def issues(result: Result, describe: Callable[[int], tuple[str, str, str]]) -> I
 
 
 def _words(evidence: Mapping[str, Any]) -> str:
+    if "missing" in evidence:
+        return _tag_words(evidence)
     if "z" in evidence:
         return (
             f"is labelled {evidence['given']:g}; the others suggest about {evidence['suggested']:g} "
@@ -290,7 +293,20 @@ def _words(evidence: Mapping[str, Any]) -> str:
     return f"is labelled {given} ({of[given]:.0%}) and looks like {suggested} ({of[suggested]:.0%})"
 
 
-class _Cache:
+def _tag_words(evidence: Mapping[str, Any]) -> str:
+    """Return which tags look wrong and which are missing, with how likely each is."""
+    of = evidence["probabilities"]
+    parts = [
+        f"{', '.join(f'{tag} ({of[tag]:.0%})' if tag in of else tag for tag in tags)} {verb} to be {what}"
+        for tags, what in ((evidence["wrong"], "wrong"), (evidence["missing"], "missing"))
+        if tags
+        for verb in ("seems" if len(tags) == 1 else "seem",)
+    ]
+    given = ", ".join(json.loads(evidence["given"])) or "nothing"
+    return f"is tagged with {given}: {', and '.join(parts)}"
+
+
+class Cache:
     """Predictions by what they were made from; may be deleted at any time."""
 
     def __init__(
@@ -299,7 +315,7 @@ class _Cache:
         mark = [
             about,
             canonical.digest_bytes(samples.ids[places].tobytes()),
-            canonical.digest_bytes((truth.numbers if not truth.classes else truth.codes).tobytes()),
+            canonical.digest_bytes(truth.wanted.tobytes()),
             canonical.digest_bytes(truth.folds.tobytes()),
         ]
         self._folder = folder

@@ -29,6 +29,7 @@ _MOST_WAVES = 1 << 27
 """Random features of all samples together: 512 MB."""
 _TREES = 120
 _MOST_TREE_CLASSES = 30
+_MOST_TREE_TAGS = 12
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,28 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is to be predicted: ``codes (n,)`` of ``classes``, or ``numbers (n,)`` and no classes; and the folds."""
+    """What is to be predicted: ``codes (n,)`` of ``classes``, or ``numbers (n,)`` and no classes; and the folds.
+
+    For tags ``flags (n, k)`` says which are there, and ``classes`` is k.
+    """
 
     codes: NDArray[np.int64]
     numbers: NDArray[np.float64]
     classes: int
     folds: NDArray[np.int64]
+    flags: NDArray[np.float32] | None = None
+
+    @property
+    def wanted(self) -> NDArray[Any]:
+        """The truth itself, whatever its kind."""
+        if self.flags is not None:
+            return self.flags
+        return self.codes if self.classes else self.numbers
 
     def targets(self, rows: slice) -> NDArray[np.float64]:
         """Return ``(rows, k)`` indicators, or ``(rows, 1)`` numbers."""
+        if self.flags is not None:
+            return self.flags[rows].astype(np.float64)
         if not self.classes:
             return self.numbers[rows, None]
         codes = self.codes[rows]
@@ -59,7 +73,8 @@ class Truth:
 
     def first(self, places: NDArray[np.int64]) -> Truth:
         """Return it of some samples only."""
-        return Truth(self.codes[places], self.numbers[places], self.classes, self.folds[places])
+        flags = None if self.flags is None else self.flags[places]
+        return Truth(self.codes[places], self.numbers[places], self.classes, self.folds[places], flags)
 
 
 def of_pictures(
@@ -101,7 +116,7 @@ def of_columns(features: NDArray[np.float32], truth: Truth) -> Predicted:
     linear = Predicted(
         _fit(features, truth).values, f"ridge regression over {features.shape[1]} features, {FOLDS} exact folds"
     )
-    if truth.classes > _MOST_TREE_CLASSES:
+    if truth.classes > (_MOST_TREE_CLASSES if truth.flags is None else _MOST_TREE_TAGS):
         return linear
     grown = _trees(features, truth)
     if _loss(grown, truth) < _loss(linear.values, truth):
@@ -164,6 +179,8 @@ def _fit(features: NDArray[Any], truth: Truth, *, search: bool = True) -> ridge.
     # BLAS waits by spinning: threads on cores that others use would slow both down.
     with threadpool_limits(limits=idle_cores()):
         of = ridge.OutOfFold(features, truth.targets, truth.folds)
+        if truth.flags is not None:
+            return ridge.tags(of, truth.flags, search=search)
         if truth.classes:
             return ridge.classes(of, truth.codes, search=search)
         return ridge.numbers(of, truth.numbers, search=search)
@@ -186,6 +203,9 @@ def _trees(features: NDArray[np.float32], truth: Truth) -> NDArray[np.float32]:
         "num_threads": idle_cores(),
         "verbosity": -1,
     }
+    if truth.flags is not None:
+        tags = [Truth(flags.astype(np.int64), truth.numbers, 2, truth.folds) for flags in truth.flags.T]
+        return np.stack([_trees(features, each)[:, 1] for each in tags], axis=1)
     wanted: NDArray[Any] = truth.codes
     if not truth.classes:
         settings["objective"] = "regression_l1"  # wrong numbers must not pull the trees to them
@@ -210,6 +230,9 @@ def _halves(folds: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArr
 
 
 def _loss(values: NDArray[np.float32], truth: Truth) -> float:
+    if truth.flags is not None:
+        sure = np.clip(values.astype(np.float64), 1e-6, 1.0 - 1e-6)
+        return float(-np.where(truth.flags > 0.5, np.log(sure), np.log1p(-sure)).mean())
     if truth.classes:
         own = values[np.arange(len(values)), truth.codes].astype(np.float64)
         return float(-np.log(np.maximum(own, 1e-6)).mean())

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.labels.folds import FOLDS
+from modelwright.tasks.targets import tags_calibration
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +23,8 @@ PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _FIRST = 4
 """Tried penalties, as shares of the features' mean squared length."""
 _BLOCK = 2048
+_SLOPE = 8.0
+"""From a score of 0 or 1 to log odds, about; the fit sets it right."""
 _FIT_ROWS = 20_000
 """Samples on which the one number of the softmax is fitted; more change no digit that matters."""
 
@@ -149,6 +152,21 @@ def numbers(of: OutOfFold, given: Floats, *, search: bool = True) -> Best:
     def attempt(penalty: float) -> Best:
         values = of.predict(penalty)
         return Best(values.astype(np.float32), float(np.square(values[:, 0] - given).mean()), penalty)
+
+    return _descend(attempt) if search else attempt(PENALTIES[_FIRST])
+
+
+def tags(of: OutOfFold, flags: NDArray[np.float32], *, search: bool = True) -> Best:
+    """Return out-of-fold probabilities ``(n, k)`` of tags; each has its own slope and bias from score to odds."""
+    rows = slice(0, min(len(flags), _FIT_ROWS))
+    shares = np.clip(of.offset, 1e-6, 1.0 - 1e-6)
+    usual = np.log(shares) - np.log1p(-shares)
+
+    def attempt(penalty: float) -> Best:
+        odds = _SLOPE * (of.predict(penalty) - of.offset) + usual
+        found = tags_calibration.fit(odds[rows], flags[rows])
+        made = tags_calibration.sigmoid(np.array(found["slope"]) * odds + np.array(found["bias"]))
+        return Best(np.round(made, 5).astype(np.float32), float(found["after"]), penalty)
 
     return _descend(attempt) if search else attempt(PENALTIES[_FIRST])
 
