@@ -146,6 +146,18 @@ class Cuts:
     test: float
 
 
+def is_calendar(values: NDArray[np.float64]) -> bool:
+    """Say whether a source's own times are seconds since 1970, from 1973 to the year 9999.
+
+    Examples
+    --------
+    >>> is_calendar(np.array([1.7e9])), is_calendar(np.array([250.0]))
+    (True, False)
+    """
+    known = values[np.isfinite(values)]
+    return bool(len(known)) and bool(((known >= 1e8) & (known < 253402300800)).all())
+
+
 def place(times: NDArray[np.float64], groups: NDArray[np.int64], fractions: Sequence[float]) -> Cuts:
     """Return where to cut.
 
@@ -245,6 +257,21 @@ def assign(
         top = np.where(settled >= 0, settled, top)
     made[made != top[groups]] = -1
     return Plan(made, np.flatnonzero(made < 0)), cuts
+
+
+def astride(begins: NDArray[np.float64], times: NDArray[np.float64], cuts: Cuts) -> NDArray[np.bool_]:
+    """Return ``(n,)`` which stretches of time, from ``begins`` to ``times``, have a cut inside them.
+
+    What is left of the splits' borders shares no moment with what is right of them: the gap that overlapping samples
+    need is as long as they are.
+
+    Examples
+    --------
+    >>> astride(np.array([1.0, 4.0, np.nan]), np.array([3.0, 6.0, 6.0]), Cuts(5.0, 9.0)).tolist()
+    [False, True, False]
+    """
+    inside = [(begins < cut) & (times >= cut) for cut in (cuts.validation, cuts.test)]
+    return np.asarray(inside[0] | inside[1])
 
 
 def holds(times: NDArray[np.float64], splits: NDArray[np.int8]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,8 @@ def divide(
     facts: dict[str, Any] = {"by": settings.by}
     if times is not None:
         plan, cuts = chronology.assign(times.values[places], groups, fractions, mine, _cuts(before, times))
+        over = chronology.astride(gathered.beginnings()[places], times.values[places], cuts) & (plan.splits >= 0)
+        plan.splits[over] = -1
         facts["time"] = {
             "column": settings.time,
             "form": times.form,
@@ -93,6 +95,8 @@ def divide(
             "validation_from": times.shown(cuts.validation),
             "test_from": times.shown(cuts.test),
         }
+        if over.any():
+            facts["time"]["astride"] = int(over.sum())
     elif settings.by == "column":
         told = given.read(list(gathered.told.values), gathered.told.numpy()[places], settings.column)
         plan = given.assign(told, groups, keys, strata, fractions, settings.seed, mine)
@@ -104,6 +108,9 @@ def divide(
     splits[places] = plan.splits
     division = Division(splits, None, times, facts)
     division.issues.extend(_shut_out(gathered, places[plan.conflicts], times))
+    if times is not None and over.any():
+        reaches = "reaches over the border of two splits: part of it would be known in both"
+        division.issues.extend(about.samples(gathered, places[over], "split-conflict", 0.2, reaches))
     if settings.folds:
         division.folds = np.full(len(kept), -1, np.int8)
         train = plan.splits == split.TRAIN
@@ -143,6 +150,8 @@ def _times(settings: Any, gathered: Gathered, rows: Path) -> chronology.Times:
     else:
         found = gathered.times.arrow()
     times = chronology.read(found)
+    if settings.time is None and times.form == "number" and chronology.is_calendar(times.values):
+        times = replace(times, form="date")
     if times.unreadable:
         raise InputError(
             f"split.time {settings.time!r}: found {', '.join(map(repr, times.unreadable))}, "

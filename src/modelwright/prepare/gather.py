@@ -87,6 +87,8 @@ class Gathered:
     labels: Codes = field(default_factory=Codes)
     numbers: array[float] = field(default_factory=lambda: array("d"))
     times: Moments = field(default_factory=Moments)
+    begins: array[float] = field(default_factory=lambda: array("d"))
+    """When samples begin that are stretches of time; as long as the last one of them."""
     """As the source tells them."""
     told: Codes = field(default_factory=Codes)
     """Splits as the source tells them."""
@@ -125,6 +127,12 @@ class Gathered:
             return None if np.isnan(value) else value
         code = self.labels.codes[place]
         return None if code < 0 else self.names()[code]
+
+    def beginnings(self) -> NDArray[np.float64]:
+        """Return ``(n,)`` when each sample begins, NaN where it is no stretch of time."""
+        made = np.full(len(self), np.nan)
+        made[: len(self.begins)] = self.begins
+        return made
 
     def names(self) -> list[str]:
         """Return the labels by code: class names, or the texts of structured labels."""
@@ -295,6 +303,9 @@ class Gatherer:
         found.labels.append(label if found.coded else None)
         found.numbers.append(float(label) if label is not None and not found.coded else float("nan"))
         found.times.append(item.time)
+        if item.begins is not None:
+            found.begins.extend([float("nan")] * (place - len(found.begins)))
+            found.begins.append(item.begins)
         found.told.append(item.split)
         group = item.group if item.group is not None else self._group_by(item.path)
         found.groups.append(group)
