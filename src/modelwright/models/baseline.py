@@ -57,7 +57,7 @@ class Baseline:
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
         (modality, target)
-        for modality in ("image", "table", "audio", "text")
+        for modality in ("image", "table", "audio", "text", "series")
         for target in ("category", "number", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"

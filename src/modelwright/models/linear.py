@@ -82,7 +82,9 @@ class Logistic:
     name: ClassVar[str] = "logistic"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, target) for modality in ("image", "table", "audio", "text") for target in ("category", "tags")
+        (modality, target)
+        for modality in ("image", "table", "audio", "text", "series")
+        for target in ("category", "tags")
     )
     encoding: ClassVar[Encoding] = "dense"
 
@@ -175,7 +177,7 @@ class Ridge:
     name: ClassVar[str] = "ridge"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, "number") for modality in ("image", "table", "audio", "text")
+        (modality, "number") for modality in ("image", "table", "audio", "text", "series")
     )
     encoding: ClassVar[Encoding] = "dense"
 
@@ -213,7 +215,7 @@ class Lasso:
     name: ClassVar[str] = "lasso"
     version: ClassVar[int] = 1
     tasks: ClassVar[frozenset[tuple[str, str]]] = frozenset(
-        (modality, "number") for modality in ("image", "table", "audio", "text")
+        (modality, "number") for modality in ("image", "table", "audio", "text", "series")
     )
     encoding: ClassVar[Encoding] = "dense"
 

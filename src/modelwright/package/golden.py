@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -135,7 +136,8 @@ def edge_cases(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> 
 
     Only those that the modality can decode.
     """
-    made = {"table": _odd_rows, "image": _odd_pictures}.get(modality.name, _none)(modality, schema, sample)
+    makers = {"table": _odd_rows, "image": _odd_pictures, "series": _odd_series}
+    made = makers.get(modality.name, _none)(modality, schema, sample)
     found = []
     for raw in made:
         try:
@@ -164,6 +166,35 @@ def _unseen(value: Any) -> Any:
     if isinstance(value, str):
         return value + "?"
     return value * 10 if isinstance(value, float) else value
+
+
+def _odd_series(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:
+    """Return sequences of one step and of twice as many, with a channel and with all values missing, and far off."""
+    found = modality.decode(sample, schema)
+    values = found["values"][0].astype(np.float64)
+    names = [str(channel["name"]) for channel in schema["channels"]]
+    time = found["time"][0] if "time" in found else None
+    twice = None if time is None else np.concatenate([time, time[-1] + 1.0 + time - time[0]])
+    gone = values.copy()
+    gone[:, 0] = np.nan
+    far = values * 10.0
+    far[len(far) // 2] = 1e30
+    made = [(values[:1], None if time is None else time[:1]), (np.concatenate([values, values[::-1]]), twice)]
+    made += [(gone, time), (np.full_like(values, np.nan), None), (far, time)]
+    return [_sequence(names, each, when) for each, when in made]
+
+
+def _sequence(names: Sequence[str], values: NDArray[np.float64], time: NDArray[np.float64] | None) -> bytes:
+    """Return a sequence as the JSON that is sent to be predicted."""
+    columns = {name: _or_null(values[:, place]) for place, name in enumerate(names)}
+    document: dict[str, Any] = {"values": columns}
+    if time is not None:
+        document["time"] = _or_null(time)
+    return canonical.dumps(document)
+
+
+def _or_null(column: NDArray[np.float64]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in column.tolist()]
 
 
 def _odd_pictures(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:

@@ -23,7 +23,7 @@ data, spec and seed are to give the same model on every machine."""
 FEW = 3000
 """Training pictures up to which simple models are worth a try beside the convnet."""
 HARD_TO_JUDGE = 200
-"""Validation samples below which one split is a poor judge of a table's candidates, and cross-validation is cheap."""
+"""Validation samples below which one split is a poor judge of candidates for rows and series, quick to fit."""
 EVEN_METRICS = frozenset({"balanced_accuracy", "f1_macro", "precision_macro", "recall_macro"})
 """Metrics in which every class counts the same, however rare."""
 
@@ -217,7 +217,7 @@ def fold_count(spec: Spec, modality: str, train: int, validation: int) -> tuple[
     """Return how many folds to cross-validate with (0: judge by the validation split), and why."""
     if spec.train.folds >= 2:
         return min(spec.train.folds, train), "the spec asks for it"
-    if modality == "table" and validation < HARD_TO_JUDGE and train >= 50:
+    if modality in {"table", "series"} and validation < HARD_TO_JUDGE and train >= 50:
         return 5, f"{validation} validation samples are too few to choose by"
     return 0, ""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelwright.drawing import chart, page
+from modelwright.drawing import chart, page, traces
 from modelwright.drawing.matrix import heatmap
 from modelwright.tasks.modalities.text_encoding import read
 from modelwright.validate.scoring import Scored
@@ -204,6 +204,12 @@ def _worst(dataset: Dataset, report: Mapping[str, Any]) -> Element | None:
             for raw, each in zip(raws, mistakes, strict=True)
         ]
         return page.section("Worst mistakes", page.gallery(shown, width=_THUMBNAIL))
+    if dataset.meta["modality"] == "series":
+        shown = [
+            (_traces(dataset, raw), f"{_truth(each)} taken for {_answer(each)}")
+            for raw, each in zip(raws, mistakes, strict=True)
+        ]
+        return page.section("Worst mistakes", page.gallery(shown, width=2 * _THUMBNAIL))
     rows = [
         (_truth(each), _answer(each), f"{each['loss']:.3g}", _words(dataset.meta["modality"], raw))
         for raw, each in zip(raws, mistakes, strict=True)
@@ -236,6 +242,13 @@ def _words(modality: str, raw: bytes) -> str:
     else:
         words = f"{len(raw):,} bytes"
     return words if len(words) <= 300 else words[:299] + "…"
+
+
+def _traces(dataset: Dataset, raw: bytes) -> bytes:
+    schema = dataset.schema["input"]
+    values = dataset.modality.decode(raw, schema)["values"][0]
+    scale = [(channel["low"], channel["high"]) for channel in schema["channels"]]
+    return traces.png(traces.traces(values, 2 * _THUMBNAIL, _THUMBNAIL, scale))
 
 
 def _thumbnail(dataset: Dataset, raw: bytes) -> bytes:
