@@ -171,6 +171,9 @@ ALIASES = {
 }
 """Other words for a kind of source."""
 
+INPUTS = {"table": "table", "sql": "table", "series": "series"}
+"""The input by the first source's kind, where the spec doesn't say it; of any other kind it is an image."""
+
 _NAME = Text(
     "a name: letters, digits, '-' and '_', at most 64, beginning with a letter or digit",
     "[A-Za-z0-9][A-Za-z0-9_-]{0,63}",

@@ -128,7 +128,7 @@ class _Reader:
             for name, key in table.section_keys("").items()
         }
         sources = self.sources(top, root)
-        plain["input"] = plain["input"] or ("table" if sources[0].kind in {"table", "sql"} else "image")
+        plain["input"] = plain["input"] or table.INPUTS.get(sources[0].kind, "image")
         if plain["name"] is None:
             plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
