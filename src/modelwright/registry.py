@@ -65,9 +65,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "explorers": {
         "image": "modelwright.prepare.explore.image:sections",
         "table": "modelwright.prepare.explore.table:sections",
+        "series": "modelwright.prepare.explore.series:sections",
     },
     "pictures": {
         "image": "modelwright.prepare.explore.image:PICTURES",
+        "series": "modelwright.prepare.explore.series:PICTURES",
     },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",

@@ -18,6 +18,8 @@ GAP = 5.0
 """A step of more than so many usual ones is a gap."""
 STUCK = 0.5
 """A sensor is stuck that has one value for at least so much of the time, and at least five in all."""
+IRREGULAR = 0.2
+"""Share of steps that differ from the usual one, from which one sample counts as irregular; of a recording, a tenth."""
 _SHORT = 8
 """Sequences of fewer steps are not called stuck or constant."""
 _FIGURES = ("mean", "std", "min", "max", "missing", "stuck")
@@ -122,7 +124,7 @@ def check_times(time: NDArray[np.float64]) -> list[Problem]:
     tally = TimeTally()
     for moment in time.tolist():
         tally.add(moment)
-    return tally.problems()
+    return tally.problems(IRREGULAR)
 
 
 class TimeTally:
@@ -181,8 +183,8 @@ class TimeTally:
         limit = longest if longest is not None else GAP * self.usual
         return [each for each in sorted(self._long, reverse=True)[:64] if each[0] > limit]
 
-    def problems(self) -> list[Problem]:
-        """Return what was found."""
+    def problems(self, irregular: float = IRREGULAR / 10) -> list[Problem]:
+        """Return what was found; ``irregular`` is the share of steps other than the usual one that is worth a word."""
         found = []
         if self.unreadable:
             words = f"{self.unreadable} of {self.count} times cannot be read"
@@ -201,7 +203,7 @@ class TimeTally:
             found.append(
                 Problem("repeated-time", 0.4, words, {"times": self.repeated, "first": list(self.repeated_at)})
             )
-        return [*found, *self._about_gaps(), *self._about_rate()]
+        return [*found, *self._about_gaps(), *self._about_rate(irregular)]
 
     def _about_gaps(self) -> list[Problem]:
         gaps = self.gaps()
@@ -216,13 +218,13 @@ class TimeTally:
         evidence = {"gaps": len(gaps), "usual": self.usual, "longest": [[step, before] for step, before in gaps[:8]]}
         return [Problem("gap", 0.4, words, evidence)]
 
-    def _about_rate(self) -> list[Problem]:
+    def _about_rate(self, share: float) -> list[Problem]:
         total = sum(self._steps.values())
         usual = self.usual
         if total < 20:
             return []
         other = sum(count for step, count in self._steps.items() if abs(step - usual) > 0.1 * usual)
-        if other < 0.02 * total:
+        if other < share * total:
             return []
         words = f"{other} of {total} steps ({other / total:.0%}) differ from the usual {length_in_words(usual)}"
         return [Problem("irregular-step", 0.2, words, {"steps": total, "other": other, "usual": usual})]

@@ -116,19 +116,34 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float((left * right).sum()) / scale
 
 
-def vectors(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return ``(n, d) float32``: shapes, levels and deviations of the channels, and the length; each of deviation 1."""
+def parts(
+    sketches: NDArray[np.uint8],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return lengths ``(n,)``, means and deviations ``(n, 6, 2)``, and shapes ``(n, 6, 24)`` of sketches."""
     count = len(sketches)
     raw = np.ascontiguousarray(sketches)
     at = _HEAD.size
-    length = raw[:, :4].copy().view("<u4").astype(np.float64)
+    length = raw[:, :4].copy().view("<u4").astype(np.float64)[:, 0]
     scales = raw[:, at : at + CHANNELS * 8].copy().view("<f4").astype(np.float64).reshape(count, CHANNELS, 2)
-    shapes = raw[:, at + CHANNELS * 8 :].copy().view("<i2").reshape(count, CHANNELS * PARTS) / _FINE
+    shapes = raw[:, at + CHANNELS * 8 :].copy().view("<i2").reshape(count, CHANNELS, PARTS) / _FINE
+    return length, scales, shapes
+
+
+def courses(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``(n, 24, 6)`` the channels' courses in their own units, and standardised."""
+    _, scales, shapes = parts(sketches)
+    whole = scales[..., :1] + scales[..., 1:] * shapes
+    return whole.transpose(0, 2, 1), shapes.transpose(0, 2, 1)
+
+
+def vectors(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return ``(n, d) float32``: shapes, levels and deviations of the channels, and the length; each of deviation 1."""
+    length, scales, shapes = parts(sketches)
     level = np.sign(scales[..., 0]) * np.log1p(np.abs(scales[..., 0]))
     spread = np.log(scales[..., 1] + 1e-6)
     # All shapes together weigh as much as eight figures: neighbouring parts say much the same.
-    figures = _standard(np.concatenate([level, spread, np.log1p(length)], 1))
-    drawn = _standard(shapes) * np.sqrt(8 / (CHANNELS * PARTS))
+    figures = _standard(np.concatenate([level, spread, np.log1p(length)[:, None]], 1))
+    drawn = _standard(shapes.reshape(len(shapes), -1)) * np.sqrt(8 / (CHANNELS * PARTS))
     return np.concatenate([figures, drawn], 1).astype(np.float32)
 
 
