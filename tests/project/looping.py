@@ -45,15 +45,24 @@ def draw(kind: str, count: int, seed: int, *, shifted: bool = False) -> list[tup
             "line": LINES[line[at]],
         }
         value = float(level[at] + noise[at])
-        rows.append((row, ("worn" if value > 0 else "fine") if kind == "category" else round(10 + value, 4)))
+        truth: Any = round(10 + value, 4)
+        if kind == "category":
+            truth = "worn" if value > 0 else "fine"
+        elif kind == "tags":
+            truth = [tag for tag, there in (("worn", value > 0), ("full", load[at] > 0.7)) if there]
+        rows.append((row, truth))
     return rows
 
 
 def write_table(path: Path, rows: Sequence[tuple[Row, Any]]) -> None:
     """Write rows as a CSV file; the column to predict is ``label``."""
     names = [*rows[0][0], "label"]
-    lines = [",".join(names), *(",".join(str(cell) for cell in (*row.values(), truth)) for row, truth in rows)]
+    lines = [",".join(names), *(",".join(map(_cell, (*row.values(), truth))) for row, truth in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _cell(value: Any) -> str:
+    return ("|".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 def begin(folder: Path, rows: Sequence[tuple[Row, Any]], *, promote: str = "auto", more: str = "") -> Project:
@@ -142,7 +151,10 @@ class Client:
 
 
 def loss(answer: dict[str, Any], truth: Any) -> float:
-    """Return 0 or 1 of a label, or the absolute error of a number."""
+    """Return 0 or 1 of a label, the share of tags that is wrong, or the absolute error of a number."""
+    if "tags" in answer:
+        one, other = set(answer["tags"]), set(truth)
+        return 1.0 - len(one & other) / len(one | other) if one | other else 0.0
     return float(answer["label"] != truth) if "label" in answer else abs(answer["value"] - truth)
 
 

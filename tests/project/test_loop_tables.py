@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 KINDS = ("category", "number")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "tags"])
 def test_a_changed_sensor_is_seen_and_learned_and_undone(tmp_path: Path, kind: str) -> None:
     project = looping.begin(tmp_path / "plant", looping.draw(kind, 900, 0))
     shifted = looping.draw(kind, 300, 2, shifted=True)

@@ -28,6 +28,8 @@ _LABELS = (
     "diagnosis", "income", "price", "median_house_value", "churn", "fraud", "result", "grade", "score", "type",
 )  # fmt: skip
 _ROWS = 5000
+_LONGEST_TAG = 60
+"""Characters of a tag; longer pieces between signs are sentences."""
 _NUMBER_FROM = 20
 """Different whole numbers from which a column is a quantity and no class."""
 
@@ -237,9 +239,24 @@ def _label(names: Sequence[str], values: dict[str, Counter[str]], headed: bool) 
     return names[-1], "it is the last column"
 
 
+def _separator(values: Counter[str]) -> str:
+    """Return the sign between the tags of a column of them, or nothing: few words must make up many cells."""
+    total = sum(values.values())
+    for sign in "|;":
+        several = [value for value in values if sign in value]
+        words = {word.strip() for value in values for word in value.split(sign)}
+        often = sum(values[value] for value in several) >= 0.05 * total
+        if often and len(words) <= max(3, 0.2 * total) and all(len(word) <= _LONGEST_TAG for word in words):
+            return sign
+    return ""
+
+
 def _output(tally: Tally, values: Counter[str]) -> tuple[str, str]:
     kind = tally.type(".")
     different = len(values)
+    sign = _separator(values)
+    if kind == "text" and sign:
+        return "tags", f"{tally.name!r} holds several words a row, between {sign!r}, so the output is tags"
     if kind == "text":
         return "category", f"{tally.name!r} holds {different} different words, so the output is a category"
     if kind == "integer" and different <= 2:
