@@ -71,9 +71,13 @@ class Moments:
             time = None
         self._numbers.append(nan if time is None else time)
 
-    def extend_missing(self, count: int) -> None:
-        """Add ``count`` missing ones."""
-        self._numbers.frombytes(np.full(count, np.nan).tobytes())
+    def extend(self, times: Any, count: int) -> None:
+        """Add an Arrow array of ``count`` numbers or texts; None: nothing but missing ones."""
+        if times is None:
+            self._numbers.frombytes(np.full(count, np.nan).tobytes())
+            return
+        for time in times.to_pylist():
+            self.append(time)
 
     def numbers(self) -> NDArray[np.float64]:
         """Return ``(n,)`` those that came as numbers, NaN for all others."""

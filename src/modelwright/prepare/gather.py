@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.chronology import Moments
-from modelwright.prepare.collect.base import Item, Rejected, Source
+from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
@@ -26,6 +26,7 @@ from modelwright.prepare.scan import Scan, Scanner
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.base import LabelKind, Labels, Modality, Tabular, UndecodableError
+from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 _CHUNK = 8192
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
@@ -44,6 +45,15 @@ class Texts:
         self._open.append(text)
         if len(self._open) == _CHUNK:
             self._close()
+
+    def extend(self, prefix: str, first: int, count: int) -> None:
+        """Add ``<prefix>#<first>``, ``<prefix>#<first + 1>`` …"""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        self._close()
+        numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
+        self._chunks.append(compute.binary_join_element_wise(prefix, numbers, "#"))
 
     def _close(self) -> None:
         import pyarrow as pa
@@ -65,11 +75,25 @@ class Codes:
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
-        self.codes = array("q")
+        self.codes = array("i")
 
     def append(self, text: str | None) -> None:
         """Add one; None is -1."""
         self.codes.append(-1 if text is None else self.values.setdefault(text, len(self.values)))
+
+    def extend(self, texts: Any, count: int) -> None:
+        """Add an Arrow array of ``count`` texts; None: nothing but missing ones."""
+        if texts is None:
+            self.codes.frombytes(np.full(count, -1, np.int32).tobytes())
+            return
+        coded = texts.dictionary_encode()
+        self.extend_coded(coded.dictionary.to_pylist(), coded.indices)
+
+    def extend_coded(self, words: Sequence[str | None], indices: Any) -> None:
+        """Add an Arrow array of indices of ``words``; null and a word that is None are missing."""
+        own = [-1 if word is None else self.values.setdefault(word, len(self.values)) for word in words]
+        places = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        self.codes.frombytes(np.array([*own, -1], np.int32)[places].tobytes())
 
     def numpy(self) -> NDArray[np.int64]:
         """Return ``(n,) int64`` codes."""
@@ -100,6 +124,8 @@ class Gathered:
     hashed: bytearray = field(default_factory=bytearray)
     measures: dict[str, array[float]] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
+    faults: dict[tuple[str, str], array[int]] = field(default_factory=dict)
+    """``(kind, what is wrong in words)`` to the places of samples whose label is missing or unusable."""
     columns: dict[str, str] = field(default_factory=dict)
     source_digests: list[str] = field(default_factory=list)
     scanner: str = ""
@@ -117,8 +143,8 @@ class Gathered:
         return self.ids[32 * place : 32 * place + 32].hex()
 
     def id_array(self) -> NDArray[Any]:
-        """Return ``(n,)`` digests as ``V32``."""
-        return np.frombuffer(bytes(self.ids), "V32")
+        """Return ``(n,)`` digests as ``V32``; not a copy, so nothing can be gathered any more while it is there."""
+        return np.frombuffer(self.ids, "V32")
 
     def label(self, place: int) -> str | float | None:
         """Return a sample's label."""
@@ -217,14 +243,19 @@ class Gatherer:
         )
 
     def _read(self, number: int, source: Source, writer: Any) -> None:
-        items = source.items(self.found.columns)
         if self._tabular:
-            for item in items:
+            stream: Iterator[Item | Block | Rejected] = (
+                source.blocks(self.found.columns) if isinstance(source, Blocked) else source.items(self.found.columns)
+            )
+            for item in stream:
                 if isinstance(item, Rejected):
                     self._reject(number, item)
+                elif isinstance(item, Block):
+                    self._take_block(number, item, writer)
                 else:
                     self._take_row(number, item, writer)
             return
+        items = source.items(self.found.columns)
         scanner = Scanner(self._index, source_key(source), self._modality, self._workers)
         self.found.scanner = scanner.name
         for taken, scan in scanner.run(items):
@@ -257,8 +288,95 @@ class Gatherer:
         digest = canonical.digest_bytes(item.raw)
         writer.add(item.row)
         self._take(number, item, digest, unusable=False)
-        self.found.hashes.append(0)
-        self.found.hashed.append(0)
+
+    def _take_block(self, number: int, block: Block, writer: Any) -> None:
+        from modelwright.prepare.collect import rowtext
+
+        found, count, start = self.found, len(block.inputs), len(self.found)
+        for batch in block.inputs.combine_chunks().to_batches():
+            found.ids.extend(rowtext.digests(rowtext.texts(batch)))
+        writer.add_table(block.inputs)
+        found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
+        found.paths.extend(block.name, block.first, count)
+        bad = self._take_labels(block, count, start)
+        found.times.extend(block.time, count)
+        found.told.extend(block.split, count)
+        found.groups.extend(block.group, count)
+        found.annotations.frombytes(np.full(count, -1, np.int64).tobytes())
+        found.unusable.extend(bad.tobytes())
+        if self._labels:
+            self._take_statements(start, count)
+        self._progress.advance(count)
+
+    def _take_labels(self, block: Block, count: int, start: int) -> NDArray[Any]:
+        """Take the labels of a block; return which are missing or unusable."""
+        import pyarrow as pa
+        import pyarrow.types as kinds
+
+        found = self.found
+        label = pa.nulls(count) if block.label is None else block.label
+        label = label.combine_chunks() if isinstance(label, pa.ChunkedArray) else label
+        if found.label_kind == "number" and kinds.is_floating(label.type):
+            values = label.to_numpy(zero_copy_only=False).astype(np.float64)
+            if np.isnan(values).all() or float(np.nanmax(np.abs(values))) < FLOAT32_MAX:
+                found.labels.extend(None, count)
+                found.numbers.frombytes(values.tobytes())
+                self._fault("missing-label", "has no label", start + np.flatnonzero(np.isnan(values)))
+                return np.isnan(values)
+        coded = label.dictionary_encode()
+        places = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
+        read: list[Any] = []
+        bad = np.zeros(len(coded.dictionary) + 1, bool)
+        for place, raw in enumerate([*coded.dictionary.to_pylist(), None]):
+            value, kind, message = self._label(raw)
+            read.append(value)
+            bad[place] = bool(kind)
+            if kind:
+                self._fault(kind, message, start + np.flatnonzero(places == place))
+        if found.coded:
+            found.labels.extend_coded(read, pa.array(places))
+            found.numbers.frombytes(np.full(count, np.nan).tobytes())
+        else:
+            found.labels.extend(None, count)
+            figures = np.array([np.nan if value is None else float(value) for value in read])
+            found.numbers.frombytes(figures[places].tobytes())
+        return np.asarray(bad[places])
+
+    def _take_statements(self, start: int, count: int) -> None:
+        """Put what people and production said in place of the labels of a block's samples."""
+        found = self.found
+        for place in range(start, start + count):
+            said = self._labels.get(found.id(place))
+            if said is None:
+                continue
+            value, kind, message = self._label(said[0])
+            found.labels.codes[place] = (
+                -1
+                if value is None or not found.coded
+                else found.labels.values.setdefault(value, len(found.labels.values))
+            )
+            found.numbers[place] = float(value) if value is not None and not found.coded else float("nan")
+            found.annotations[place] = said[1]
+            found.unusable[place] = bool(kind)
+            for places in found.faults.values():
+                if place in places:
+                    places.remove(place)
+            if kind:
+                self._fault(kind, message, np.array([place]))
+
+    def _label(self, raw: Any) -> tuple[Any, str, str]:
+        """Return the canonical label, and kind and words of what is wrong with it (or nothing)."""
+        try:
+            label = self._target.read(raw)
+        except UndecodableError as error:
+            return None, "bad-label", f"has an unusable label: {error.problem.message}"
+        if label is None and self.found.label_kind != "none":
+            return None, "missing-label", "has no label"
+        return label, "", ""
+
+    def _fault(self, kind: str, message: str, places: NDArray[np.int64]) -> None:
+        if len(places):
+            self.found.faults.setdefault((kind, message), array("q")).frombytes(places.astype(np.int64).tobytes())
 
     def _take_scan(self, number: int, item: Item, scan: Scan) -> None:
         place = len(self.found)
@@ -287,16 +405,9 @@ class Gatherer:
         place = len(found)
         said = self._labels.get(digest)
         raw, sequence = (item.label, int(item.annotation.partition(":")[2] or -1)) if said is None else said
-        label = None
-        kind, message = "", ""
-        try:
-            label = self._target.read(raw)
-            if label is None and found.label_kind != "none":
-                kind, message = "missing-label", "has no label"
-        except UndecodableError as error:
-            kind, message = "bad-label", f"has an unusable label: {error.problem.message}"
+        label, kind, message = self._label(raw)
         if kind and not unusable:
-            found.issues.append(Issue(kind, 0.9, f"{item.path} {message}", place, digest, f"{number}/{item.path}"))
+            self._fault(kind, message, np.array([place]))
         found.ids.extend(bytes.fromhex(digest))
         found.sources.append(number)
         found.paths.append(item.path)
@@ -329,13 +440,23 @@ class RowWriter:
         self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
         self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[Mapping[str, Any]] = []
+        self._tables: list[Any] = []
+        self._held = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._flush()
+        self._write(last=True)
         self._writer.close()
+
+    def add_table(self, table: Any) -> None:
+        """Add many rows, a ``pyarrow.Table`` with these columns."""
+        self._flush()
+        self._tables.append(table.select(self._schema.names).cast(self._schema))
+        self._held += len(table)
+        self._write(last=False)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row."""
@@ -348,8 +469,21 @@ class RowWriter:
 
         if self._rows:
             arrays = [pa.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=_CHUNK)
+            self._tables.append(pa.Table.from_arrays(arrays, schema=self._schema))
+            self._held += len(self._rows)
             self._rows = []
+            self._write(last=False)
+
+    def _write(self, *, last: bool) -> None:
+        """Write whole row groups, and at last what is left: the file does not depend on how rows came."""
+        import pyarrow as pa
+
+        count = self._held if last else self._held - self._held % _CHUNK
+        if count:
+            table = pa.concat_tables(self._tables)
+            self._writer.write_table(table.slice(0, count).combine_chunks(), row_group_size=_CHUNK)
+            self._tables = [table.slice(count)] if count < self._held else []
+            self._held -= count
 
 
 class _NoRows:

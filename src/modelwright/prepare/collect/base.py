@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular, reason
@@ -109,6 +109,39 @@ class Rejected:
     severity: float = 0.8
     evidence: Mapping[str, Any] = field(default_factory=dict)
     column: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Many rows of a table at once; what :class:`Item` is for one.
+
+    Parameters
+    ----------
+    name
+        The file's; row ``i`` of the block is called ``<name>#<first + i>``.
+    first
+        Number of the first row.
+    inputs
+        ``pyarrow.Table``: the columns, typed as the survey said (int64, double, string).
+    label, group, time, split
+        Arrow arrays, or None: as the items' of the same names.
+    """
+
+    name: str
+    first: int
+    inputs: Any
+    label: Any = None
+    group: Any = None
+    time: Any = None
+    split: Any = None
+
+
+@runtime_checkable
+class Blocked(Protocol):
+    """What a source of tables may have beside :class:`Source`: its rows by the block, many times as fast."""
+
+    def blocks(self, columns: Mapping[str, str]) -> Iterator[Item | Block | Rejected]:
+        """Stream what ``items`` streams, with rows put together where that can be."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +259,8 @@ def must_exist(path: Path, what: str) -> None:
 
 
 __all__ = [
+    "Block",
+    "Blocked",
     "Item",
     "Kept",
     "Rejected",

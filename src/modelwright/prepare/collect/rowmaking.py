@@ -62,6 +62,16 @@ class RowMaker:
         self._time, self._split = time, split
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The columns that are a tag each, in place of a label."""
+        return self._flags
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """The columns that are something else than an input (the time is that too), by what they are."""
+        return {"label": self._label, "group": self._group, "time": self._time, "split": self._split}
+
+    @property
     def named(self) -> tuple[str, ...]:
         """The columns that are read besides the inputs."""
         return tuple(name for name in (self._label, *self._flags, self._group, self._time, self._split) if name)
@@ -126,7 +136,7 @@ class RowMaker:
             None if group is None else str(group),
             raw=canonical.dumps(typed),
             row=typed,
-            time=row.get(self._time) if self._time else None,
+            time=row.get(self._time) if self._time and self._time not in columns else None,
             split=_text(row.get(self._split)) if self._split else None,
         )
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import text_rows, typing_columns
+from modelwright.prepare.collect import blocks, bulk, text_rows, typing_columns
 from modelwright.prepare.collect.archive import cache_of
-from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey, must_exist, printable
+from modelwright.prepare.collect.base import Block, Item, Kept, Rejected, Settings, Survey, must_exist, printable
 from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted, sniff
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
-from modelwright.prepare.collect.typed import TypedFile, typed_file
+from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, TypedFile, typed_file
 from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities.headers import distinct
 
@@ -101,6 +101,7 @@ class TableSource:
         self._members: list[File] | None = None
         self._dialects: dict[File, Dialect] = {}
         self._decimals: dict[File, str] = {}
+        self._plain: set[File] = set()
 
     def _files(self) -> Sequence[File]:
         path = self.settings.path
@@ -189,23 +190,12 @@ class TableSource:
                 code="duplicate-header",
                 hint="rename one, or name all with 'columns:'",
             )
-        tallies = [typing_columns.Tally(name) for name in names]
-        rows = ragged = 0
-        offset = 1 if dialect.index_column else 0
-        for entry in Reader(path, dialect):
-            if isinstance(entry, Rejected):
-                continue
-            cells = entry[1]
-            if len(cells) != len(names) + offset:
-                ragged += 1
-                continue
-            rows += 1
-            for tally, cell in zip(tallies, cells[offset:], strict=True):
-                cell = cell.strip()
-                if cell in self._missing:
-                    tally.missing += 1
-                else:
-                    tally.add(cell)
+        try:
+            tallies, rows, ragged = self._counted_by_block(path, dialect, names)
+            self._plain.add(path)
+        except bulk.NotPlainError:
+            self._plain.discard(path)
+            tallies, rows, ragged = self._counted(path, dialect, names)
         if not rows:
             raise InputError(
                 f"table {path} has no rows" + (f" but {ragged} ragged ones" if ragged else ""),
@@ -226,6 +216,42 @@ class TableSource:
         self._decimals[path] = decimal
         return {tally.name: tally.type(decimal) for tally in tallies}
 
+    def _counted(
+        self, path: File, dialect: Dialect, names: Sequence[str]
+    ) -> tuple[list[typing_columns.Tally], int, int]:
+        """Return what the columns hold, the rows, and the ragged rows; row by row."""
+        tallies = [typing_columns.Tally(name) for name in names]
+        rows = ragged = 0
+        offset = 1 if dialect.index_column else 0
+        for entry in Reader(path, dialect):
+            if isinstance(entry, Rejected):
+                continue
+            cells = entry[1]
+            if len(cells) != len(names) + offset:
+                ragged += 1
+                continue
+            rows += 1
+            for tally, cell in zip(tallies, cells[offset:], strict=True):
+                cell = cell.strip()
+                if cell in self._missing:
+                    tally.missing += 1
+                else:
+                    tally.add(cell)
+        return tallies, rows, ragged
+
+    def _counted_by_block(
+        self, path: File, dialect: Dialect, names: Sequence[str]
+    ) -> tuple[list[typing_columns.Tally], int, int]:
+        tallies = [typing_columns.Tally(name) for name in names]
+        whole = dialect.delimiter != ","
+        reader = bulk.Reader(dialect, names, self._missing, ".")
+        survey = bulk.Survey(reader, tallies, self._missing, whole=whole)
+        for lines in bulk.lines(path, dialect):
+            survey.add(lines)
+        if whole and any(tally.commas for tally in tallies):
+            raise bulk.NotPlainError  # which sign is the decimal one is decided by counting them all
+        return tallies, survey.rows, survey.ragged
+
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         """Stream the rows, then what is odd about each file."""
         for path in self._files():
@@ -237,7 +263,37 @@ class TableSource:
                 self._survey_text(path, [])
             yield from self._text_items(path, columns, self._rows)
 
-    def _text_items(self, path: File, columns: Mapping[str, str], maker: RowMaker) -> Iterator[Item | Rejected]:
+    def blocks(self, columns: Mapping[str, str]) -> Iterator[Item | Block | Rejected]:
+        """Stream the rows, those of plain text files, Parquet and Arrow by the block."""
+        if type(self._rows) is not RowMaker or self._rows.flags:
+            yield from self.items(columns)
+            return
+        for path in self._files():
+            typed = typed_file(path, self._where, self._sheet)
+            if isinstance(typed, (ParquetTable, ArrowTable)):
+                yield from blocks.of_typed(path, typed, columns, self._rows, self._missing, self._where)
+                continue
+            if typed is not None:
+                yield from self._typed_items(path, typed, columns, self._rows)
+                continue
+            if path not in self._dialects:
+                self._survey_text(path, [])
+            if path not in self._plain:
+                yield from self._text_items(path, columns, self._rows)
+                continue
+            yield from self._header_oddities(path)
+            dialect = self._dialects[path]
+            names, _ = distinct(dialect.names)
+            try:
+                yield from blocks.of_text(
+                    path, dialect, names, columns, self._rows, self._missing, self._decimals[path]
+                )
+            except bulk.NotPlainError:
+                raise InputError(
+                    f"{self._where}: {path} changed while it was read", code="source-changed", hint="run it again"
+                ) from None
+
+    def _header_oddities(self, path: File) -> Iterator[Rejected]:
         dialect = self._dialects[path]
         names, renamed = distinct(dialect.names)
         for name in renamed:
@@ -248,8 +304,7 @@ class TableSource:
                 0.5,
                 column=name,
             )
-        offset = 1 if dialect.index_column else 0
-        if offset:
+        if dialect.index_column:
             yield Rejected(
                 path.name,
                 "short-header",
@@ -258,6 +313,12 @@ class TableSource:
                 0.4,
                 {"names": len(names), "cells": len(names) + 1},
             )
+
+    def _text_items(self, path: File, columns: Mapping[str, str], maker: RowMaker) -> Iterator[Item | Rejected]:
+        yield from self._header_oddities(path)
+        dialect = self._dialects[path]
+        names, _ = distinct(dialect.names)
+        offset = 1 if dialect.index_column else 0
         reader = Reader(path, dialect)
         strays: Strays = {}
         number = 0

@@ -135,6 +135,11 @@ class ParquetTable:
         """Return the columns of lists."""
         return list_columns(self._file.schema_arrow)
 
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there."""
+        present = [name for name in columns if name in self._file.schema_arrow.names]
+        yield from self._file.iter_batches(batch_size=rows, columns=present)
+
     def rows(self, columns: Sequence[str], batch: int = _ROWS) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows, a few thousand in memory."""
         pa = arrow("reading Parquet")
@@ -182,17 +187,22 @@ class ArrowTable:
         """Return the columns of lists."""
         return list_columns(self.schema)
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
-        """Stream the rows; the file is mapped, not read."""
-        pa = arrow("reading Arrow")
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+        """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there; the file is mapped, not read."""
         schema, batches = self._open()
         present = [name for name in columns if name in schema.names]
+        for batch in batches:
+            batch.validate(full=True)  # offsets of a hostile file point anywhere
+            some = batch.select(present)
+            for start in range(0, len(some), rows):
+                yield some.slice(start, rows)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
+        """Stream the rows."""
+        pa = arrow("reading Arrow")
         try:
-            for batch in batches:
-                batch.validate(full=True)  # offsets of a hostile file point anywhere
-                some = batch.select(present)
-                for start in range(0, len(some), _ROWS):
-                    yield from some.slice(start, _ROWS).to_pylist()
+            for batch in self.batches(columns, _ROWS):
+                yield from batch.to_pylist()
         except (pa.ArrowException, OSError, UnicodeDecodeError, EOFError) as error:
             raise InputError(f"{self._where}: {self._path} is damaged: {first_line(error)}", code="corrupt") from None
 
