@@ -12,6 +12,7 @@ from modelwright.drawing.rows import row_table
 from modelwright.monitor.decoding import InForce
 from modelwright.store import Store
 from modelwright.tasks.judging import by_metric
+from modelwright.tasks.modalities import audio_clips
 
 THUMBNAIL = 96
 DRAWN = 6
@@ -196,7 +197,11 @@ def _unsure(found: Mapping[str, Any], package: InForce, store: Store) -> Element
         one = wanted[sample]
         said = one["said"] if isinstance(one["said"], str) else f"{one['said']:.4g}"
         sure = f"{one['certainty']:.0%} sure" if package.judging.share else f"± {one['certainty'] / 2:.3g}"
-        picture = thumbnail(data) if media_type.startswith("image/") else None
+        picture = None
+        if media_type.startswith("image/"):
+            picture = thumbnail(data)
+        elif media_type.startswith("audio/"):
+            picture = audio_clips.png(data, 2 * THUMBNAIL, THUMBNAIL)
         if picture is not None:
             pictures[sample] = (picture, f"{said}, {sure}")
         else:

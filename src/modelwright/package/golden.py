@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.tasks.base import Modality, UndecodableError
+from modelwright.tasks.modalities.audio_clips import wav
 
 COUNT = 32
 """Golden samples in a package, if there are as many."""
@@ -136,7 +137,7 @@ def edge_cases(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> 
 
     Only those that the modality can decode.
     """
-    makers = {"table": _odd_rows, "image": _odd_pictures, "series": _odd_series}
+    makers = {"table": _odd_rows, "image": _odd_pictures, "series": _odd_series, "audio": _odd_sounds}
     made = makers.get(modality.name, _none)(modality, schema, sample)
     found = []
     for raw in made:
@@ -195,6 +196,18 @@ def _sequence(names: Sequence[str], values: NDArray[np.float64], time: NDArray[n
 
 def _or_null(column: NDArray[np.float64]) -> list[float | None]:
     return [None if math.isnan(value) else value for value in column.tolist()]
+
+
+def _odd_sounds(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:
+    """Return silence, a click, noise at another rate in stereo, and the sample far too loud and three times over."""
+    found = modality.decode(sample, schema)
+    rate = int(schema["rate"])
+    sound = found["sound"][0, : max(1, int(found["facts"][0, 0]))].astype(np.float64)
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (4 * rate // 5, 2))
+    click = np.array([0.9])
+    made = [(np.zeros(rate // 4), rate), (click, rate), (noise, 2 * rate), (20.0 * sound, rate)]
+    made += [(np.tile(sound, 3)[: 30 * rate], rate), (sound, rate // 2)]
+    return [wav(samples, at) for samples, at in made]
 
 
 def _odd_pictures(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:

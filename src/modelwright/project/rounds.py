@@ -84,7 +84,7 @@ class Rounds:
         said: dict[str, dict[str, Any]] = {}
         for sample, media_type, raw in self.store.logs.find_inputs({one.sample for one in ranked}):
             # A copy with a telling suffix, for a person's picture viewer; the log keeps the original.
-            file = folder / f"{sample}.{media_type.rpartition('/')[2] or 'bin'}"
+            file = folder / f"{sample}.{media_type.rpartition('/')[2].removeprefix('x-') or 'bin'}"
             if not file.exists():
                 file.write_bytes(raw)
             said[sample] = {
@@ -288,7 +288,7 @@ class Rounds:
         package: Artifact,
     ) -> str:
         """Write the page of the round into ``cache/`` and return its path."""
-        from modelwright.retrain.report import Round, draw
+        from modelwright.retrain.report import Round, draw, picture_of
 
         findings = self._findings_about(standing)
         how = judging(self.spec.output)
@@ -309,7 +309,11 @@ class Rounds:
             findings=findings,
             phases=phases(self.store, standing, evidence, findings, how),
             metric=how.words,
-            labelled=[(raw, label) for label, media_type, raw in known if media_type.startswith("image/")],
+            labelled=[
+                (picture, label)
+                for label, media_type, raw in known
+                if (picture := picture_of(media_type, raw)) is not None
+            ],
             rows=[
                 (label, raw.decode("utf-8", "replace"))
                 for label, kind, raw in known

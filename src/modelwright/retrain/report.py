@@ -10,6 +10,7 @@ from modelwright.drawing import chart, page
 from modelwright.drawing.page import Element, h
 from modelwright.drawing.rows import cell, row_table
 from modelwright.errors import InputError
+from modelwright.tasks.modalities import audio_clips
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Round:
 
 
 ROWS_SHOWN = 12
+_SPECTROGRAM = (192, 96)
 """Rows of a table that are shown at once."""
 TONES = {"promote": "good", "keep": "note", "undecided": "warn"}
 SAID = {
@@ -68,6 +70,13 @@ def _labelled(found: Round) -> Element | None:
         if found.rows
         else None,
     )
+
+
+def picture_of(media_type: str, data: bytes) -> bytes | None:
+    """Return a sample as something to look at: a picture as it is, a sound's spectrogram, else None."""
+    if media_type.startswith("image/"):
+        return data
+    return audio_clips.png(data, *_SPECTROGRAM) if media_type.startswith("audio/") else None
 
 
 def _showable(pictures: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
@@ -150,9 +159,10 @@ def _differences(changed: Sequence[Mapping[str, Any]], seen: Mapping[str, tuple[
     pictures, entries = [], []
     for one in changed:
         media_type, data = seen.get(one["sample"], ("", b""))
-        if media_type.startswith("image/"):
+        picture = picture_of(media_type, data)
+        if picture is not None:
             truth = "" if one["truth"] is None else f", is {one['truth']}"
-            pictures.append((data, f"{cell(one['champion'])} → {cell(one['challenger'])}{truth}"))
+            pictures.append((picture, f"{cell(one['champion'])} → {cell(one['challenger'])}{truth}"))
         lead = (cell(one["truth"]), cell(one["champion"]), cell(one["challenger"]), _who(one))
         text = data.decode("utf-8", "replace") if media_type.startswith("application/json") else "{}"
         entries.append((lead, text))

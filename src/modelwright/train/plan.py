@@ -21,7 +21,7 @@ THREADS = 2
 """Threads of a fit unless the spec says otherwise. A constant: the number changes the last bits of sums, and the same
 data, spec and seed are to give the same model on every machine."""
 FEW = 3000
-"""Training pictures up to which simple models are worth a try beside the convnet."""
+"""Training pictures or sounds up to which simple models are worth a try beside the convnet."""
 HARD_TO_JUDGE = 200
 """Validation samples below which one split is a poor judge of candidates for rows and series, quick to fit."""
 EVEN_METRICS = frozenset({"balanced_accuracy", "f1_macro", "precision_macro", "recall_macro"})
@@ -115,10 +115,11 @@ def family_names(spec: Spec, modality: str, target: str, samples: int) -> list[s
                     hint=f"families that can: {', '.join(able)}",
                 )
         return ["baseline", *(name for name in asked if name != "baseline")]
-    if modality == "image":
+    if modality in {"image", "audio"}:
         shortlist = ["convnet"]
         if samples <= FEW:
             shortlist += ["ridge"] if target == "number" else ["logistic"]
+            shortlist += ["boosting"] if modality == "audio" else []
     elif modality == "text":
         # Thousands of words, each of little weight: a linear model is hard to beat, and quick.
         shortlist = ["ridge" if target == "number" else "logistic", "boosting"]

@@ -199,6 +199,13 @@ def _threads(spec: Spec, progress: Progress) -> int:
     return plan.THREADS
 
 
+_SEEN = {
+    "image": ("height", "width"),
+    "audio": ("rate", "window", "hop", "frames", "pool", "bands", "low", "high", "features"),
+}
+"""What of an input's schema decides what a family that goes on from an earlier model sees."""
+
+
 def _warm_folder(warm_start: Artifact | None, dataset: Dataset, progress: Progress) -> Path | None:
     """Return the family folder to start from, if its inputs and classes are those of this dataset."""
     if warm_start is None:
@@ -207,11 +214,10 @@ def _warm_folder(warm_start: Artifact | None, dataset: Dataset, progress: Progre
     schema = dataset.schema
     same = before["target"] == schema["target"]
     same = same and before["output"].get("classes") == schema["output"].get("classes")
-    if before["modality"] == "image" and schema["modality"] == "image":
-        # A network sees pixels of one size; what else the schema says does not change them.
-        same = same and all(before["input"].get(side) == schema["input"].get(side) for side in ("height", "width"))
-    else:
-        same = same and before["input"] == schema["input"]
+    same = same and before["modality"] == schema["modality"]
+    # A network sees pixels of one size, made in one way; what else the schema says does not change them.
+    keys = _SEEN.get(schema["modality"], before["input"].keys() | schema["input"].keys())
+    same = same and all(before["input"].get(key) == schema["input"].get(key) for key in keys)
     if not same:
         progress.say("the model before saw other inputs or classes: training starts from nothing")
         return None

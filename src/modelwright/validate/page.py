@@ -11,6 +11,7 @@ import numpy as np
 
 from modelwright.drawing import chart, page, traces
 from modelwright.drawing.matrix import heatmap
+from modelwright.tasks.modalities import audio_clips
 from modelwright.tasks.modalities.text_encoding import read
 from modelwright.validate.scoring import Scored
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from modelwright.store.dataset import Dataset
 
 _THUMBNAIL = 96
+_PLAYED = 8
+"""Sounds that can be listened to."""
 
 
 def draw(
@@ -204,6 +207,8 @@ def _worst(dataset: Dataset, report: Mapping[str, Any]) -> Element | None:
             for raw, each in zip(raws, mistakes, strict=True)
         ]
         return page.section("Worst mistakes", page.gallery(shown, width=_THUMBNAIL))
+    if dataset.meta["modality"] == "audio":
+        return page.section("Worst mistakes", *_heard(raws, mistakes))
     if dataset.meta["modality"] == "series":
         shown = [
             (_traces(dataset, raw), f"{_truth(each)} taken for {_answer(each)}")
@@ -215,6 +220,19 @@ def _worst(dataset: Dataset, report: Mapping[str, Any]) -> Element | None:
         for raw, each in zip(raws, mistakes, strict=True)
     ]
     return page.section("Worst mistakes", page.table(("truth", "answer", "loss", "the sample"), rows))
+
+
+def _heard(raws: Sequence[bytes], mistakes: Sequence[Mapping[str, Any]]) -> list[Element]:
+    """Return a spectrogram and a player of each sound; players of the first few only, for their weight."""
+    tiles = []
+    for place, (raw, each) in enumerate(zip(raws, mistakes, strict=True)):
+        words = f"{_truth(each)} taken for {_answer(each)}"
+        drawn = audio_clips.png(raw, 2 * _THUMBNAIL, _THUMBNAIL)
+        if drawn is None:
+            continue
+        player = page.sound(audio_clips.clip(raw, rate=8000), words) if place < _PLAYED else None
+        tiles.append(page.h("div", page.h("p", words), page.image(drawn, words), player, class_="tile"))
+    return [page.h("div", tiles, class_="tiles")]
 
 
 def _truth(mistake: Mapping[str, Any]) -> str:
