@@ -36,6 +36,8 @@ _ADDRESS = re.compile(
 _ADDRESS_ATTRIBUTES = frozenset({"href", "src", "action", "formaction", "poster", "cite", "data", "srcset"})
 # What XML 1.0 (and so an SVG reader) does not allow: most control characters, lone surrogates, U+FFFE and U+FFFF.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_TINY = 48
+"""Width up to which a PNG is enlarged pixel by pixel instead of blurred."""
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -220,7 +222,7 @@ def _is_number(value: Child) -> bool:
 
 
 def image(data: bytes, alt: str, *, width: int | None = None) -> Element:
-    """Return a picture (PNG, JPEG, GIF or WebP bytes) carried inside the page.
+    """Return a picture (PNG, JPEG, GIF or WebP bytes) carried inside the page; a tiny PNG shows its pixels.
 
     Raises
     ------
@@ -230,7 +232,9 @@ def image(data: bytes, alt: str, *, width: int | None = None) -> Element:
     for magic, media_type in _MAGIC:
         if data.startswith(magic):
             encoded = base64.b64encode(data).decode("ascii")
-            return h("img", src=f"data:{media_type};base64,{encoded}", alt=alt, title=alt or None, width=width)
+            source = f"data:{media_type};base64,{encoded}"
+            tiny = magic == b"\x89PNG\r\n\x1a\n" and int.from_bytes(data[16:20], "big") <= _TINY
+            return h("img", src=source, alt=alt, title=alt or None, width=width, class_="pixels" if tiny else None)
     raise InputError(f"a picture for a page must be PNG, JPEG, GIF or WebP; these bytes begin with {data[:8]!r}")
 
 
@@ -248,10 +252,24 @@ def sound(data: bytes, label: str) -> Element:
     return h("audio", src=f"data:audio/wav;base64,{encoded}", controls=True, preload="none", aria_label=label)
 
 
-def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96) -> Element:
-    """Return pictures side by side, each above its caption; ``width`` in CSS pixels."""
+def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96, sheet: bool = False) -> Element:
+    """Return pictures side by side; ``width`` in CSS pixels.
+
+    Parameters
+    ----------
+    sheet
+        Squares close together, their captions as tooltips: for many pictures at a glance. Else each stands above its
+        caption.
+    """
+    if sheet:
+        squares = [image(data, caption, width=width) for data, caption in pictures]
+        return h("div", squares, class_="sheet") if squares else h("p", "No pictures to show.", class_="muted")
     shown = [h("figure", image(data, caption, width=width), h("figcaption", caption)) for data, caption in pictures]
-    return h("div", shown, class_="gallery") if shown else h("p", "No pictures to show.", class_="muted")
+    return (
+        h("div", shown, class_="gallery" if width >= 96 else "gallery narrow")
+        if shown
+        else h("p", "No pictures to show.", class_="muted")
+    )
 
 
 def figure(element: Element, caption: str) -> Element:

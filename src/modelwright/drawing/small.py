@@ -28,7 +28,13 @@ _HEIGHT = 84
 _ROW = 22
 
 
-def tile(edges: Sequence[float], series: Mapping[str, Sequence[float]], *, title: str) -> Element:
+def tile(
+    edges: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    ends: tuple[float, float] | None = None,
+) -> Element:
     """Draw a histogram without axes, the ends of its range below it.
 
     Parameters
@@ -37,6 +43,8 @@ def tile(edges: Sequence[float], series: Mapping[str, Sequence[float]], *, title
         ``bins + 1`` bin edges, drawn equally wide.
     series
         Name to a count a bin. One series is drawn as bars; several as lines, each as shares of its own sum.
+    ends
+        What stands below the first and the last bin, if not the outer edges.
     """
     names = list(series)
     bins = len(edges) - 1
@@ -62,26 +70,40 @@ def tile(edges: Sequence[float], series: Mapping[str, Sequence[float]], *, title
                     high = max((_HEIGHT - 4) * value / top, 1)
                     parts.append(_box(place * step, _HEIGHT - high, step - 0.7, high, colour(index), tip))
     parts.append(line(0, _HEIGHT, TILE, _HEIGHT, stroke="var(--soft,#5d646f)"))
-    parts.append(label(number(edges[0]), 0, _HEIGHT + 15, size=11))
-    parts.append(label(number(edges[-1]), TILE, _HEIGHT + 15, anchor="end", size=11))
+    low, high = ends or (edges[0], edges[-1])
+    parts.append(label(number(low), 0, _HEIGHT + 15, size=11))
+    parts.append(label(number(high), TILE, _HEIGHT + 15, anchor="end", size=11))
     return svg(TILE, _HEIGHT + 20, title, parts)
 
 
-def values(pairs: Sequence[tuple[str, float]], *, title: str, total: float) -> Element:
-    """Draw the most frequent values, a bar each, with its share of ``total``."""
-    if not pairs or total <= 0:
+def values(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], *, title: str, total: float) -> Element:
+    """Draw the most frequent values, a bar each, put together from parts, with its share of ``total``.
+
+    Parameters
+    ----------
+    rows
+        Value, and how often it occurs in each part.
+    names
+        What the parts are called; one part needs no name.
+    """
+    if not rows or total <= 0:
         return empty(title)
-    parts: list[Element] = []
-    most = max(value for _, value in pairs) or 1.0
+    drawn: list[Element] = []
+    sums = [sum(finite(parts)) for _, parts in rows]
+    most = max(sums) or 1.0
     room = 130.0
-    for index, (name, value) in enumerate(pairs):
-        top = index * 19
-        shown = f"{value / total:.1%}"
-        parts.append(label(name, room - 6, top + 13, anchor="end", room=room - 8, size=11))
-        wide = max((TILE - room - 46) * clamp(value) / most, 1.0)
-        parts.append(_box(room, top + 3, wide, 13, colour(0), f"{name}: {number(value)} ({shown})"))
-        parts.append(label(shown, room + wide + 5, top + 13, soft=False, size=11))
-    return svg(TILE, len(pairs) * 19 + 4, title, parts)
+    for index, ((name, parts), size) in enumerate(zip(rows, sums, strict=True)):
+        top, x = index * 19, room
+        drawn.append(label(name, room - 6, top + 13, anchor="end", room=room - 8, size=11))
+        for part, value in enumerate(parts):
+            if value > 0:
+                wide = (TILE - room - 46) * clamp(value) / most
+                where = f", {names[part]}" if len(parts) > 1 else ""
+                tip = f"{name}{where}: {number(value)} ({value / total:.1%})"
+                drawn.append(_box(x, top + 3, max(wide, 0.8), 13, colour(part), tip))
+                x += wide
+        drawn.append(label(f"{size / total:.1%}", max(x, room + 1) + 5, top + 13, soft=False, size=11))
+    return svg(TILE, len(rows) * 19 + 4, title, drawn)
 
 
 def stacked(

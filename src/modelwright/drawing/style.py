@@ -90,10 +90,14 @@ td.number+td:not(.number),th.number+th:not(.number){padding-left:.9rem}
 figure{margin:0 0 1.1rem}
 figcaption{font-size:.88rem;margin-top:.35rem;max-width:46rem}
 img{max-width:100%;height:auto;border-radius:6px;background:var(--grid)}
-.gallery{display:flex;flex-wrap:wrap;gap:.9rem}
-.gallery figure{margin:0;width:min-content;min-width:5rem}
-.gallery img{display:block;image-rendering:auto}
-.gallery figcaption{font-size:.78rem;line-height:1.3}
+.gallery{display:flex;flex-wrap:wrap;gap:.9rem;align-items:start;margin:0 0 1rem}
+.gallery figure{margin:0;width:8.4rem}
+.gallery.narrow figure{width:5.3rem}
+.gallery img{display:block;width:100%;aspect-ratio:1;object-fit:contain}
+.gallery figcaption{font-size:.78rem;line-height:1.3;overflow-wrap:anywhere}
+.gallery.pairs figure{width:17rem}
+.sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(5.4rem,1fr));gap:.35rem;margin:0 0 1rem}
+.sheet img{display:block;width:100%;aspect-ratio:1;object-fit:cover}
 .columns{
   display:grid; grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr)); gap:1rem 2rem;
   align-items:start;
@@ -131,10 +135,17 @@ svg a text{fill:var(--link)}
 $SWITCHES
 .strip{display:flex;gap:.3rem;margin:.3rem 0 .4rem}
 .strip img{min-width:0}
+.turned{
+  display:grid; grid-template-columns:minmax(0,16.5rem) auto minmax(0,1fr); gap:.8rem; align-items:start;
+  margin:0 0 .6rem;
+}
+.turned .tiles{margin:0}
+.arrow{color:var(--soft);align-self:center;font-size:1.3rem}
 .pixels{image-rendering:pixelated}
 audio{height:2.2rem;max-width:100%}
 footer{font-size:.82rem;margin-top:2rem}
 @media (max-width:40rem){
+  .turned{grid-template-columns:1fr}
   body{padding:1.5rem .9rem 3rem}
   section{padding:1.1rem 1rem .8rem}
   h1{font-size:1.5rem}

@@ -8,7 +8,7 @@ at also brings a :class:`~modelwright.prepare.explore.view.Pictures`, registered
 
 from __future__ import annotations
 
-from modelwright.prepare.explore.page import FIGURES, REPORT, Page, attach, page
+from modelwright.prepare.explore.page import FIGURES, REPORT, Page, attach, page, parent_of
 from modelwright.prepare.explore.view import Pictures, View
 
-__all__ = ["FIGURES", "REPORT", "Page", "Pictures", "View", "attach", "page"]
+__all__ = ["FIGURES", "REPORT", "Page", "Pictures", "View", "attach", "page", "parent_of"]

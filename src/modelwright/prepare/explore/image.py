@@ -14,7 +14,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.associations import correlation_ratio
 from modelwright.prepare.explore.layout import spread
-from modelwright.prepare.explore.view import Pictures, View, clip, share
+from modelwright.prepare.explore.view import Pictures, View, clip, png, share
 from modelwright.tasks.modalities import image_sketch
 from modelwright.tasks.modalities.image import MAX_PIXELS, decode_rgb
 
@@ -97,11 +97,11 @@ def _sheet(view: View) -> Element | None:
     parts: list[Any] = []
     for name, places in shown_classes:
         shown = [
-            (small_, clip(view.path(place).rpartition("/")[2], 18))
+            (small_, clip(view.path(place).rpartition("/")[2], 40))
             for place in view.some(places, each_class).tolist()
             if (small_ := view.small(place)) is not None
         ]
-        parts.extend([draw.h("h3", f"{name} ", draw.h("small", f"{len(places):,}")), draw.gallery(shown)])
+        parts.extend([draw.h("h3", f"{name} ", draw.h("small", f"{len(places):,}")), draw.gallery(shown, sheet=True)])
     more = len(view.groups) - _CLASSES
     if more > 0:
         parts.append(draw.h("p", f"and {more:,} smaller classes", class_="muted"))
@@ -171,9 +171,7 @@ def _eigen(grey: NDArray[np.uint8], count: int) -> tuple[list[NDArray[np.uint8]]
 def _png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", optimize=True)
-    return out.getvalue()
+    return png(Image.fromarray(pixels))
 
 
 # ---------------------------------------------------------------------- measures

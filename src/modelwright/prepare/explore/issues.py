@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import numpy as np
 
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
+from modelwright.drawing.rows import row_table
 from modelwright.prepare.explore.view import Found, View, clip
 
 _WORST = 40
@@ -24,15 +28,19 @@ def _worst(view: View) -> Element:
     """Show the most severe issues, but of no kind more than its share, so that one flood hides nothing."""
     rows: list[list[Any]] = []
     shown: list[tuple[bytes, str]] = []
-    for each in view.found(_WORST, each_kind=_EACH_KIND):
+    for each in view.found(_WORST, each_kind=_EACH_KIND, but="mislabelled"):
         small = view.small(each.place, 160) if each.place >= 0 else None
         if small is not None:
-            shown.append((small, f"{each.kind}: {clip(each.path, 40)} ({each.decision})"))
+            shown.append((small, f"{each.kind}, {each.decision}: {clip(each.path.rpartition('/')[2], 40)}"))
         rows.append([each.kind, f"{each.severity:.2f}", clip(each.message, 300), each.decision, each.id])
+    if not rows:
+        return draw.section("The worst issues", draw.h("p", "Nothing was found.", class_="muted"))
+    listing = draw.table(["issue", "severity", "what was found", "decision", "id"], rows)
     return draw.section(
         "The worst issues",
-        draw.gallery(shown, width=128) if shown else None,
-        draw.table(["issue", "severity", "what was found", "decision", "id"], rows, caption="All of them: mw issues"),
+        draw.gallery(shown, width=132) if shown else None,
+        draw.details("In words", listing) if shown else listing,
+        draw.h("p", "All of them: mw issues. Decide: mw issues ID --decide drop, fix or keep.", class_="muted"),
     )
 
 
@@ -43,7 +51,7 @@ def _mislabelled(view: View) -> Element:
     if not mine:
         said = f"Not checked: {facts['skipped']}." if "skipped" in facts else "None was found."
         return draw.section("Probably mislabelled", draw.h("p", said))
-    shown = [_shown(small, each) for each in mine[:_SUSPECTS] if (small := view.small(each.place, 128)) is not None]
+    shown = [_shown(small, each) for each in mine[:_SUSPECTS] if (small := view.small(each.place, 132)) is not None]
     pairs: dict[tuple[str, str], int] = {}
     for each in mine:
         if "probabilities" in each.evidence:
@@ -58,17 +66,40 @@ def _mislabelled(view: View) -> Element:
             f"{facts['how']} say, none of which saw the sample's own label. They stay as they are until somebody "
             "decides: fix takes the suggested label, drop leaves the sample out, keep settles that the label is right.",
         ),
-        draw.gallery(shown, width=128) if shown else None,
-        None
-        if shown
-        else draw.table(
-            ["severity", "what was found", "decision", "id"],
-            [[f"{each.severity:.2f}", clip(each.message, 200), each.decision, each.id] for each in mine[:_SUSPECTS]],
-        ),
+        draw.gallery(shown, width=132) if shown else _as_rows(view, mine[:_SUSPECTS]),
         draw.table(["labelled", "looks like", "how many"], [[*pair, count] for pair, count in most]) if most else None,
     )
 
 
+def _as_rows(view: View, mine: list[Found]) -> Element:
+    """Return suspects with the columns of their rows, so that a person sees what speaks against the label."""
+    places = sorted({each.place for each in mine if each.place >= 0})
+    rows = view.take_rows(np.array(places, np.int64)) if view.rows is not None else None
+    if rows is None:
+        return draw.table(
+            ["severity", "what was found", "decision", "id"],
+            [[f"{each.severity:.2f}", clip(each.message, 200), each.decision, each.id] for each in mine],
+        )
+    names = [name for name in rows.column_names if name not in view.meta["dropped_columns"]]
+    texts = dict(
+        zip(places, (json.dumps({name: row[name] for name in names}) for row in rows.to_pylist()), strict=True)
+    )
+    entries = [
+        (
+            (
+                clip(str(each.evidence.get("given", "")), 24),
+                clip(str(each.evidence.get("suggested", "")), 24),
+                f"{each.severity:.2f}",
+                each.id[:8],
+            ),
+            texts[each.place],
+        )
+        for each in mine
+        if each.place in texts
+    ]
+    return row_table(("labelled", "suggested", "severity", "id"), entries)
+
+
 def _shown(small: bytes, each: Found) -> tuple[bytes, str]:
     given, suggested = (clip(str(each.evidence[word]), 24) for word in ("given", "suggested"))
-    return small, f"{given} → {suggested}? {clip(each.path, 40)} ({each.decision})"
+    return small, f"{given} → {suggested}? {clip(each.path.rpartition('/')[2], 40)} ({each.decision})"

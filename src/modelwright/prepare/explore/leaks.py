@@ -1,28 +1,40 @@
-"""The proof that no split has seen another one."""
+"""The proof that no split has seen another one, and the closest that any two of them come."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.view import View
+from modelwright.prepare import proof, split
+from modelwright.prepare.explore.view import View, clip
+from modelwright.tasks import base as tasks
+
+_TEST, _TRAIN = 1500, 4000
+_PAIRS = 8
 
 
 def sections(view: View) -> list[Element]:
-    """Return the count of groups in more than one split."""
+    """Return what was counted over the finished splits, and the likest samples of training and test."""
     groups, sizes, spread = _groups(view)
     straddling = int((spread > 1).sum())
+    told = view.meta.get("division", {}).get("proof")
     view.figures["groups"] = {"groups": groups, "of_several": int((sizes > 1).sum()), "straddling": straddling}
+    holds = straddling == 0 and (told is None or bool(told["holds"]))
+    view.figures["leaks"] = not holds
     return [
         draw.section(
-            "No leaks between splits",
+            "No leaks between splits" if holds else "Leaks between splits",
             draw.banner(
-                "good" if straddling == 0 else "bad",
+                "good" if holds else "bad",
                 f"{int((sizes > 1).sum()):,} groups of duplicates, near-duplicates and samples that belong together "
                 f"were found; {straddling} of them lie in more than one split.",
             ),
+            draw.h("ul", [draw.h("li", line) for line in proof.words(told)]) if told is not None else None,
+            _closest(view),
         )
     ]
 
@@ -35,3 +47,58 @@ def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     sizes = np.bincount(codes)
     both = np.unique(codes.astype(np.int64) * 3 + view.splits[view.kept])
     return int((sizes > 0).sum()), sizes, np.bincount(both // 3, minlength=len(sizes))
+
+
+def _closest(view: View) -> Element | None:
+    """Show the test samples that are likest to a training sample: still different, or the search has missed one."""
+    if not view.pictured or view.only is not None or not isinstance(view.modality, tasks.Sketched):
+        return None
+    train = view.some(np.flatnonzero(view.splits == split.TRAIN), _TRAIN)
+    test = view.some(np.flatnonzero(view.splits == split.TEST), _TEST)
+    if not len(train) or not len(test):
+        return None
+    found = view.sketches(np.concatenate([train, test]))
+    if found is None:
+        return None
+    places = np.concatenate([train, test])[found[0]]
+    vectors = view.modality.vectors(found[1])
+    learned = view.splits[places] == split.TRAIN
+    one, other = vectors[learned], vectors[~learned]
+    if not len(one) or not len(other):
+        return None
+    near, apart = _nearest(other, one)
+    order = np.argsort(apart, kind="stable")[:_PAIRS]
+    shown: list[Any] = []
+    for place in order.tolist():
+        pair = int(places[~learned][place]), int(places[learned][near[place]])
+        pictures = [view.small(each, 96) for each in pair]
+        if pictures[0] is not None and pictures[1] is not None:
+            names = [clip(view.path(each), 40) for each in pair]
+            drawn = [draw.image(data, name, width=96) for data, name in zip(pictures, names, strict=True) if data]
+            shown.append(draw.h("figure", draw.h("div", drawn, class_="strip"),
+                                draw.h("figcaption", f"{names[0]} (test), {names[1]} (train)")))  # fmt: skip
+    if not shown:
+        return None
+    return draw.h(
+        "div",
+        draw.h("h3", "The closest that test and training samples come"),
+        draw.h("p", f"Of {len(other):,} test and {len(one):,} training samples. If two of a pair show the same thing, "
+                    "name what ties them together: split: {group: …}."),
+        draw.h("div", shown, class_="gallery pairs"),
+    )  # fmt: skip
+
+
+def _nearest(
+    queries: NDArray[np.float32], others: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the nearest of ``others`` for each query, and how far it is."""
+    squares = np.einsum("nd,nd->n", others, others)
+    places = np.empty(len(queries), np.int64)
+    apart = np.empty(len(queries), np.float32)
+    for start in range(0, len(queries), 256):
+        some = queries[start : start + 256]
+        gap = squares[None] - 2 * (some @ others.T)
+        best = gap.argmin(1)
+        places[start : start + 256] = best
+        apart[start : start + 256] = gap[np.arange(len(some)), best] + np.einsum("nd,nd->n", some, some)
+    return places, apart

@@ -1,4 +1,4 @@
-"""The first thing on the page: how much there is, and how it is shared out over classes and splits."""
+"""The first thing on the page: how much there is, what matters most, and how it is shared out."""
 
 from __future__ import annotations
 
@@ -8,42 +8,54 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.drawing import chart
+from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare import split
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
+from modelwright.store.dataset import SYNTHETIC
 
 _READ = 200_000
 """Structured labels whose parts are counted; of more, that many evenly spaced ones are."""
 
 
-def sections(view: View) -> list[Element]:
-    """Return the figures that matter, and the labels."""
-    return [_cards(view), *labels(view)]
-
-
-def _cards(view: View) -> Element:
+def cards(view: View) -> Element:
+    """Return the figures that matter."""
     counts = {name: int((view.splits == number).sum()) for number, name in enumerate(split.NAMES)}
     kept, dropped = sum(counts.values()), int(view.meta["counts"]["dropped"])
     view.figures["counts"] = {**counts, "dropped": dropped}
     kinds = len(view.kinds)
-    return draw.section(
-        "Overview",
-        draw.cards(
-            [
-                ("samples", f"{kept:,}", f"{dropped:,} dropped"),
-                ("to train", f"{counts['train']:,}", share(counts["train"], kept)),
-                ("to validate", f"{counts['validation']:,}", share(counts["validation"], kept)),
-                ("to test", f"{counts['test']:,}", f"{share(counts['test'], kept)}, locked"),
-                ("issues", f"{view.issues.num_rows:,}", f"of {kinds} kinds" if kinds else "nothing found"),
-            ]
-        ),
-        draw.table(
-            ["source", "kind", "digest"],
-            [[each["location"], each["kind"], each["digest"][:12]] for each in view.meta["sources"]],
-        ),
-    )
+    made = _synthetic(view)
+    view.figures["counts"]["synthetic"] = made
+    shown = [
+        ("samples", f"{kept:,}", f"{dropped:,} dropped" + (f", {made:,} synthetic" if made else "")),
+        ("to train", f"{counts['train']:,}", share(counts["train"], kept)),
+        ("to validate", f"{counts['validation']:,}", share(counts["validation"], kept)),
+        ("to test", f"{counts['test']:,}", f"{share(counts['test'], kept)}, locked"),
+        ("issues", f"{view.issues.num_rows:,}", f"of {kinds} kinds" if kinds else "nothing found"),
+    ]
+    if view.label_kind in {"class", "structured"} and view.classes:
+        shown.insert(1, ("classes", f"{len(view.meta['classes']) or len(view.by_class):,}", ""))
+    return draw.cards(shown)
+
+
+def _synthetic(view: View) -> int:
+    from pyarrow import compute
+
+    found = compute.starts_with(view.samples["annotation"], SYNTHETIC).to_numpy(zero_copy_only=False)
+    return int((found & view.kept).sum())
+
+
+def sources(view: View) -> Element | None:
+    """Return where the samples came from; a source that gave none (production, before there is any) is left out."""
+    counted = np.bincount(view.samples["source"].to_numpy()[view.kept], minlength=len(view.meta["sources"]))
+    rows: list[list[Any]] = [
+        [each["location"], each["kind"], int(count), each["digest"][:12]]
+        for each, count in zip(view.meta["sources"], counted.tolist(), strict=True)
+        if count
+    ]
+    view.figures["sources"] = [row[:3] for row in rows]
+    return draw.section("Sources", draw.table(["source", "kind", "samples", "digest"], rows))
 
 
 def labels(view: View) -> list[Element]:
@@ -59,31 +71,41 @@ def labels(view: View) -> list[Element]:
         inside = np.bincount(view.splits[places], minlength=3).tolist()
         rows.append([name, *inside, len(places)])
     view.figures["classes"] = {row[0]: dict(zip((*split.NAMES, "all"), row[1:], strict=True)) for row in rows}
-    return [
-        draw.section(
-            "Classes",
-            draw.figure(
-                chart.bars([row[0] for row in rows], [row[-1] for row in rows], title="samples per class"),
-                "Kept samples.",
-            ),
-            draw.table(["class", *split.NAMES, "all"], rows[:200]),
-        )
-    ]
+    return [_classes(rows, "Samples of each class, by split.")]
+
+
+def _classes(rows: list[list[Any]], caption: str) -> Element:
+    bars = [(str(row[0]), [float(count) for count in row[1:4]]) for row in rows]
+    return draw.section(
+        "Classes",
+        draw.figure(small.stacked(bars, split.NAMES, title="Samples by class and split"), caption),
+        draw.details(
+            "As a table",
+            draw.table(["class", *split.NAMES, "all"], rows[:200],
+                       caption=f"the 200 largest of {len(rows):,}" if len(rows) > 200 else ""),
+        ),
+    )  # fmt: skip
 
 
 def _numbers(view: View) -> list[Element]:
     known = view.numbers[view.kept & np.isfinite(view.numbers)]
     if not len(known):
         return []
-    edges = np.histogram_bin_edges(known, bins=30)
+    edges = np.histogram_bin_edges(known, bins=40)
     series = {
         name: np.histogram(view.numbers[view.splits == number], edges)[0].tolist() for number, name in view.present
     }
-    view.figures["answers"] = {"edges": edges.tolist(), "counts": series}
+    ends = np.quantile(known, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    view.figures["answers"] = {"edges": edges.tolist(), "counts": series, "quantiles": ends}
+    low, first, middle, third, high = (chart.number(value) for value in ends)
     return [
         draw.section(
-            "Answers by split",
-            draw.figure(chart.histogram(edges.tolist(), series, x_label="answer"), "The splits should look alike."),
+            "Answers",
+            draw.figure(
+                chart.histogram(edges.tolist(), series, x_label="answer", title="Answers by split"),
+                f"From {low} to {high}; half of them between {first} and {third}, the median is {middle}. The splits "
+                "should look alike.",
+            ),
         )
     ]
 
@@ -107,18 +129,38 @@ def _parts(view: View) -> list[Element]:
     view.figures["parts"] = {str(size): count for size, count in sorted(sizes.items())}
     of = "" if len(places) == int(view.kept.sum()) else f" Counted on {len(places):,} of the samples."
     return [
-        draw.section(
-            "Classes",
-            draw.figure(
-                chart.bars([row[0] for row in rows], [row[-1] for row in rows], title="parts per class"),
-                f"How often each class occurs; a sample may have several, or none.{of}",
-            ),
-            draw.figure(_sizes(sizes), "How many a sample has."),
-            draw.table(["class", *split.NAMES, "all"], rows[:200]),
-        )
+        _classes(rows, f"How often each class occurs, by split; a sample may have several, or none.{of}"),
+        draw.section("Parts of a sample", draw.figure(_sizes(sizes), "How many parts samples have.")),
     ]
 
 
 def _sizes(sizes: Mapping[int, int]) -> Element:
     shown = sorted(sizes)[:MOST_CLASSES]
-    return chart.bars([f"{size:,}" for size in shown], [sizes[size] for size in shown], title="Parts in a sample")
+    return chart.bars([f"{size:,}" for size in shown], [sizes[size] for size in shown], title="Parts of a sample")
+
+
+def times(view: View) -> list[Element]:
+    """Return when the samples were taken, by split, where that is known."""
+    if "time" not in view.samples.column_names:
+        return []
+    seconds = np.asarray(view.samples["time"].to_numpy(zero_copy_only=False), np.float64)
+    known = seconds[view.kept & np.isfinite(seconds)]
+    if len(known) < 2 or known.min() == known.max():
+        return []
+    edges = np.linspace(known.min(), known.max(), 61)
+    dates = view.meta.get("division", {}).get("time", {}).get("form", "date") == "date"
+    lines = {}
+    for number, name in view.present:
+        counts = np.histogram(seconds[(view.splits == number) & np.isfinite(seconds)], edges)[0]
+        middles = (edges[:-1] + edges[1:]) / 2 * (1e9 if dates else 1)
+        lines[name] = [(float(x), float(y)) for x, y in zip(middles, counts, strict=True)]
+    gaps = np.diff(np.sort(known))
+    view.figures["time"] = {"first": float(known.min()), "last": float(known.max()), "longest_gap": float(gaps.max())}
+    gap = float(gaps.max()) / (float(known.max() - known.min()) or 1.0)
+    return [
+        draw.section(
+            "When",
+            draw.figure(chart.lines(lines, title="Samples over time", time=dates, zero=True, y_label="samples"),
+                        f"The longest stretch without a sample is {gap:.0%} of the whole."),
+        )
+    ]  # fmt: skip

@@ -8,7 +8,9 @@ from typing import Any
 from modelwright import canonical, registry
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore import decisions, issues, leaks, map, overview  # noqa: A004 - our own file
+from modelwright.errors import ModelwrightError
+from modelwright.prepare.explore import changes, decisions, features, glance, groups, issues, leaks, overview
+from modelwright.prepare.explore import map as map_
 from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -26,11 +28,20 @@ class Page:
     """What is shown, as figures, by section; JSON-ready."""
 
 
-def page(dataset: Dataset, *, only: str | None = None, problem: str = "", progress: Progress = SILENT) -> Page:
+def page(
+    dataset: Dataset,
+    *,
+    parent: Dataset | None = None,
+    only: str | None = None,
+    problem: str = "",
+    progress: Progress = SILENT,
+) -> Page:
     """Draw one dataset.
 
     Parameters
     ----------
+    parent
+        The dataset that it grew from: what changed since is shown.
     only
         Show one split alone: ``train``, ``validation`` or ``test``.
     problem
@@ -38,24 +49,46 @@ def page(dataset: Dataset, *, only: str | None = None, problem: str = "", progre
     """
     progress.begin("drawing the page", None)
     view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
-    title = f"Dataset: {view.meta['name']}" + (f", {only} split" if only else "")
-    html = draw.document(
-        title,
-        *overview.sections(view),
-        *map.sections(view),
-        *decisions.sections(view),
+    cards = overview.cards(view)
+    body = [
+        *map_.sections(view),
+        *overview.labels(view),
+        *overview.times(view),
         *issues.sections(view),
         *_brought(view, view.meta["modality"]),
         *_brought(view, view.meta["target"]),
+        *decisions.sections(view),
+        *groups.sections(view),
+        *features.sections(view),
         *leaks.sections(view),
+        *changes.sections(view, parent, dataset),
+        overview.sources(view),
+    ]
+    said = glance.lines(view)
+    view.figures["glance"] = [{"tone": tone, "text": text} for tone, text in said]
+    html = draw.document(
+        f"Dataset: {view.meta['name']}" + (f", {only} split" if only else ""),
+        draw.section("At a glance", cards, glance.drawn(said)),
+        *body,
         subtitle=view.problem or f"{view.meta['modality']} → {view.meta['target']}",
     )
     return Page(html, {"dataset": dataset.digest, "split": only, **view.figures})
 
 
+def parent_of(dataset: Dataset) -> Dataset | None:
+    """Return the dataset that this one grew from, if the store still has it."""
+    digest = dataset.artifact.observed.get("parent")
+    if not digest:
+        return None
+    try:
+        return Dataset(dataset.store, dataset.store.artifacts.open(digest, "dataset"))
+    except ModelwrightError:
+        return None
+
+
 def attach(dataset: Dataset, *, problem: str = "", progress: Progress = SILENT) -> None:
     """Draw a dataset, and attach the page and its figures to it."""
-    made = page(dataset, problem=problem, progress=progress)
+    made = page(dataset, parent=parent_of(dataset), problem=problem, progress=progress)
     dataset.artifact.attach(FIGURES, canonical.dumps(made.figures))
     dataset.artifact.attach(REPORT, made.html.encode())
 

@@ -75,6 +75,11 @@ def evenly(values: NDArray[Scalar], most: int = PAIRED) -> NDArray[Scalar]:
     return values if len(values) <= most else values[np.linspace(0, len(values) - 1, most).astype(np.int64)]
 
 
+def unlike(facts: Facts) -> bool:
+    """Say whether a column of texts is different nearly everywhere: such a one depends on everything by chance."""
+    return facts.codes is not None and facts.distinct > max(50, 0.5 * (facts.rows - facts.missing))
+
+
 class Table:
     """The columns of one view, read once.
 
@@ -82,11 +87,13 @@ class Table:
     ----------
     view
         Of a dataset whose samples are rows.
+    most
+        Rows that are sampled.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, most: int = MOST_ROWS) -> None:
         self._view = view
-        self.sampled = view.some(np.flatnonzero(view.kept), MOST_ROWS)
+        self.sampled = view.some(np.flatnonzero(view.kept), most)
         self.splits = view.splits[self.sampled]
         self.answer = _answer(view, self.sampled)
         self.columns = list(self._read())

@@ -11,7 +11,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore import missing
 from modelwright.prepare.explore.associations import Column, matrix
-from modelwright.prepare.explore.rows import Facts, Table, evenly
+from modelwright.prepare.explore.rows import Facts, Table, evenly, unlike
 from modelwright.prepare.explore.view import View, clip, share
 
 _TILES = 30
@@ -37,8 +37,8 @@ def sections(view: View) -> list[Element]:
 
 
 def _columns(view: View, table: Table) -> Element:
-    ordered = table.by_answer()
     dropped = set(view.meta["dropped_columns"])
+    ordered = sorted(table.by_answer(), key=lambda each: each.name in dropped)
     classes = _classes(view, table)
     view.figures["columns"] = {each.name: _figures(each) for each in table.columns[:_LISTED]}
     tiles = [_tile(each, table, classes, left_out=each.name in dropped) for each in ordered[:_TILES]]
@@ -125,28 +125,40 @@ def _tile(facts: Facts, table: Table, classes: list[str], *, left_out: bool) -> 
 
 
 def _drawn(facts: Facts, table: Table, classes: list[str]) -> Element | None:
+    answer = table.answer
+    codes = answer.codes if classes and answer is not None else None
+    numbered = [table.class_code(name) for name in classes]
     if facts.numbers is not None:
         if not facts.quantiles:
             return None
         edges = table.edges(facts)
-        if not classes:
-            return small.tile(edges.tolist(), {"": table.counts(facts, edges)}, title=facts.name)
-        assert table.answer is not None
-        assert table.answer.codes is not None
-        codes = table.answer.codes
-        series = {name: table.counts(facts, edges, codes == table.class_code(name)) for name in classes}
-        return small.tile(edges.tolist(), series, title=facts.name)
+        few = bool(np.allclose(np.diff(edges), 1) and facts.kind == "integer")
+        ends = (float(edges[0]) + 0.5, float(edges[-1]) - 0.5) if few else None
+        series = {"": table.counts(facts, edges)}
+        if codes is not None:
+            each = zip(classes, numbered, strict=True)
+            series = {name: table.counts(facts, edges, codes == number) for name, number in each}
+        return small.tile(edges.tolist(), series, title=facts.name, ends=ends)
     assert facts.codes is not None
-    counts = np.bincount(facts.codes[facts.codes >= 0], minlength=len(facts.names))
-    pairs = [(clip(name, 40), float(count)) for name, count in zip(facts.names, counts.tolist(), strict=True)]
-    return small.values(pairs[:_VALUES], title=facts.name, total=float(counts.sum())) if pairs else None
+    known = facts.codes >= 0
+    if not known.any():
+        return None
+    if unlike(facts):
+        return draw.h("p", "Such as: ", "; ".join(clip(name, 40) for name in facts.names[:4]))
+    parts = [known] if codes is None else [known & (codes == number) for number in numbered]
+    counted = np.stack([np.bincount(facts.codes[where], minlength=len(facts.names)) for where in parts], 1)
+    rows = [(clip(name, 40), counts) for name, counts in zip(facts.names, counted.tolist(), strict=True)]
+    return small.values(rows[:_VALUES], classes, title=facts.name, total=float(known.sum()))
 
 
 # ---------------------------------------------------------------------- associations
 
 
 def _associations(view: View, table: Table) -> list[Element]:
-    usable = [each for each in table.by_answer() if each.distinct > 1 and not _unique_words(each)][:_MATRIX]
+    dropped = set(view.meta["dropped_columns"])
+    usable = [
+        each for each in table.by_answer() if each.distinct > 1 and not unlike(each) and each.name not in dropped
+    ][:_MATRIX]
     if len(usable) < 2:
         return []
     columns = [each.paired for each in usable]
@@ -187,11 +199,6 @@ def _associations(view: View, table: Table) -> list[Element]:
             ) if len(straight) > 1 else None,
         )
     ]  # fmt: skip
-
-
-def _unique_words(facts: Facts) -> bool:
-    """Say whether a column of texts is different nearly everywhere: such a one depends on everything by chance."""
-    return facts.codes is not None and facts.distinct > max(50, 0.5 * (facts.rows - facts.missing))
 
 
 def _cells(found: Any) -> list[list[float | None]]:

@@ -33,6 +33,7 @@ PICTURE_BYTES = 2_200_000
 """What all pictures and sounds of a page may weigh together, before base64 makes a third more of them."""
 MOST_CLASSES = 40
 """Classes that are drawn one by one; the rest is counted together."""
+_TINY = 48
 MOST_DECODED = 200
 """Samples whose lost sketches are made again."""
 
@@ -399,11 +400,16 @@ class View:
         return None if self._pictures.of_sketch is None else self._pictures.of_sketch(sketch, side)
 
     def small(self, place: int, side: int = 96) -> bytes | None:
-        """Return a JPEG of a sample, or None if it cannot be looked at or the page's budget is spent."""
+        """Return a small picture of a sample, or None if it cannot be looked at or the page's budget is spent.
+
+        A JPEG, or, of tiny samples, a PNG of their very pixels.
+        """
         if self.left <= 0:
             return None
         picture = self.picture(place, side)
-        return None if picture is None else self.spend(jpeg(picture))
+        if picture is None:
+            return None
+        return self.spend(png(picture) if max(picture.size) <= _TINY else jpeg(picture))
 
     def spend(self, data: bytes) -> bytes | None:
         """Return ``data`` and take it off the page's budget; None if it is more than what is left."""
@@ -421,14 +427,23 @@ class View:
         return sorted(counted, key=lambda pair: (-pair[1], pair[0]))
 
     def found(
-        self, most: int, *, kind: str | None = None, each_kind: int | None = None, samples: bool = False
+        self,
+        most: int,
+        *,
+        kind: str | None = None,
+        but: str = "",
+        decision: str | None = None,
+        each_kind: int | None = None,
+        samples: bool = False,
     ) -> list[Found]:
         """Return the ``most`` most severe issues.
 
         Parameters
         ----------
-        kind
-            Of this kind alone.
+        kind, decision
+            Of this kind, with this decision alone.
+        but
+            Not of this kind.
         each_kind
             At most so many of each kind.
         samples
@@ -441,6 +456,10 @@ class View:
             table = table.filter(compute.is_valid(table["sample"]))
         if kind is not None:
             table = table.filter(compute.equal(table["kind"], kind))
+        if but:
+            table = table.filter(compute.not_equal(table["kind"], but))
+        if decision is not None:
+            table = table.filter(compute.equal(table["decision"], decision))
         if each_kind is not None:
             table = table.take(_first_of_each(table["kind"], each_kind))
         table = table.slice(0, most)
@@ -493,6 +512,15 @@ def jpeg(picture: Any, quality: int = 80) -> bytes:
     """Return a ``PIL.Image`` as JPEG."""
     out = io.BytesIO()
     picture.convert("RGB").save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def png(picture: Any) -> bytes:
+    """Return a ``PIL.Image`` as PNG; of grey ones, in grey."""
+    out = io.BytesIO()
+    bands = picture.convert("RGB").split()
+    same = bands[0].tobytes() == bands[1].tobytes() == bands[2].tobytes()
+    (bands[0] if same else picture.convert("RGB")).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 

@@ -1,0 +1,159 @@
+"""Features: a few samples before and after the modality's own graph, as training and production run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.drawing import page as draw
+from modelwright.drawing import small
+from modelwright.drawing.axes import number
+from modelwright.drawing.page import Element
+from modelwright.prepare.explore.rows import Table, evenly
+from modelwright.prepare.explore.view import View, clip, jpeg
+from modelwright.runtime.session import open_session
+from modelwright.tasks import base as tasks
+
+_SAMPLES = 6
+_COLUMNS = 8
+_EACH = 4
+"""Features of one column that are drawn."""
+_ROWS = 5000
+
+
+def sections(view: View) -> list[Element]:
+    """Return samples or columns before and after."""
+    if isinstance(view.modality, tasks.Tabular):
+        made = _of_columns(view)
+    elif "pixels" in view.modality.encodings:
+        made = _of_pictures(view)
+    else:
+        made = None
+    return [] if made is None else [made]
+
+
+def _run(view: View, encoding: tasks.Encoding, inputs: tasks.Arrays) -> NDArray[Any]:
+    graph = view.modality.graph(view.schema["input"], encoding).SerializeToString(deterministic=True)
+    session = open_session(graph, threads=1)
+    wanted = {each.name for each in session.get_inputs()}
+    made: NDArray[Any] = session.run(["features"], {name: inputs[name] for name in wanted})[0]
+    return made
+
+
+def _of_pictures(view: View) -> Element | None:
+    """Show samples as they are, and the picture that the graph makes of each."""
+    from PIL import Image
+
+    shown: list[Element] = []
+    shape: tuple[int, ...] = ()
+    for place in _one_of_each(view):
+        inputs = view.decoded(place)
+        before = view.small(place, 128)
+        if inputs is None or before is None:
+            continue
+        pixels = _run(view, "pixels", inputs)[0]
+        shape = pixels.shape
+        after = view.spend(jpeg(Image.fromarray(pixels), 85))
+        if after is None:
+            break
+        name = clip(view.path(place).rpartition("/")[2], 30)
+        pair = [draw.image(before, f"{name}, before", width=128), draw.image(after, f"{name}, after", width=128)]
+        shown.append(draw.h("figure", draw.h("div", pair, class_="strip"), draw.h("figcaption", name)))
+    if not shown:
+        return None
+    reason = view.schema["input"].get("reason")
+    return draw.section(
+        "What a model sees",
+        draw.h(
+            "p",
+            f"Samples before and after the packaged graph: {shape[1]} × {shape[0]} pixels"
+            + (f", because {reason}." if isinstance(reason, str) else "."),
+        ),
+        draw.h("div", shown, class_="gallery pairs"),
+    )
+
+
+def _one_of_each(view: View) -> list[int]:
+    """Return samples of as many groups as there is room for."""
+    groups = view.groups[:_SAMPLES]
+    each = max(1, _SAMPLES // max(len(groups), 1))
+    chosen = [place for _, places in groups for place in view.some(places, each).tolist()]
+    return [int(place) for place in chosen][:_SAMPLES]
+
+
+def _of_columns(view: View) -> Element | None:
+    """Show the columns that tell most about the answer, and the features made of each."""
+    places = view.some(np.flatnonzero(view.kept), _ROWS)
+    features = view.features(places, "dense")
+    if features is None or not features.shape[1]:
+        return None
+    names = view.modality.feature_names(view.schema["input"], "dense")
+    table = Table(view, most=_ROWS)
+    used = [each for each in table.by_answer() if each.name not in set(view.meta["dropped_columns"])][:_COLUMNS]
+    blocks = []
+    for facts in used:
+        mine = [place for place, name in enumerate(names) if _belongs(name, facts.name, names)]
+        if not mine:
+            continue
+        before = (
+            small.tile((edges := table.edges(facts)).tolist(), {"": table.counts(facts, edges)}, title=facts.name)
+            if facts.numbers is not None and facts.quantiles
+            else draw.h(
+                "p", f"{facts.distinct:,} words, such as {', '.join(clip(each, 24) for each in facts.names[:4])}"
+            )
+        )
+        after = [_feature(names[place], evenly(features[:, place])) for place in mine[:_EACH]]
+        more = len(mine) - len(after)
+        blocks.append(
+            draw.h(
+                "div",
+                draw.h(
+                    "div",
+                    draw.h("h3", clip(facts.name, 40)),
+                    draw.h("p", _gaps(facts.missing, facts.rows)),
+                    before,
+                    class_="tile",
+                ),
+                draw.h("div", "→", class_="arrow", aria_hidden="true"),
+                draw.h("div", after, draw.h("p", f"and {more} more") if more > 0 else None, class_="tiles"),
+                class_="turned",
+            )
+        )
+    if not blocks:
+        return None
+    view.figures["features"] = {"count": int(features.shape[1]), "names": names[:200]}
+    return draw.section(
+        "What a model sees",
+        draw.h("p", f"Columns before and after the packaged graph, which makes {features.shape[1]:,} features of them: "
+                    "gaps filled, numbers scaled, words as columns of their own. The same graph runs in production."),
+        *blocks,
+    )  # fmt: skip
+
+
+def _gaps(missing: int, rows: int) -> str:
+    return f"{missing:,} of {rows:,} missing" if missing else "nothing missing"
+
+
+def _belongs(feature: str, column: str, names: Sequence[str]) -> bool:
+    """Say whether a feature was made of a column: ``column``, ``log column``, ``column = word``, ``column is …``."""
+    if feature == column:
+        return True
+    return feature in names and (
+        feature.startswith((f"{column} = ", f"{column} is ", f"{column}: ", f"{column}, "))
+        or feature == f"log {column}"
+    )
+
+
+def _feature(name: str, values: NDArray[Any]) -> Element:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not len(finite) or finite.min() == finite.max():
+        what = number(float(finite[0])) if len(finite) else "nothing"
+        return draw.h("div", draw.h("h3", clip(name, 40)), draw.h("p", f"always {what}"), class_="tile")
+    edges = np.histogram_bin_edges(np.clip(finite, *np.quantile(finite, [0.002, 0.998])), bins=24)
+    counts = np.histogram(np.clip(finite, edges[0], edges[-1]), edges)[0]
+    words = f"mean {number(float(finite.mean()), 2)}, deviation {number(float(finite.std()), 2)}"
+    return draw.h("div", draw.h("h3", clip(name, 40)), draw.h("p", words),
+                  small.tile(edges.tolist(), {"": counts.tolist()}, title=name), class_="tile")  # fmt: skip

@@ -1,0 +1,147 @@
+"""What a person should know after ten seconds, in sentences: from the figures that the sections gathered."""
+
+from __future__ import annotations
+
+from modelwright.drawing import page as draw
+from modelwright.drawing.page import Element
+from modelwright.prepare.checks import IMBALANCE
+from modelwright.prepare.explore.view import View, clip, share
+
+_FEW = 30
+"""Training samples of a class below which it is said."""
+_SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "note": "i"}
+
+Line = tuple[str, str]
+"""Tone and sentence."""
+
+
+def lines(view: View) -> list[Line]:
+    """Return tone and sentence of everything worth saying first; call it after the other sections."""
+    return [
+        line
+        for line in (
+            _classes(view),
+            _waiting(view),
+            _mislabelled(view),
+            _dropped(view),
+            _missing(view),
+            _telling(view),
+            _thin(view),
+            _leaks(view),
+        )
+        if line is not None
+    ]
+
+
+def drawn(found: list[Line]) -> Element:
+    """Return sentences as a list, each with the sign of its tone."""
+    return draw.h(
+        "ul",
+        [
+            draw.h("li", draw.h("span", _SIGNS[tone], class_="sign", aria_hidden="true"), draw.h("span", text),
+                   class_=tone)
+            for tone, text in found
+        ],
+        class_="glance",
+    )  # fmt: skip
+
+
+def _classes(view: View) -> Line | None:
+    classes = view.figures.get("classes")
+    if not classes or view.label_kind == "none":
+        return None
+    sizes = {name: counts["all"] for name, counts in classes.items()}
+    train = {name: counts["train"] for name, counts in classes.items()}
+    most, least = max(sizes, key=lambda name: sizes[name]), min(sizes, key=lambda name: (sizes[name], name))
+    ratio = sizes[most] / max(sizes[least], 1)
+    few = [name for name in train if train[name] < _FEW] if view.only is None else []
+    if few:
+        worst = min(few, key=lambda name: (train[name], name))
+        text = f"{len(few)} of {len(sizes)} classes have fewer than {_FEW} samples to learn from; {clip(worst, 40)!r} "
+        return "warn", text + f"has {train[worst]}."
+    if ratio >= IMBALANCE:
+        return "warn", (
+            f"Out of balance: {clip(most, 40)!r} has {ratio:,.0f} times as many samples as {clip(least, 40)!r}."
+        )
+    return "good", f"{len(sizes)} classes; the largest has {ratio:.1f} times as many samples as the smallest."
+
+
+def _waiting(view: View) -> Line | None:
+    waiting = sum(each["count"] for each in view.figures.get("decisions", []) if each["decision"] == "review")
+    if not waiting:
+        return "good", "No issue waits for a decision."
+    kinds = {each["kind"] for each in view.figures["decisions"] if each["decision"] == "review"}
+    return "warn", f"{waiting:,} issues wait for your decision ({', '.join(sorted(kinds)[:5])}): mw issues"
+
+
+def _mislabelled(view: View) -> Line | None:
+    facts = view.meta["label_check"]
+    if "skipped" in facts:
+        return None
+    count, samples = dict(view.kinds).get("mislabelled", 0), int(facts["samples"])
+    if not count:
+        return "good", f"None of {samples:,} labels looks wrong."
+    tone = "warn" if count >= 0.01 * samples else "note"
+    return tone, f"{count:,} of {samples:,} labels ({share(count, samples)}) look wrong: pictures and figures below."
+
+
+def _dropped(view: View) -> Line | None:
+    lost = view.figures.get("kept", {}).get("dropped_for")
+    if not lost:
+        return None
+    found, kept = view.figures["kept"]["found"], view.figures["kept"]["kept"]
+    worst = ", ".join(f"{count:,} {kind}" for kind, count in list(lost.items())[:4])
+    tone = "warn" if found - kept > 0.1 * found else "note"
+    return tone, f"{found - kept:,} of {found:,} samples were dropped ({worst})."
+
+
+def _missing(view: View) -> Line | None:
+    missing = view.figures.get("missing")
+    if missing is None:
+        return None
+    if not missing:
+        return "good", "No value is missing."
+    worst = max(missing, key=lambda name: missing[name])
+    rows = max(int(view.kept.sum()), 1)
+    tone = "warn" if missing[worst] > 0.3 * rows else "note"
+    return tone, (
+        f"Values are missing in {len(missing)} columns, most in {clip(worst, 40)!r} ({share(missing[worst], rows)})."
+    )
+
+
+def _telling(view: View) -> Line | None:
+    told = {
+        name: facts["tells_answer"]
+        for name, facts in view.figures.get("columns", {}).items()
+        if facts["tells_answer"] is not None and name not in view.meta["dropped_columns"]
+    }
+    if not told:
+        return None
+    best = sorted(told, key=lambda name: (-told[name], name))[:3]
+    words = ", ".join(f"{clip(name, 40)} ({told[name]:.2f})" for name in best)
+    if told[best[0]] > 0.98:
+        return "warn", f"{clip(best[0], 40)!r} alone nearly gives the answer away: is it known before the answer is?"
+    return "note", f"What tells most about the answer: {words}."
+
+
+def _thin(view: View) -> Line | None:
+    thin = view.figures.get("under_represented")
+    if not thin:
+        return None
+    first = thin[0]
+    return "warn", (
+        f"{len(thin)} groups are hardly represented, such as {clip(first['group'], 60)} in {clip(first['class'], 40)}: "
+        f"{first['count']} where {first['expected']:.0f} were to be expected."
+    )
+
+
+def _leaks(view: View) -> Line | None:
+    if view.figures.get("leaks"):
+        return "bad", "Samples that belong together lie in different splits: figures on the test split flatter."
+    tied = view.figures.get("groups", {}).get("of_several", 0)
+    if not tied:
+        return "good", "No leak between splits: no two samples are alike or belong together."
+    return (
+        "good",
+        f"No leak between splits: each of the {tied:,} groups of samples that belong together is in one split.",
+    )
