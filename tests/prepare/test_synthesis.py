@@ -23,6 +23,8 @@ from modelwright.tasks.modalities import (
     table_synthesis,
     text_synthesis,
 )
+from modelwright.tasks.modalities.audio_clips import wav
+from modelwright.tasks.modalities.series_reading import read, written
 
 from .conftest import Project, picture
 
@@ -200,3 +202,36 @@ def test_rows_lie_between_their_parents(pairs: dict[str, tuple[object, object]],
             assert isinstance(made[name], int) == (isinstance(one, int) and isinstance(other, int))
         else:
             assert made[name] in (one, other)
+
+
+@pytest.mark.parametrize("way", list(audio_synthesis.WAYS))
+def test_made_sounds_are_sounds(way: str) -> None:
+    audio = tasks.modality("audio")
+    random = np.random.default_rng(0)
+    raws = [wav(random.normal(0, 0.1, size), rate) for size, rate in ((4000, 8000), (9000, 16000))]
+    assert isinstance(audio, tasks.Synthesizing)
+    made = audio.synthesize(raws, way, np.random.default_rng(1))
+    facts = audio.measure(audio.decode(made, {}), {})
+    assert facts["rate"][0] == 8000
+    assert 0.44 <= facts["seconds"][0] <= 0.57
+
+
+@pytest.mark.parametrize("way", list(series_synthesis.WAYS))
+def test_made_sequences_are_sequences(way: str) -> None:
+    series = tasks.modality("series")
+    raws = [
+        written(("a", "b"), np.random.default_rng(seed).normal(size=(30 + seed, 2)), np.arange(30.0 + seed))
+        for seed in (0, 1)
+    ]
+    assert isinstance(series, tasks.Synthesizing)
+    frame = read(series.synthesize(raws, way, np.random.default_rng(1)))
+    assert frame.names == ("a", "b")
+    assert frame.values.shape == (30, 2)
+    assert frame.time is not None
+    assert frame.time.tolist() == list(range(30))
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=40))
+def test_what_is_written_is_read_back(values: list[float | None]) -> None:
+    column = np.array([np.nan if value is None else value for value in values], np.float32)[:, None]
+    np.testing.assert_array_equal(read(written(("x",), column)).values, column)

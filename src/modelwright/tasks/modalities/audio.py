@@ -6,15 +6,22 @@ schema's rate and length, and everything after it is in the graph, so that train
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch
-from modelwright.tasks.modalities import audio_features, audio_files, audio_measures, audio_sketch
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
+from modelwright.tasks.modalities import (
+    audio_clips,
+    audio_features,
+    audio_files,
+    audio_measures,
+    audio_sketch,
+    audio_synthesis,
+)
 from modelwright.tasks.modalities.audio_resample import resample
 
 LONGEST = 10.0
@@ -145,6 +152,15 @@ class Audio:
     def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
         """Return ``band 3, mean`` and the like; ``pixels`` has no named features: an empty list."""
         return [] if encoding == "pixels" else audio_features.names(schema)
+
+    ways: ClassVar[Mapping[str, Way]] = audio_synthesis.WAYS
+
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return a WAV file of one channel at the first sound's rate; see :mod:`.audio_synthesis`."""
+        sounds = [audio_files.read(raw) for raw in raws]
+        rate = sounds[0].rate
+        same = [each.samples if each.rate == rate else resample(each.samples, each.rate, rate) for each in sounds]
+        return audio_clips.wav(audio_synthesis.synthesize([each[:, None] for each in same], way, random), rate)
 
     def sketch(self, inputs: Arrays) -> Sketch:
         """Return the sketch of one sound as decoded without a schema."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch
-from modelwright.tasks.modalities import series_measures, series_plan, series_reading, series_sketch
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
+from modelwright.tasks.modalities import series_measures, series_plan, series_reading, series_sketch, series_synthesis
 
 
 class Series:
@@ -118,8 +118,18 @@ class Series:
         """Return ``mean of pressure``, ``slope of pressure``, ``correlation of pressure and flow``, … in order."""
         return series_plan.names(schema)
 
+    ways: ClassVar[Mapping[str, Way]] = series_synthesis.WAYS
+
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return the canonical JSON of a new sequence; see :mod:`.series_synthesis`. Its times are the first one's."""
+        frame = series_reading.read(raws[0])
+        others = [series_reading.read(raw, frame.names) for raw in raws[1:]]
+        frames = [frame.values, *(each.values for each in others)]
+        made = series_synthesis.synthesize([values.astype(np.float64) for values in frames], way, random)
+        return series_reading.written(frame.names, made, frame.time)
+
     def sketch(self, inputs: Arrays) -> Sketch:
-        """Return hash, levels and shapes of the first six channels."""
+        """Return hash, levels of the first 16 channels and shapes of the first six."""
         return series_sketch.sketch(inputs)
 
     def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
@@ -127,5 +137,5 @@ class Series:
         return series_sketch.alike(one, other, agreement)
 
     def vectors(self, sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return ``(n, 157) float32``: levels, deviations, length and shapes."""
+        """Return ``(n, 193) float32``: levels, deviations, mean steps, length and shapes."""
         return series_sketch.vectors(sketches)

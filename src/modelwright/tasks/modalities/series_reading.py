@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright import canonical
 from modelwright.tasks.base import Problem, UndecodableError
 from modelwright.tasks.modalities import series_time
 from modelwright.tasks.modalities.headers import distinct
@@ -83,6 +84,30 @@ def read(raw: bytes, channels: Sequence[str] = ()) -> Frame:
     if head[:1] in {b"{", b"["} or (head[:2] == b"\xff\xfe" and head[2:3] == b"{"):
         return _json(raw)
     return _delimited(raw, channels)
+
+
+def written(names: Sequence[str], values: NDArray[np.floating], time: NDArray[np.float64] | None = None) -> bytes:
+    """Return a sequence as canonical JSON, which :func:`read` reads back: single precision, null for missing.
+
+    Parameters
+    ----------
+    names
+        The channels.
+    values
+        ``(T, C)``, NaN for missing.
+    time
+        ``(T,)`` seconds, or None.
+    """
+    columns = values.astype(np.float32).astype(np.float64).T.tolist()
+    document: dict[str, Any] = {
+        "values": {
+            name: [value if math.isfinite(value) else None for value in column]
+            for name, column in zip(names, columns, strict=True)
+        }
+    }
+    if time is not None:
+        document["time"] = [value if math.isfinite(value) else None for value in time.tolist()]
+    return canonical.dumps(document)
 
 
 def _json(raw: bytes) -> Frame:
