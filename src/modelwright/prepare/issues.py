@@ -89,6 +89,7 @@ ADVICE: Mapping[str, Advice] = {
     "boilerplate": Advice(
         "review", "keep", "what stands on many texts says nothing about each, or it gives the answer away"
     ),
+    "markup": Advice("review", "keep", "what a page's source leaves in a text is learned as if it were words"),
     "wrong-language": Advice("review", "keep", "a model learns next to nothing about a language it hardly sees"),
     "no-words": Advice("review", "keep", "nothing is left to learn from but its length"),
     "too-long": Advice("keep", "keep", "the beginning is read, here and in production"),

@@ -7,6 +7,7 @@ looked at, and a sample that was dropped is in nobody's split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import checks, dividing, giveaways, mislabelled, outliers, split, structured, unusual
+from modelwright.prepare import (
+    about,
+    checks,
+    dividing,
+    giveaways,
+    mislabelled,
+    outliers,
+    split,
+    structured,
+    together,
+    unusual,
+)
 from modelwright.prepare.columns import ColumnFindings, check
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
-from modelwright.prepare.labels.check import Result, Samples
+from modelwright.prepare.labels.check import Predict, Result, Samples
 from modelwright.prepare.labels.features import of_files, of_rows, sketches_of
+from modelwright.prepare.labels.texts import of_texts
+from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.proof import Tie
 from modelwright.prepare.scan import Scan, unpack
@@ -48,6 +62,8 @@ class Judge:
         ``rows.parquet``, where there is one.
     index
         The scan cache, for second looks.
+    sources
+        As in the dataset's ``meta``: where samples are read a second time.
     progress
         Who listens.
 
@@ -66,8 +82,10 @@ class Judge:
         gathered: Gathered,
         rows: Path,
         index: Index,
+        sources: Sequence[Mapping[str, Any]],
         progress: Progress,
     ) -> None:
+        self._sources = sources
         self._spec, self._store, self._progress = spec, store, progress
         self._modality, self._target = modality, target
         self._gathered, self._rows = gathered, rows
@@ -87,6 +105,8 @@ class Judge:
         self._dropped: tuple[str, ...] = ()
         self._ties: list[Tie] = []
         self._decided = [decide(issue, self._rules, self._people) for issue in gathered.issues]
+        for (kind, message), places in gathered.faults.items():
+            self._judge(about.samples(gathered, np.array(places), kind, 0.9, message))
 
     def run(self, parent: Dataset | None, production: NDArray[np.bool_]) -> tuple[Outcome, ColumnFindings]:
         """Return what was decided about everything.
@@ -188,6 +208,7 @@ class Judge:
         self._judge(checks.near_issues(self._gathered, near, self._shown))
         self._ties.append(Tie("near-duplicate", "nearly the same content", near))
         self._judge(outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown))
+        self._judge(together.issues(self._gathered, self._modality, self._look, self._usable))
 
     def _giveaways(self) -> None:
         """Look for what tells the answer without being part of it."""
@@ -243,16 +264,21 @@ class Judge:
             settled = np.array(gathered.annotations, np.int64) >= 0
             samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
             mark = [self._modality.name, self._modality.version, gathered.scanner, spec.label, list(self._dropped)]
-            predict = (
-                of_rows(self._modality, self._rows, spec.label, self._dropped, self._progress)
-                if self._tabular
-                else of_files(self._modality, gathered, self._look, self._store.cache_dir("labels"), self._progress)
-            )
-            found = mislabelled.suspects(samples, predict, self._store, mark, describe, self._progress, tags_of)
+            found = mislabelled.suspects(samples, self._predict(), self._store, mark, describe, self._progress, tags_of)
         decided = self._judge(mislabelled.issues(found, describe))
         closed = tags_of is None
         fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept, closed=closed)
         return fixed, found.facts
+
+    def _predict(self) -> Predict:
+        """Return what predicts samples out of fold: from columns, from texts read again, or from sketches."""
+        modality, gathered, progress = self._modality, self._gathered, self._progress
+        if self._tabular:
+            return of_rows(modality, self._rows, self._spec.label, self._dropped, progress)
+        if isinstance(modality, tasks.Sparse):
+            again = partial(decoded, modality, gathered, self._sources, self._store, self._rows)
+            return of_texts(modality, again, progress)
+        return of_files(modality, gathered, self._look, self._store.cache_dir("labels"), progress)
 
     def _balance(self) -> None:
         kind = self._target.label_kind
@@ -299,8 +325,12 @@ def _none_usable(spec: Any, gathered: Gathered) -> InputError:
     counts: dict[str, int] = {}
     for issue in gathered.issues:
         counts[issue.kind] = counts.get(issue.kind, 0) + 1
-    found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     first = gathered.issues[0].message if gathered.issues else "nothing was found"
+    for (kind, message), places in gathered.faults.items():
+        counts[kind] = counts.get(kind, 0) + len(places)
+        if not gathered.issues:
+            first = f"{gathered.paths.arrow()[places[0]].as_py()} {message}"
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     words = f"none of {len(gathered)} samples of {where(spec)} is usable ({found}); the first: {first}"
     return InputError(words, code="no-samples", hint="give some that open and have a label: good ones go on beside bad")
 

@@ -71,9 +71,9 @@ def prepare(
         progress.begin("checking")
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
         fresh = np.isin(gathered.sources, production)
-        judge = Judge(spec, store, modality, target, gathered, rows, index, progress)
-        outcome, _ = judge.run(parent, fresh)
         places = _places(spec, sources, digests)
+        judge = Judge(spec, store, modality, target, gathered, rows, index, places, progress)
+        outcome, _ = judge.run(parent, fresh)
         schema = _learn(spec, store, modality, target, gathered, outcome, places, rows, progress)
         tables.write_samples(writer.file("samples.parquet"), gathered, outcome)
         tables.write_issues(writer.file("issues.parquet"), outcome.decided)

@@ -138,6 +138,23 @@ class Tabular(Protocol):
         """Return the reader for one schema."""
 
 
+@runtime_checkable
+class Glancing(Protocol):
+    """What a modality may have beside :class:`Modality` if a sample can be judged without decoding it in full."""
+
+    def glance(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
+        """Return as much of one sample as ``check``, ``measure`` and ``sketch`` need, which take it as ``decode``'s.
+
+        Measures and sketches are those of the full decode within the modality's stated tolerance, and bytes are refused
+        with the same kind of problem.
+
+        Raises
+        ------
+        UndecodableError
+            As ``decode`` does.
+        """
+
+
 @dataclass(frozen=True)
 class Sketch:
     """A sample in few bytes: what near-duplicates, outliers, the map and the label check are found by.
@@ -234,6 +251,44 @@ class Stacking(Protocol):
 
     def stack(self, samples: Sequence[Arrays]) -> Arrays:
         """Return samples as one batch, padded so that the graph gives each what it gives it alone."""
+
+
+@runtime_checkable
+class Sparse(Protocol):
+    """What a modality has whose ``dense`` features are thousands, nearly all zero: more than a sketch can tell."""
+
+    sparse: ClassVar[bool]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Something wrong, or odd, that shows only beside the other samples.
+
+    Parameters
+    ----------
+    kind, severity
+        As of a :class:`Problem`.
+    message
+        What follows a sample's name, or a number of samples.
+    places
+        ``(m,)`` positions of the samples that have it.
+    single
+        One trouble of each sample; else one of all of them together.
+    """
+
+    kind: str
+    severity: float
+    message: str
+    places: NDArray[np.int64]
+    single: bool = True
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """What a modality may have that finds more when it sees all samples at once."""
+
+    def compare(self, sketches: NDArray[np.uint8]) -> list[Shared]:
+        """Return what ``(n, sketch_bytes)`` sketches say of each other; ``places`` are rows."""
 
 
 @runtime_checkable

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, UndecodableError
-from modelwright.tasks.modalities import text_encoding, text_figures, text_sketch, text_words
+from modelwright.tasks.base import Arrays, Encoding, Problem, Shared, Sketch, UndecodableError
+from modelwright.tasks.modalities import text_encoding, text_figures, text_sketch, text_together, text_words
 
 MAX_BYTES = 16 << 20
 """Most bytes of one text."""
@@ -39,7 +39,7 @@ class Text:
 
     The graph's inputs are ``words (1, l) string`` and ``characters (1, 4 l) int32`` in normal form
     (:mod:`~modelwright.tasks.modalities.text_words`), filled up to one of a few lengths, and
-    ``figures (1, 13) float32``.
+    ``figures (1, 14) float32``.
     """
 
     name: ClassVar[str] = "text"
@@ -49,6 +49,7 @@ class Text:
     sketch_bytes: ClassVar[int] = text_sketch.BYTES
     learns_from: ClassVar[int] = 100_000
     unusual: ClassVar[Mapping[str, str]] = {"characters": "odd-length"}
+    sparse: ClassVar[bool] = True
 
     @property
     def feature_words(self) -> Mapping[str, str]:
@@ -114,16 +115,24 @@ class Text:
         """Return the sketch of one text (:mod:`~modelwright.tasks.modalities.text_sketch`)."""
         cut = text_words.words_of(inputs["words"][0])
         plain = text_words.plain_of(inputs["characters"][0])
-        script, lines = (int(inputs["figures"][0, place]) for place in text_figures.columns(("script", "lines")))
-        return text_sketch.sketch(cut, plain, script, lines)
+        script, markup = (int(inputs["figures"][0, place]) for place in text_figures.columns(("script", "markup")))
+        return text_sketch.sketch(cut, plain, script, markup)
 
     def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
         """Whether two texts share nearly all words and pairs of words."""
         return text_sketch.alike(one, other, agreement)
 
     def vectors(self, sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return ``(n, 128) float32``: what texts are about, and their language."""
-        return np.concatenate(text_sketch.profiles(sketches), axis=1)
+        """Return ``(n, 96) float32``: what texts are about."""
+        return text_sketch.topics(sketches)
+
+    def compare(self, sketches: NDArray[np.uint8]) -> list[Shared]:
+        """Return ``wrong-language``, ``boilerplate`` and ``markup`` (:mod:`.text_together`)."""
+        return [
+            *text_together.strangers(sketches),
+            *text_together.boilerplate(sketches),
+            *text_together.marked_up(sketches),
+        ]
 
     def learn(self, batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Learn vocabulary, weights and directions.

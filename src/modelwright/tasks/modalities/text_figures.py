@@ -29,6 +29,7 @@ NAMES: Mapping[str, str] = {
     "script_share": "share of the commonest script among letters",
     "script": "code of the commonest script",
     "damaged": "characters that could not be decoded, and marks of wrong decoding (Ã© for é)",
+    "markup": "remains of HTML: tags, and entities such as &lt; and #39;",
     "controls": "control characters, direction overrides, and marks stacked three high and more",
 }
 """What the columns of the tensor ``figures`` are, in order."""
@@ -50,6 +51,10 @@ LOGGED = frozenset({"characters", "words", "links", "lines"})
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 _COMPRESSED = 65_536
 _LINKS = re.compile(r"https?://\S|www\.\S|\b[\w.+-]+@[\w-]+\.\w", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"&(?:[a-z]{2,8}|#\d{1,5}|#x[0-9a-f]{1,5});|(?<![\w&])(?:#\d{2,5}|quot|amp|nbsp);|</?[a-z][^<>]{0,200}>",
+    re.IGNORECASE,
+)
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufff0-\ufff8\ufffe\uffff]")
 _ZALGO = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3,}")
 
@@ -84,6 +89,7 @@ def figures(reading: Reading, cut: list[str]) -> NDArray[np.float32]:
         "script_share": most / letters if letters else 1.0,
         "script": code,
         "damaged": reading.damaged + mojibake(head),
+        "markup": len(_MARKUP.findall(head)) if ";" in head or "<" in head else 0,
         "controls": len(_CONTROLS.findall(head)) + (0 if head.isascii() else len(_ZALGO.findall(head))),
     }
     return np.array([[values[name] for name in NAMES]], np.float32)
