@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, UndecodableError, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
 from modelwright.tasks.modalities import image_decoding, image_measures, image_sketch, image_synthesis
-from modelwright.tasks.modalities.image_decoding import MAX_PIXELS, decode_rgb
+from modelwright.tasks.modalities.image_decoding import FORMATS, MAX_PIXELS, decode_rgb, load_decoders
+
+__all__ = ["FORMATS", "MAX_PIXELS", "Image", "decode_rgb", "load_decoders"]
 
 _SIZES = (96, 128)
 _DENSE_GREY = 32
@@ -27,7 +29,7 @@ class Image:
     """The modality ``image``: input ``image`` ``(1, H, W, 3) uint8``, any height and width."""
 
     name: ClassVar[str] = "image"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     media_types: ClassVar[tuple[str, ...]] = (
         "image/png",
         "image/jpeg",
@@ -50,13 +52,30 @@ class Image:
         """
         return {"image": decode_rgb(raw, int(schema.get("max_pixels", MAX_PIXELS)))[None]}
 
+    def glance(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
+        """Return ``image`` ``(1, h, w, 3) uint8`` reduced as it is measured, ``size`` ``(1, 2)``, ``orientation``.
+
+        Raises
+        ------
+        UndecodableError
+            As :meth:`decode` does for the same bytes.
+        """
+        found = image_decoding.decode(raw, int(schema.get("max_pixels", MAX_PIXELS)), image_measures.factor)
+        size = np.array([[found.height, found.width]], np.int64)
+        return {"image": found.pixels[None], "size": size, "orientation": np.array([found.orientation], np.int64)}
+
     def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
-        """Return remarks: ``dark``, ``overexposed``, ``blurry``, ``low-information``, ``odd-aspect``."""
-        return image_measures.problems(inputs["image"], measures)
+        """Return remarks: ``dark``, ``overexposed``, ``blurry``, ``low-information``, ``odd-aspect``, ``turned``."""
+        found = image_measures.problems(measures or self.measure(inputs, {}))
+        turned = int(inputs["orientation"][0]) if "orientation" in inputs else 1
+        if turned != 1:
+            message = f"turned by EXIF orientation {turned} only: programs that pass it over see it turned or mirrored"
+            found.append(Problem("turned", 0.1, message, {"orientation": turned}))
+        return found
 
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image_measures.NAMES`."""
-        return image_measures.measure(inputs["image"])
+        return image_measures.measure(inputs["image"], inputs.get("size"))
 
     ways: ClassVar[Mapping[str, Way]] = image_synthesis.WAYS
 
@@ -69,7 +88,9 @@ class Image:
 
     def sketch(self, inputs: Arrays) -> Sketch:
         """Return the sketch of one picture; see :mod:`~modelwright.tasks.modalities.image_sketch`."""
-        return image_sketch.sketch(inputs["image"][0])
+        images = inputs["image"]
+        by = 1 if "size" in inputs else image_measures.factor(*images.shape[1:3])
+        return image_sketch.sketch(image_measures.reduced(images, by)[0])
 
     def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
         """Say whether two sketches show the same picture, changed little."""
