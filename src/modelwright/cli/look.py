@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.parsing import whole
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from modelwright.cli.screen import Screen
 
 REPORTS = ("dataset", "model", "report", "findings")
+SPLITS = ("train", "validation", "test")
 
 
 def add_status(parser: ArgumentParser) -> None:
@@ -193,17 +195,21 @@ def add_explore(parser: ArgumentParser) -> None:
         default="dataset",
         help=f"which report: {', '.join(REPORTS)}; default: dataset",
     )
+    parser.add_argument("--id", metavar="ID", help="which one, by the beginning of its digest; default: the newest")
+    parser.add_argument("--split", choices=SPLITS, help="draw one split of a dataset alone")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write the page to FILE, too")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
 def explore(options: Namespace, screen: Screen) -> int:
-    """Say where a report is, and open it if asked to."""
-    path = the_project(options).report_path(options.what).absolute()
+    """Say where a page is, draw it anew for one split, and open it if asked to; as JSON, give the figures on it."""
+    found = the_project(options).explore(options.what, digest=options.id, split=options.split, to=options.output)
+    path = Path(found["path"]).absolute()
     opened = False
     if options.open:
         import webbrowser
 
         opened = webbrowser.open(path.as_uri())
     lines = [str(path) if not screen.colour else screen.style(str(path), "link")]
-    screen.answer({"kind": options.what, "path": str(path), "url": path.as_uri(), "opened": opened}, lines)
+    screen.answer({**found, "path": str(path), "url": path.as_uri(), "opened": opened}, lines)
     return 0

@@ -276,3 +276,21 @@ class Project:
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of a ``dataset``, ``model``, ``report`` or ``findings``."""
         return self._views.report_path(kind)
+
+    def explore(
+        self, kind: str = "dataset", *, digest: str | None = None, split: str | None = None, to: Path | None = None
+    ) -> dict[str, Any]:
+        """Return ``path`` of a page and, of a dataset, the ``figures`` on it.
+
+        Parameters
+        ----------
+        kind
+            ``dataset``, ``model``, ``report`` or ``findings``.
+        digest
+            Which one, by the beginning of its digest; None: the newest.
+        split
+            Draw this split of a dataset alone.
+        to
+            Write the page there, too.
+        """
+        return self._views.explore(kind, digest=digest, split=split, to=to)

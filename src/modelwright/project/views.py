@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.errors import InputError, ModelwrightError
+from modelwright.project import exploring
+from modelwright.project.exploring import REPORTS
 from modelwright.project.undoing import known_advice
 from modelwright.project.workflow import STEPS, Workflow, read_json, report_of
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from modelwright.store.catalog.records import Node
 
 KIND_OF = {"prepare": "dataset", "train": "model", "package": "package", "validate": "report"}
-REPORTS = ("dataset", "model", "report", "findings")
 DECISIONS = ("drop", "fix", "keep", "review")
 
 
@@ -179,12 +180,13 @@ class Views:
 
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of ``kind``."""
-        if kind not in REPORTS:
-            raise InputError(f"there is no report of a {kind!r}; there are {', '.join(REPORTS)}", code="unknown-kind")
-        path = self._report(kind)
-        if path is None:
-            raise InputError(f"there is no report of a {kind} yet", code="nothing-yet", hint="mw run")
-        return path
+        return exploring.path_of(self.store, kind, self.spec.problem)
+
+    def explore(
+        self, kind: str = "dataset", *, digest: str | None = None, split: str | None = None, to: Path | None = None
+    ) -> dict[str, Any]:
+        """Return where a page is and, of a dataset, the figures on it; see :func:`exploring.explore`."""
+        return exploring.explore(self.store, kind, digest=digest, split=split, to=to, problem=self.spec.problem)
 
     def _report(self, kind: str) -> Path | None:
         artifact = self.store.artifacts.latest(kind)
