@@ -50,6 +50,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "manifest": "modelwright.prepare.collect.manifest:ManifestSource",
         "sql": "modelwright.prepare.collect.sql:SqlSource",
         "series": "modelwright.prepare.collect.series:SeriesSource",
+        "coco": "modelwright.prepare.collect.coco:CocoSource",
+        "voc": "modelwright.prepare.collect.voc:VocSource",
+        "yolo": "modelwright.prepare.collect.yolo:YoloSource",
+        "pairs": "modelwright.prepare.collect.pairs:PairsSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
     "exporters": {
@@ -65,10 +69,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "explorers": {
         "image": "modelwright.prepare.explore.image:sections",
         "table": "modelwright.prepare.explore.table:sections",
+        "audio": "modelwright.prepare.explore.audio:sections",
         "series": "modelwright.prepare.explore.series:sections",
     },
     "pictures": {
         "image": "modelwright.prepare.explore.image:PICTURES",
+        "audio": "modelwright.prepare.explore.audio:PICTURES",
         "series": "modelwright.prepare.explore.series:PICTURES",
     },
     "alert_sinks": {

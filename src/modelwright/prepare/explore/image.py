@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.associations import correlation_ratio
 from modelwright.prepare.explore.layout import spread
+from modelwright.prepare.explore.measured import by_class, tiles
 from modelwright.prepare.explore.view import Pictures, View, clip, png, share
 from modelwright.tasks.modalities import image_sketch
 from modelwright.tasks.modalities.image import MAX_PIXELS, decode_rgb
@@ -178,7 +178,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _alike(view: View) -> Element | None:
-    figures = list(_measures(view))
+    figures = list(tiles(view, _MEASURES, "picture"))
     if not figures:
         return None
     splits = [name for _, name in view.present]
@@ -187,40 +187,8 @@ def _alike(view: View) -> Element | None:
         small.swatches(splits) if len(splits) > 1 else None,
         draw.h("div", figures, class_="tiles"),
         _sizes(view),
-        _by_class(view),
+        by_class(view, ("brightness", "contrast", "sharpness", "saturation"), _CLASSES),
     )
-
-
-def _measures(view: View) -> Iterator[Element]:
-    codes = view.group_codes
-    for name in _MEASURES:
-        if name not in view.measures:
-            continue
-        values = view.measure(name)
-        kept = values[view.kept & np.isfinite(values)]
-        if not len(kept):
-            continue
-        if kept.min() == kept.max():
-            yield draw.h("div", draw.h("h3", name), draw.h("p", f"{chart.number(float(kept[0]))} in every picture"),
-                         class_="tile")  # fmt: skip
-            continue
-        edges = np.histogram_bin_edges(np.clip(kept, *np.quantile(kept, [0.002, 0.998])), bins=28)
-        inside = np.clip(values, edges[0], edges[-1])
-        series = {
-            split: np.histogram(inside[(view.splits == number) & np.isfinite(values)], edges)[0].tolist()
-            for number, split in view.present
-        }
-        view.figures.setdefault("measures", {})[name] = {
-            "mean": float(kept.mean()), "low": float(kept.min()), "high": float(kept.max()), "edges": edges.tolist(),
-            "counts": series,
-        }  # fmt: skip
-        told = correlation_ratio(np.where(view.kept, values, np.nan), codes) if len(view.groups) > 1 else float("nan")
-        low, middle, high = np.quantile(kept, [0.05, 0.5, 0.95])
-        words = f"{chart.number(middle)}, mostly {chart.number(low)} to {chart.number(high)}"
-        if told >= 0.5:
-            words += f"; it alone tells {told**2:.0%} of the classes apart"
-        yield draw.h("div", draw.h("h3", name), draw.h("p", words), small.tile(edges.tolist(), series, title=name),
-                     class_="tile")  # fmt: skip
 
 
 def _sizes(view: View) -> Element | None:
@@ -242,25 +210,3 @@ def _sizes(view: View) -> Element | None:
         chart.scatter({"pictures": shown.tolist()}, title="Sizes of pictures", x_label="width", y_label="height"),
         f"{len(different):,} different sizes; the most frequent: {', '.join(most)}.",
     )
-
-
-def _by_class(view: View) -> Element | None:
-    groups = view.groups[:_CLASSES]
-    if len(groups) < 2:
-        return None
-    drawn = []
-    for name in ("brightness", "contrast", "sharpness", "saturation"):
-        if name not in view.measures:
-            continue
-        values = view.measure(name)
-        rows = []
-        for group, places in groups:
-            mine = values[places]
-            mine = mine[np.isfinite(mine)]
-            if len(mine):
-                low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95]).tolist()
-                rows.append((clip(group, 40), middle, low, high))
-        if rows:
-            drawn.append(draw.figure(chart.intervals(rows, title=f"{name} by class", x_label=name),
-                                     f"{name}: median of each class, and the range of nine tenths of it."))  # fmt: skip
-    return draw.details("By class", draw.columns(*drawn)) if drawn else None

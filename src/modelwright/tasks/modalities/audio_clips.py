@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.drawing.spectrogram import png as encoded
 from modelwright.drawing.spectrogram import spectrogram
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities import audio_files
@@ -92,12 +92,9 @@ def picture(raw: bytes, width: int, height: int, high: float = HIGH) -> Any:
 def png(raw: bytes, width: int, height: int) -> bytes | None:
     """Return a sound file's spectrogram as PNG, or None if the bytes are no sound."""
     try:
-        made = picture(raw, width, height)
+        return encoded(picture(raw, width, height))
     except UndecodableError:
         return None
-    file = io.BytesIO()
-    made.quantize(64).save(file, "PNG")
-    return file.getvalue()
 
 
 def centres(count: int, low: float, high: float) -> NDArray[np.float64]:
