@@ -71,6 +71,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "table": "modelwright.prepare.explore.table:sections",
         "audio": "modelwright.prepare.explore.audio:sections",
         "series": "modelwright.prepare.explore.series:sections",
+        "text": "modelwright.prepare.explore.text:sections",
     },
     "pictures": {
         "image": "modelwright.prepare.explore.image:PICTURES",

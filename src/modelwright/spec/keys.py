@@ -71,6 +71,7 @@ ISSUE_KINDS = (
     "leaking-split",
     "literal-quotes",
     "low-information",
+    "markup",
     "mislabelled",
     "missing-annotation",
     "missing-file",
