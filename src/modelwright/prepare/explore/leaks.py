@@ -58,7 +58,7 @@ def _closest(view: View) -> Element | None:
     if not len(train) or not len(test):
         return None
     found = view.sketches(np.concatenate([train, test]))
-    if found is None:
+    if found is None or not len(found[0]):
         return None
     places = np.concatenate([train, test])[found[0]]
     vectors = view.modality.vectors(found[1])

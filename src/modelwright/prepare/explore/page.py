@@ -49,6 +49,12 @@ def page(
     """
     progress.begin("drawing the page", None)
     view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
+    made = drawn(view, *changes.sections(view, parent, dataset))
+    return Page(made.html, {"dataset": dataset.digest, "split": only, **made.figures})
+
+
+def drawn(view: View, *since: Element) -> Page:
+    """Draw a view; ``since`` are sections about what changed since another one."""
     cards = overview.cards(view)
     body = [
         *map_.sections(view),
@@ -61,18 +67,18 @@ def page(
         *groups.sections(view),
         *features.sections(view),
         *leaks.sections(view),
-        *changes.sections(view, parent, dataset),
+        *since,
         overview.sources(view),
     ]
     said = glance.lines(view)
     view.figures["glance"] = [{"tone": tone, "text": text} for tone, text in said]
     html = draw.document(
-        f"Dataset: {view.meta['name']}" + (f", {only} split" if only else ""),
+        f"Dataset: {view.meta['name']}" + (f", {view.only} split" if view.only else ""),
         draw.section("At a glance", cards, glance.drawn(said)),
         *body,
         subtitle=view.problem or f"{view.meta['modality']} → {view.meta['target']}",
     )
-    return Page(html, {"dataset": dataset.digest, "split": only, **view.figures})
+    return Page(html, dict(view.figures))
 
 
 def parent_of(dataset: Dataset) -> Dataset | None:
