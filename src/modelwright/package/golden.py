@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.tasks.base import Modality, UndecodableError
+from modelwright.tasks.modalities import series_reading
 from modelwright.tasks.modalities.audio_clips import wav
 
 COUNT = 32
@@ -182,20 +182,7 @@ def _odd_series(modality: Modality, schema: Mapping[str, Any], sample: bytes) ->
     far[len(far) // 2] = 1e30
     made = [(values[:1], None if time is None else time[:1]), (np.concatenate([values, values[::-1]]), twice)]
     made += [(gone, time), (np.full_like(values, np.nan), None), (far, time)]
-    return [_sequence(names, each, when) for each, when in made]
-
-
-def _sequence(names: Sequence[str], values: NDArray[np.float64], time: NDArray[np.float64] | None) -> bytes:
-    """Return a sequence as the JSON that is sent to be predicted."""
-    columns = {name: _or_null(values[:, place]) for place, name in enumerate(names)}
-    document: dict[str, Any] = {"values": columns}
-    if time is not None:
-        document["time"] = _or_null(time)
-    return canonical.dumps(document)
-
-
-def _or_null(column: NDArray[np.float64]) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in column.tolist()]
+    return [series_reading.written(names, each, when) for each, when in made]
 
 
 def _odd_sounds(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:

@@ -26,6 +26,7 @@ class Series:
     feature_words: ClassVar[Mapping[str, str]] = series_plan.WORDS
     learns_from: ClassVar[int] = 2000
     sketch_bytes: ClassVar[int] = series_sketch.SIZE
+    unusual: ClassVar[Mapping[str, str]] = {"length": "odd-length", "step": "odd-rate"}
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
         """Read JSON ``{"values": {channel: [numbers or null]}, "time": […]}`` or delimited text, one row a step.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Arrays, Problem
-from modelwright.tasks.modalities import series_time
 from modelwright.tasks.modalities.series_time import in_words, length_in_words
 
 UNKNOWN_CHANNELS = 8
@@ -236,23 +235,3 @@ def _times(count: int) -> str:
 
 def _short(name: str) -> str:
     return repr(name if len(name) <= 40 else name[:39] + "…")
-
-
-def odd(name: str, values: NDArray[np.float64]) -> Mapping[int, str]:
-    """Return places of samples whose ``length`` or ``step`` is far from the others', and how in words.
-
-    Far is a factor of 4 from the median, where at least nine of ten are within a factor of 2 of it.
-    """
-    known = np.isfinite(values) & (values > 0)
-    if known.sum() < 10:
-        return {}
-    middle = float(np.median(values[known]))
-    ratio = np.where(known, values, middle) / middle
-    if (np.abs(np.log2(ratio)) <= 1.0).mean() < 0.9:
-        return {}
-    unit = series_time.length_in_words if name == "step" else (lambda value: f"{value:.0f} steps")
-    what = "its usual step is" if name == "step" else "it has"
-    return {
-        int(place): f"{what} {unit(float(values[place]))}, the others {unit(middle)}"
-        for place in np.flatnonzero(np.abs(np.log2(ratio)) >= 2.0)
-    }

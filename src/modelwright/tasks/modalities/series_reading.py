@@ -192,6 +192,8 @@ def _short(text: str) -> str:
 
 def _delimited(raw: bytes, channels: Sequence[str]) -> Frame:
     rows, delimiter = _rows(_text(raw))
+    if not rows:
+        raise refuse("empty", "the sequence has no lines")
     names, body = _header(rows)
     width = Counter(len(row) for row in body).most_common(1)[0][0] if body else 0
     if not body or not width:
