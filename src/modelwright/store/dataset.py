@@ -122,6 +122,11 @@ class Dataset:
         """Return ``(n,)`` truth as :meth:`Target.encode` gives it."""
         return self.target.encode(self.labels(split), self.schema["output"])
 
+    def real(self) -> Dataset:
+        """Return the dataset without its synthetic samples: the one that they were made from, or this one."""
+        made_from = self.artifact.inputs.get("real")
+        return self if made_from is None else Dataset(self.store, self.store.artifacts.open(made_from, "dataset"))
+
     def synthetic(self, split: str) -> NDArray[np.bool_]:
         """Return ``(n,)``: which samples of a split were made from others; none of validation and test ever is."""
         from pyarrow import compute

@@ -13,8 +13,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Arrays, Encoding, Problem, Shared, Sketch, UndecodableError
-from modelwright.tasks.modalities import text_encoding, text_figures, text_sketch, text_together, text_words
+from modelwright.tasks.base import Arrays, Encoding, Problem, Shared, Sketch, UndecodableError, Way
+from modelwright.tasks.modalities import (
+    text_encoding,
+    text_figures,
+    text_sketch,
+    text_synthesis,
+    text_together,
+    text_words,
+)
 
 MAX_BYTES = 16 << 20
 """Most bytes of one text."""
@@ -84,6 +91,13 @@ class Text:
         cut = text_words.words(plain)
         words, characters = text_words.padded(plain, cut)
         return {"words": words, "characters": characters, "figures": text_figures.figures(reading, cut)}
+
+    ways: ClassVar[Mapping[str, Way]] = text_synthesis.WAYS
+
+    def synthesize(self, raws: Sequence[bytes], way: str, random: np.random.Generator) -> bytes:
+        """Return a new text in UTF-8; see :mod:`.text_synthesis`."""
+        texts = [text_encoding.read(raw).text for raw in raws]
+        return text_synthesis.synthesize(texts, way, random).encode("utf-8", "replace")
 
     def stack(self, samples: Sequence[Arrays]) -> Arrays:
         """Return texts as one batch, filled up to the longest."""

@@ -20,7 +20,7 @@ WAYS: Mapping[str, Way] = {
     "swap": Way("a few neighbouring words in the other order", moves=True),
     "case": Way("another case: all small, all capital, or the first letter only"),
     "join": Way(
-        "the first half of one text and the second half of another of its class", second=True, moves=True, between=True
+        "the first half of one text and the second half of another one", second=True, moves=True, between=True
     ),
 }
 _PIECES = re.compile(r"\s+|\S+")
