@@ -245,6 +245,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "files": ListOf(Text("a pattern such as 'valve*/*.csv'")),
         "level": Number(1, 32, whole=True),
         "classes": ListOf(Text("a folder's name")),
+        "query": Text("a SELECT", lines=True),
         "sequence": _COLUMN,
         "time": _COLUMN,
         "window": _SIZE,

@@ -128,7 +128,7 @@ def check_unknown_columns_do_not_matter(case: SourceCase) -> None:
     source = case.make()
     columns = {**source.survey().columns, "a column that is nowhere": "number"}
     for item in source.items(columns):
-        if isinstance(item, Item) and item.row is not None:
+        if isinstance(item, Item) and item.row is not None and set(item.row) != {"text"}:
             assert item.row["a column that is nowhere"] is None
 
 

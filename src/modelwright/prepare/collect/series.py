@@ -15,9 +15,9 @@ from modelwright.prepare.collect.archive import ArchiveSource
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey, must_exist
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.folder import FolderSource
-from modelwright.prepare.collect.member_files import File, MemberFile
+from modelwright.prepare.collect.member_files import MemberFile
 from modelwright.prepare.collect.options import Options
-from modelwright.prepare.collect.series_rows import OPTIONS, Columns, Step, Steps, is_packed
+from modelwright.prepare.collect.series_rows import OPTIONS, Columns, Step, Steps, Table, is_address, is_packed
 from modelwright.prepare.collect.series_windows import Cutting, Recording, Sequences
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class SeriesSource:
         "files": "pattern, or list of patterns, that a file's name or path must match, such as 'valve*/*.csv'",
         "level": "depth of the folder whose name is the class, where no column and no file says it",
         "classes": "list of the class folders to use; default: all",
+        "query": "the SELECT whose rows are the steps, where the location is a database's address",
         "sequence": "column that says which recording a row belongs to",
         "time": "column of times; default: detected",
         "window": "steps of a window such as 60, or its length in time such as 30m; default: whole recordings",
@@ -89,6 +90,8 @@ class SeriesSource:
     def _whole_files(self) -> bool:
         """Whether a sample is a file as it lies."""
         options = self.settings.options
+        if is_address(self.settings.location):
+            return False
         if any(key in options for key in ("window", "sequence", "time", "group", *OPTIONS)):
             return False
         if self._column is not None and self._labels is None:
@@ -121,7 +124,7 @@ class SeriesSource:
 
     def fingerprint(self, index: Index) -> str:
         """Return the digest of the recordings, and of the files of labels and groups."""
-        must_exist(self.settings.path, self._where)
+        self._must_exist()
         inner = self._inner if self._whole_files else self._steps
         parts = [inner.fingerprint(index)]
         aside = [series_labels.find(self.settings, name, self._where) for name in self._aside()]
@@ -130,9 +133,13 @@ class SeriesSource:
             parts.append(files_digest(index, f"series-labels:{self.settings.path}", loose, self._where))
         return canonical.digest_value(parts)
 
+    def _must_exist(self) -> None:
+        if not is_address(self.settings.location):
+            must_exist(self.settings.path, self._where)
+
     def survey(self) -> Survey:
         """Look through the files; of long tables the columns' types, times and usual steps are learned."""
-        must_exist(self.settings.path, self._where)
+        self._must_exist()
         if self._whole_files:
             return Survey(remarks=(*self._inner.survey().remarks, *self._said([item.path for item in self._members()])))
         found = self._steps.survey()
@@ -206,7 +213,7 @@ class SeriesSource:
             return text or None
         return str(int(figure)) if figure.is_integer() and "_" not in text else text
 
-    def _cutting(self, file: File) -> Cutting:
+    def _cutting(self, file: Table) -> Cutting:
         known = self._steps.known(file)
         rows = {key: None if size is None else self._rows(key, size, known.usual) for key, size in self._sizes.items()}
         rule = self._rule or ("any" if self._by_interval else "end")
@@ -288,7 +295,7 @@ class SeriesSource:
 
     def _of_file(
         self,
-        file: File,
+        file: Table,
         name: str,
         columns: Mapping[str, str],
         labelled: series_labels.Joined | None,

@@ -23,7 +23,8 @@ from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, some, stray_issues
-from modelwright.prepare.collect.series_table import StepTable
+from modelwright.prepare.collect.series_table import Query, StepTable
+from modelwright.prepare.collect.sql import SqlSource
 from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities import series_time
 from modelwright.tasks.modalities.series_measures import TimeTally
@@ -49,6 +50,7 @@ TABLE_ENDINGS = tuple(
     )
     for packed in ("", ".gz")
 )
+Table = File | Query
 OPTIONS = ("delimiter", "header", "columns", "encoding", "decimal", "missing", "ignore", "sheet")
 """Options of tables that a series has too."""
 _LOOKED = 2000
@@ -127,21 +129,25 @@ class Steps:
             raise asked.bad("decimal", "'.' or ','")
         self._wanted = Wanted(delimiter, header, asked.text("encoding"), asked.texts("columns"))
         self._accept = re.compile("|".join(map(translate, files)), re.IGNORECASE) if files else None
-        self._listed: list[File] | None = None
-        self._shown: dict[File, str] = {}
-        self._known: dict[File, Recorded] = {}
+        self._listed: list[Table] | None = None
+        self._shown: dict[Table, str] = {}
+        self._known: dict[Table, Recorded] = {}
+        self._query: Query | None = None
+        if is_address(settings.location):
+            asked_of = {key: value for key, value in settings.options.items() if key in {"query", "missing"}}
+            self._query = Query(SqlSource(replace(settings, options=asked_of)))
         self.troubles: list[Rejected] = []
         self.surveyed = False
 
-    def shown(self, path: File) -> str:
+    def shown(self, path: Table) -> str:
         """Return a file's name inside the location."""
         return self._shown[path]
 
-    def known(self, path: File) -> Recorded:
+    def known(self, path: Table) -> Recorded:
         """Return what the survey found out about a file."""
         return self._known[path]
 
-    def files(self) -> Sequence[File]:
+    def files(self) -> Sequence[Table]:
         """Return the recordings' files in order; after the survey, those that are usable."""
         if self._listed is None:
             found = list(self._found())
@@ -161,7 +167,10 @@ class Steps:
             return False
         return self._accept is None or bool(self._accept.match(shown) or self._accept.match(shown.rpartition("/")[2]))
 
-    def _found(self) -> Iterator[tuple[File, str]]:
+    def _found(self) -> Iterator[tuple[Table, str]]:
+        if self._query is not None:
+            yield self._query, self._query.name
+            return
         path = self.settings.path
         if path.is_dir():
             yield from self._in_folder(path)
@@ -207,19 +216,21 @@ class Steps:
 
     def fingerprint(self, index: Index) -> str:
         """Return the digest of the files' names and contents; of an archive its own."""
+        if self._query is not None:
+            return self._query.source.fingerprint(index)
         location = self.settings.path
         files = [file for file in self.files() if isinstance(file, Path)] or [location]
         names = [printable(os.fsencode(self._shown.get(file, file.name))) for file in files]
         return canonical.digest_value([files_digest(index, f"series:{location}", files, self._where), names])
 
-    def _table(self, path: File) -> StepTable:
+    def _table(self, path: Table) -> StepTable:
         return StepTable(path, self._where, self._wanted, self._sheet, self._missing)
 
     def survey(self) -> Survey:
         """Read the files once for the channels' types; one of several that cannot be read is only a trouble."""
         remarks: list[str] = []
         types: dict[str, list[str]] = {}
-        usable: list[File] = []
+        usable: list[Table] = []
         files = self.files()
         for path in files:
             shown = self.shown(path)
@@ -244,7 +255,7 @@ class Steps:
         self.surveyed = True
         return self._channels(types, remarks)
 
-    def _look(self, path: File, remarks: list[str]) -> dict[str, str]:
+    def _look(self, path: Table, remarks: list[str]) -> dict[str, str]:
         """Learn a file's columns, which of them has the times and how they are written, and the usual step."""
         parts = self._parts
         table = self._table(path)
@@ -289,7 +300,7 @@ class Steps:
             )
         return Survey(channels, tuple(together(remarks)))
 
-    def steps(self, path: File, channels: Mapping[str, str]) -> Iterator[Step | Rejected]:
+    def steps(self, path: Table, channels: Mapping[str, str]) -> Iterator[Step | Rejected]:
         """Stream one file's steps, then what is wrong with some of its cells."""
         parts, known, shown = self._parts, self._known[path], self.shown(path)
         maker = RowMaker(None, None, self._missing, self._where)
@@ -361,6 +372,11 @@ def _grows(values: Sequence[Any]) -> bool:
 
 def _why(name: str) -> str:
     return "its name says so" if series_time.is_time_name(name) else "it holds dates"
+
+
+def is_address(location: str) -> bool:
+    """Say whether a location is a database's address."""
+    return location.partition(":")[0].partition("+")[0] in {"sqlite", "postgresql", "postgres"}
 
 
 def is_packed(path: Path) -> bool:

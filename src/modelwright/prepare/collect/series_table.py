@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.base import Rejected
-from modelwright.prepare.collect.delimited import Reader, Wanted, sniff
+from modelwright.prepare.collect.delimited import Dialect, Reader, Wanted, sniff
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import RowMaker
-from modelwright.prepare.collect.typed import TypedFile, typed_file
+from modelwright.prepare.collect.sql import SqlSource
+from modelwright.prepare.collect.typed import TypedFile, tallied, typed_file
 from modelwright.tasks.modalities.headers import distinct
+
+
+@dataclass(frozen=True)
+class Query:
+    """The rows of a query, in the place of a file."""
+
+    source: SqlSource
+    name: str = "query"
 
 
 class StepTable:
@@ -21,7 +31,7 @@ class StepTable:
     Parameters
     ----------
     path
-        The file.
+        The file, or a query.
     where
         The source, for messages.
     wanted
@@ -32,10 +42,15 @@ class StepTable:
         Cells that mean "missing".
     """
 
-    def __init__(self, path: File, where: str, wanted: Wanted, sheet: str | None, missing: frozenset[str]) -> None:
-        self._path, self._missing = path, missing
-        self.typed: TypedFile | None = typed_file(path, where, sheet)
-        self._dialect = sniff(path, wanted) if self.typed is None else None
+    def __init__(
+        self, path: File | Query, where: str, wanted: Wanted, sheet: str | None, missing: frozenset[str]
+    ) -> None:
+        self._path, self._missing, self._where = path, missing, where
+        self.typed: TypedFile | None = None
+        self._dialect: Dialect | None = None
+        if not isinstance(path, Query):
+            self.typed = typed_file(path, where, sheet)
+            self._dialect = sniff(path, wanted) if self.typed is None else None
         self.remarks: tuple[str, ...] = () if self._dialect is None else self._dialect.remarks
         names = self._dialect.names if self._dialect is not None else ()
         # "#time,value": the mark is no part of the name
@@ -44,6 +59,9 @@ class StepTable:
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any] | Rejected]:
         """Stream the rows, None for missing cells; of typed files only ``columns``."""
+        if isinstance(self._path, Query):
+            yield from self._path.source.rows()
+            return
         if self.typed is not None:
             for found in self.typed.rows(list(columns) if columns is not None else list(self.typed.columns())):
                 if isinstance(found, Rejected):
@@ -56,6 +74,7 @@ class StepTable:
     def _text_rows(self) -> Iterator[dict[str, Any] | Rejected]:
         dialect, path = self._dialect, self._path
         assert dialect is not None
+        assert not isinstance(path, Query)
         offset = 1 if dialect.index_column else 0
         width = len(self._names) + offset
         if offset:
@@ -91,6 +110,11 @@ class StepTable:
         """Return the columns' types, and the decimal sign."""
         if self.typed is not None:
             return self.typed.columns(), "."
+        if isinstance(self._path, Query):
+            found, count = tallied(self._path.source.rows(), self._missing, self._where)
+            if not count:
+                raise InputError(f"{self._where}: the query found no rows", code="empty-table")
+            return found, "."
         tallies = {name: typing_columns.Tally(name) for name in self._names}
         count = 0
         for row in self._text_rows():

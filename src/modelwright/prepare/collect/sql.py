@@ -134,7 +134,8 @@ class SqlSource:
                 with suppress(Exception):  # once more: where the server went away, the first time failed
                     cursor.close()
 
-    def _stream(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Stream the rows by column, plain cells."""
         with self._result() as (result, seen):
             names = _distinct(list(result.keys()), self._where)
             while rows := result.fetchmany(_BATCH):
@@ -149,7 +150,7 @@ class SqlSource:
     def fingerprint(self, index: Index) -> str:  # noqa: ARG002 - the seam's signature
         """Return the digest of all rows, in order."""
         content = blake3(self._query.encode())
-        for row in self._stream():
+        for row in self.rows():
             content.update(canonical.dumps(row) + b"\n")
         return content.hexdigest()
 
@@ -158,7 +159,7 @@ class SqlSource:
         with self._result() as (result, _):
             names = _distinct(list(result.keys()), self._where)
         self._rows.check_columns("of the query", names)
-        types, count = tallied(self._stream(), self._missing, self._where)
+        types, count = tallied(self.rows(), self._missing, self._where)
         if not count:
             raise InputError(f"{self._where}: the query found no rows", code="empty-table")
         leave = {*self._rows.no_inputs, *self._ignore}
@@ -172,7 +173,7 @@ class SqlSource:
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         """Stream the rows."""
         strays: Strays = {}
-        for number, row in enumerate(self._stream(), 1):
+        for number, row in enumerate(self.rows(), 1):
             yield self._rows.item(f"query#{number}", row, columns, ".", strays)
         yield from stray_issues("query", strays)
 
