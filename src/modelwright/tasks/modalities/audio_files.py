@@ -7,7 +7,6 @@ Samples are read some at a time and joined into one channel at once: what a head
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Problem, UndecodableError
-from modelwright.tasks.modalities import audio_wav
-from modelwright.tasks.modalities.audio_wav import BLOCK, Blocks
+from modelwright.tasks.modalities import audio_library, audio_wav
+from modelwright.tasks.modalities.audio_library import Opened
 
 FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AIFF")
 MAX_FRAMES = 30_000_000
@@ -27,7 +26,6 @@ MAX_CHANNELS = 256
 RATES = (100, 1_000_000)
 """Lowest and highest sampling rate that is believed, Hz."""
 
-_ALLOWED = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF"})
 _OPPOSED = 0.01
 """Share of the channels' mean power below which their sum counts as cancelled."""
 _FULL = np.float32(0.999)
@@ -64,17 +62,6 @@ class Sound:
     missing: float
 
 
-@dataclass(frozen=True)
-class _Opened:
-    kind: str
-    rate: int
-    channels: int
-    announced: int
-    missing: float
-    floats: bool
-    blocks: Blocks
-
-
 def read(raw: bytes) -> Sound:
     """Return the sound of a file's bytes: the mean of its channels, or the loudest where they cancel each other.
 
@@ -94,7 +81,7 @@ def read(raw: bytes) -> Sound:
         raise UndecodableError(_broken(opened.kind, error)) from error
 
 
-def _read(opened: _Opened) -> Sound:
+def _read(opened: Opened) -> Sound:
     _check_header(opened)
     tally = _Tally(opened)
     samples = tally.join(opened.blocks())
@@ -122,7 +109,7 @@ def _read(opened: _Opened) -> Sound:
     return Sound(samples, opened.rate, opened.channels, min(tally.peak / scale, _BEYOND), clipped, missing)
 
 
-def _check_header(opened: _Opened) -> None:
+def _check_header(opened: Opened) -> None:
     if not RATES[0] <= opened.rate <= RATES[1]:
         message = (
             f"the {opened.kind} header says {opened.rate:,} samples a second; {RATES[0]} to {RATES[1]:,} are right"
@@ -136,7 +123,7 @@ def _check_header(opened: _Opened) -> None:
 class _Tally:
     """Joins channels, and counts on the way what is only to be seen in each of them."""
 
-    def __init__(self, opened: _Opened) -> None:
+    def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self.power = np.zeros(opened.channels)
         self.peak = 0.0
@@ -157,7 +144,7 @@ class _Tally:
                 continue
             self._look(block)
             parts.append(block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
-        return np.concatenate(parts) if parts else np.zeros(self.strange > 0, np.float32)
+        return np.concatenate(parts) if parts else np.zeros(int(self.strange > 0), np.float32)
 
     def _look(self, block: NDArray[np.float32]) -> None:
         magnitude = np.abs(block)
@@ -174,7 +161,7 @@ class _Tally:
         self.clipped += int((beside | (magnitude > 1.0 + _EQUAL)).sum())
 
 
-def _too_long(opened: _Opened) -> Problem:
+def _too_long(opened: Opened) -> Problem:
     seconds = min(MAX_FRAMES, MAX_VALUES // opened.channels) / opened.rate
     message = (
         f"it is longer than {seconds:,.0f} s, the most that is read at {opened.rate:,} Hz and {opened.channels} "
@@ -183,11 +170,11 @@ def _too_long(opened: _Opened) -> Problem:
     return Problem("too-large", 1.0, message, {"seconds": round(seconds, 1), "channels": opened.channels})
 
 
-def _one_channel(opened: _Opened, channel: int, frames: int) -> NDArray[np.float32]:
+def _one_channel(opened: Opened, channel: int, frames: int) -> NDArray[np.float32]:
     return np.concatenate([block[:, channel] for block in opened.blocks()])[:frames]
 
 
-def _scale(peak: float, opened: _Opened) -> float:
+def _scale(peak: float, opened: Opened) -> float:
     """Return what to divide floats by: nothing, or the full scale of the whole numbers that they really are."""
     if not opened.floats or peak <= _BEYOND:
         return 1.0
@@ -198,95 +185,25 @@ def _scale(peak: float, opened: _Opened) -> float:
     raise UndecodableError(Problem("corrupt", 1.0, message, {"peak": float(f"{peak:.5g}")}))
 
 
-def _open(raw: bytes) -> _Opened:
+def _open(raw: bytes) -> Opened:
+    kind = audio_library.kind_of(raw)
+    if not kind:
+        raise UndecodableError(_unknown(raw))
     try:
         wav = audio_wav.read(raw)
+        if wav is not None:
+            return Opened("WAV", wav.rate, wav.channels, wav.frames, wav.missing, wav.floats, wav.blocks)
+        return audio_library.open_sound(raw, kind)
     except audio_wav.DamagedError as error:
-        raise UndecodableError(Problem("corrupt", 1.0, f"it begins like a WAV file, but {error}")) from error
-    if wav is not None:
-        return _Opened("WAV", wav.rate, wav.channels, wav.frames, wav.missing, wav.floats, wav.blocks)
-    if not _known(raw):
-        raise UndecodableError(_unknown(raw))
-    return _open_library(raw)
-
-
-def _open_library(raw: bytes) -> _Opened:
-    """Open what libsndfile reads."""
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:
-        message = (
-            f"it is {_known(raw)}, which needs libsndfile: pip install 'modelwright[audio]'; plain WAV needs nothing"
-        )
+        raise UndecodableError(Problem("corrupt", 1.0, f"it begins like {kind}, but {error}")) from error
+    except audio_library.LibraryMissingError as error:
+        message = f"it is {kind}, which needs libsndfile: pip install 'modelwright[audio]'; plain WAV needs nothing"
         raise UndecodableError(Problem("wrong-format", 1.0, message)) from error
-    try:
-        with soundfile.SoundFile(_Bytes(raw)) as file:
-            kind, rate, channels, frames = str(file.format), int(file.samplerate), int(file.channels), int(file.frames)
-            floats = str(file.subtype) in {"FLOAT", "DOUBLE"}
-    except Exception as error:
-        raise UndecodableError(_broken(_known(raw), error)) from error
-    if kind not in _ALLOWED:
-        raise UndecodableError(_unknown(raw))
-    # A decoder that works by packets knows its length to within some; a stream without an end says 2^63 frames.
-    announced = frames if 0 < frames < MAX_FRAMES * 64 and kind != "MP3" else 0
-    return _Opened(_known(raw), rate, channels, announced, _cut_off(raw), floats, _library_blocks(raw, channels))
-
-
-def _library_blocks(raw: bytes, channels: int) -> Blocks:
-    def run() -> Iterator[NDArray[np.float32]]:
-        import soundfile
-
-        with soundfile.SoundFile(_Bytes(raw)) as file:
-            size = max(1, BLOCK // max(1, channels // 8))
-            while True:
-                try:
-                    block: NDArray[np.float32] = file.read(size, dtype="float32", always_2d=True)
-                except soundfile.LibsndfileError:
-                    return  # what was read before the damage is kept, and counted as cut off
-                if not len(block):
-                    return
-                yield block
-
-    return run
-
-
-class _Bytes(io.BytesIO):
-    """Bytes as a file that libsndfile may seek in beyond either end: an exception in its callbacks would be lost."""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to the place meant, or to the nearest there is."""
-        base = {0: 0, 1: self.tell(), 2: len(self.getbuffer())}.get(whence, 0)
-        return super().seek(min(max(base + offset, 0), len(self.getbuffer())))
-
-
-def _known(raw: bytes) -> str:
-    """Return the name of the format that the bytes begin like, or nothing."""
-    head = raw[:12]
-    if head[:4] in {b"RIFF", b"RIFX", b"RF64"} and head[8:12] == b"WAVE":
-        return "WAV"
-    if head[:4] == b"FORM" and head[8:12] in {b"AIFF", b"AIFC"}:
-        return "AIFF"
-    if head.startswith((b"fLaC", b"OggS")):
-        return "FLAC" if head.startswith(b"fLaC") else "OGG"
-    # An MPEG frame: 11 bits of synchronisation; version, layer, bit rate and sampling rate none of the reserved ones.
-    frame = len(raw) > 3 and raw[0] == 0xFF and raw[1] & 0xE0 == 0xE0 and raw[1] & 0x18 != 0x08
-    frame = frame and raw[1] & 0x06 != 0 and raw[2] & 0xF0 != 0xF0 and raw[2] & 0x0C != 0x0C
-    return "MP3" if frame or head.startswith(b"ID3") else ""
-
-
-def _cut_off(raw: bytes) -> float:
-    """Return the share of an Ogg stream that is missing, as far as that shows: one page, where none is the last."""
-    if not raw.startswith(b"OggS"):
-        return 0.0
-    last = raw.rfind(b"OggS")
-    ended = len(raw) > last + 5 and raw[last + 5] & 0x04
-    return 0.0 if ended else 0.01
 
 
 def _broken(kind: str, error: Exception) -> Problem:
     what = str(error).split("\n", maxsplit=1)[0]
-    _, _, reason = what.rpartition(": ") if "Error opening" in what else ("", "", what)
-    return Problem("corrupt", 1.0, f"the {kind} data is broken or cut off: {reason[:200] or type(error).__name__}")
+    return Problem("corrupt", 1.0, f"the {kind} data is broken or cut off: {what[:200] or type(error).__name__}")
 
 
 def _unknown(raw: bytes) -> Problem:

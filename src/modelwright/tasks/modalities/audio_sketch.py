@@ -4,7 +4,8 @@ The sketch is made of the part between the first and the last loud moment, relat
 a little silence before or after, another format or rate change it hardly. Near-duplicates are found like pictures: by
 the signs of the lowest frequencies of its cosine transform, and a second look at the whole. Both are taken on the
 fourth root of the power, in which noise weighs little; on decibels, a recording and its copy with noise 30 dB below
-look unlike each other in every quiet moment."""
+look unlike each other in every quiet moment.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +109,8 @@ def vectors(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return ``(n, 192) float32`` of ``(n, BYTES)`` sketches: lower cosine coefficients over bands and moments.
 
     16 over bands × 12 over moments (the cepstrum and how it changes) but for the mean, and the logarithm of the
-    seconds."""
+    seconds.
+    """
     pictures = sketches[:, : BANDS * MOMENTS].reshape(-1, BANDS, MOMENTS).astype(np.float32) / np.float32(255.0)
     over_bands, over_time = (cosines(count, 32).astype(np.float32) for count in (16, 12))
     waves = np.einsum("bi,nij,tj->nbt", over_bands, pictures, over_time, optimize=True).reshape(len(sketches), -1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 16
 """Frames that are converted at a time."""
-_UNKNOWN = 0xFFFFFFFF
+UNKNOWN = 0xFFFFFFFF
 """What programs that write into a pipe put where they cannot know the length."""
 _HEADER = struct.Struct("<HHIIHH")
 _EXTENSIBLE = 0xFFFE
@@ -54,7 +54,7 @@ def read(raw: bytes) -> Wav | None:
     """
     if raw[:4] != b"RIFF" or raw[8:12] != b"WAVE":
         return None
-    form, start, announced = _chunks(raw)
+    form, start, announced = chunks(raw)
     if len(form) < _HEADER.size:
         raise DamagedError("its format chunk is cut off")
     tag, channels, rate, _, width, bits = _HEADER.unpack_from(form)
@@ -68,14 +68,14 @@ def read(raw: bytes) -> Wav | None:
     if width != kind[1] * channels:
         raise DamagedError(f"its header says {width} bytes for {channels} channels of {bits} bits")
     there = len(raw) - start
-    if announced == _UNKNOWN or (announced == 0 and there):
+    if announced == UNKNOWN or (announced == 0 and there):
         announced = there
     frames = min(announced, there) // width
     missing = 1.0 - there / announced if announced > there else 0.0
     return Wav(rate, channels, frames, missing, tag == 3, _blocks(raw, start, frames, channels, kind))
 
 
-def _chunks(raw: bytes) -> tuple[bytes, int, int]:
+def chunks(raw: bytes) -> tuple[bytes, int, int]:
     """Return the format chunk, where the data begin, and how many bytes of them are announced."""
     form: bytes | None = None
     at = 12
@@ -150,4 +150,4 @@ def _companded(name: str) -> NDArray[np.float32]:
         step, part = (codes & 0x70) >> 4, (codes & 0x0F) << 4
         magnitude = np.where(step == 0, part + 8, (part + 0x108) << np.maximum(step - 1, 0))
         sign = np.where(codes & 0x80, 1, -1)
-    return (sign * magnitude / (1 << 15)).astype(np.float32)
+    return np.asarray(sign * magnitude / (1 << 15), np.float32)
