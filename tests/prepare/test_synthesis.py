@@ -235,3 +235,18 @@ def test_made_sequences_are_sequences(way: str) -> None:
 def test_what_is_written_is_read_back(values: list[float | None]) -> None:
     column = np.array([np.nan if value is None else value for value in values], np.float32)[:, None]
     np.testing.assert_array_equal(read(written(("x",), column)).values, column)
+
+
+def test_an_export_holds_real_samples_only(tmp_path: Path) -> None:
+    import modelwright
+
+    project = Project(tmp_path)
+    rare_photos(project)
+    project.spec(RARE)
+    opened = modelwright.open(tmp_path)
+    opened.prepare()
+    told = opened.export("dataset-folder", tmp_path / "out")
+    real = project.prepare("sources: [{folder: photos}]")
+    assert told["dataset"] == real.digest
+    files = [path for path in (tmp_path / "out" / "data").rglob("*") if path.is_file()]
+    assert len(files) == told["samples"] == sum(real.count(split) for split in ("train", "validation", "test"))

@@ -236,7 +236,8 @@ class Views:
     def _export_dataset(self, exporter: Any, form: str, to: Path | None) -> dict[str, Any]:
         from modelwright.store.dataset import Dataset
 
-        dataset = Dataset(self.store, self._latest("dataset", "prepare"))
+        # No other format carries the mark of a synthetic sample, so none is written.
+        dataset = Dataset(self.store, self._latest("dataset", "prepare")).real()
         made: Path = exporter(dataset, to or Path(f"{self.spec.name}-dataset"))
         counts = dataset.meta["counts"]
         return {
