@@ -54,6 +54,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "voc": "modelwright.prepare.collect.voc:VocSource",
         "yolo": "modelwright.prepare.collect.yolo:YoloSource",
         "pairs": "modelwright.prepare.collect.pairs:PairsSource",
+        "labelstudio": "modelwright.prepare.collect.labelstudio:LabelStudioSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
     "exporters": {

@@ -20,6 +20,7 @@ from modelwright.store import Store
 from modelwright.store.logs import Record
 from modelwright.testing.source import CHECKS, SourceCase
 
+from . import annotated
 from .conftest import Project, issues, picture
 from .packing import idx_of, zip_of
 
@@ -145,6 +146,7 @@ CASES: dict[str, Callable[[Path], SourceCase]] = {
     "manifest": manifest_case,
     "sql": sql_case,
     "feedback": feedback_case,
+    **annotated.CASES,
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import likeness
+from modelwright.prepare import likeness, wording
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
@@ -118,8 +118,8 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
         for place in members:
             others = [name for name, each in zip(names, members[:8], strict=True) if each != place]
             if place in conflicting and not rows:
-                labels = sorted({str(gathered.label(each)) for each in members})
-                mine = str(gathered.label(place))
+                labels = sorted({_worded(gathered, each) for each in members})
+                mine = _worded(gathered, place)
                 theirs = ", ".join(label for label in labels if label != mine)
                 yield Issue(
                     "conflicting-labels",
@@ -157,6 +157,10 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
         )
 
 
+def _worded(gathered: Gathered, place: int) -> str:
+    return wording.words(gathered.label(place), gathered.label_kind)
+
+
 def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
     """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
     seen: set[int] = set()
@@ -164,12 +168,12 @@ def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[i
         if other in seen:
             continue
         seen.add(other)
-        same = gathered.label(one) == gathered.label(other)
+        same = wording.agree(gathered.label(one), gathered.label(other), gathered.label_kind)
         yield Issue(
             "near-duplicate",
             0.3 if same else 0.7,
             f"{paths(other)} looks the same as {paths(one)}"
-            + ("" if same else f", but is labelled {gathered.label(other)!s} and not {gathered.label(one)!s}"),
+            + ("" if same else f", but is labelled {_worded(gathered, other)} and not {_worded(gathered, one)}"),
             other,
             gathered.id(other),
             f"{gathered.sources[other]}/{paths(other)}",

@@ -262,6 +262,16 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "ignore": ListOf(_COLUMN),
         "sheet": Text("a sheet's name"),
     },
+    "coco": {"images": Text("a path"), "annotations": Text("a pattern such as 'instances_*.json'")},
+    "voc": {"images": Text("a path"), "one_based": Flag()},
+    "yolo": {"names": ListOf(Text("a class name")), "classes": Text("a path")},
+    "pairs": {
+        "masks": Text("a folder's name"),
+        "suffix": Text("the end of a name, such as _mask"),
+        "names": ListOf(Text("a class name")),
+        "threshold": Number(1, 255, whole=True),
+    },
+    "labelstudio": {"files": Text("a path"), "field": _COLUMN, "control": Text("the name of a labelling tag")},
     "feedback": {"sources": ListOf(Text("a word such as feedback or person"))},
 }
 """Option keys of the built-in sources; those of a plug-in are checked by the plug-in."""
