@@ -10,9 +10,10 @@ import codecs
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -31,6 +32,8 @@ DELIMITERS = ",;\t|"
 MISSING = frozenset({"", "?", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A"})
 """Cells that mean "missing", as they do where a dataset is prepared, unless a spec says otherwise."""
 LINES = (".jsonl", ".ndjson")
+TEXT = "text"
+"""Key, or column, that holds the text where several texts are in one file."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def predict_files(
     predictor
         An opened package.
     paths
-        Files, or folders (walked in the order of names; hidden files left out). For tables: CSV, TSV, JSON lines.
+        Files, or folders (walked in the order of names; hidden files left out). For tables: CSV, TSV, JSON lines. For
+        texts: a text a file, or JSON lines, CSV and TSV with the key or column ``text``.
     out
         Where the lines go. ``jsonl``: ``{"input": where, …answer…}`` or ``{"input": where, "error": {…}}``; ``csv``:
         ``input``, the answer's plain fields, ``error``.
@@ -97,10 +101,12 @@ def answer_files(
     for path in paths:
         if not path.exists():
             raise InputError(f"no such file or folder: {path}", code="no-such-path")
-    rows = predictor.manifest["task"]["modality"] == "table"
+    modality = predictor.manifest["task"]["modality"]
     columns = predictor.manifest["schema"]["input"].get("columns", ())
     kinds = {column["name"]: column["kind"] for column in columns}
-    items = _rows(paths, kinds) if rows else _files(paths)
+    readers: dict[str, Callable[[Iterable[Path]], Iterator[_Item]]]
+    readers = {"text": _texts, "table": partial(_rows, kinds=kinds)}
+    items = readers.get(modality, _files)(paths)
     progress.begin("predictions", None)
     while batch := list(islice(items, BATCH)):
         for item, answer in zip(batch, _answers(predictor, batch), strict=True):
@@ -138,6 +144,36 @@ def _files(paths: Iterable[Path]) -> Iterator[_Item]:
                 yield _Item(where, path.read_bytes())
         except OSError as error:
             yield _Item(where, b"", _failure("unreadable", error.strerror or "cannot be read"))
+
+
+def _texts(paths: Iterable[Path]) -> Iterator[_Item]:
+    """Yield a text a file; of JSON lines a text a line, of CSV and TSV with a column ``text`` a text a row."""
+    for path in _walk(paths):
+        suffix = path.suffix.lower()
+        if suffix in LINES or (suffix in TABLES and _has_text_column(path)):
+            for item in _rows([path], {TEXT: "category"}):
+                yield item if item.error is not None else _text_of(item)
+        else:
+            yield from _files([path])
+
+
+def _has_text_column(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        head = file.readline(1 << 16).decode("utf-8-sig", "replace")
+        return any(TEXT in [cell.strip().strip('"') for cell in head.split(sign)] for sign in DELIMITERS)
+    return False
+
+
+def _text_of(item: _Item) -> _Item:
+    """Return the text in the JSON of one line or row: the JSON is a text, or an object with the key ``text``."""
+    try:
+        found = json.loads(item.raw)
+    except (ValueError, RecursionError) as error:
+        return _Item(item.source, b"", _failure("corrupt", f"not JSON: {str(error).splitlines()[0][:100]}"))
+    text = found.get(TEXT) if isinstance(found, dict) else found
+    if not isinstance(text, str):
+        return _Item(item.source, b"", _failure("wrong-format", f"neither a text nor an object with the key {TEXT!r}"))
+    return _Item(item.source, text.encode("utf-8", "replace"))
 
 
 def _rows(paths: Iterable[Path], kinds: Mapping[str, str]) -> Iterator[_Item]:

@@ -5,6 +5,8 @@ Everything here is pure and may run on the event loop (small bodies) or in a dec
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +53,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_predict(served: Served, request: Request, rows: int) -> Reading:
-    """Read ``POST /predict``: one raw sample, or for tables a row or a list of rows as JSON.
+    """Read ``POST /predict``: one raw sample, or as JSON a row or a text, or a list of such.
 
     Raises
     ------
@@ -63,6 +65,8 @@ def read_predict(served: Served, request: Request, rows: int) -> Reading:
         raise HttpError(400, "empty", "the body is empty", hint=f"send one of: {', '.join(served.media_types)}")
     if served.takes_json and media in {"", OCTETS, "application/json"}:
         return _read_rows(served, request.body, rows)
+    if served.takes_text and media == "application/json":
+        return _read_texts(served, request.body, rows)
     if media in {"", OCTETS}:
         media = OCTETS
     elif media not in served.media_types:
@@ -72,7 +76,52 @@ def read_predict(served: Served, request: Request, rows: int) -> Reading:
             f"this model does not take {shorten(media)!r}",
             hint=f"set Content-Type to one of: {', '.join(served.media_types)}",
         )
-    return Reading([(request.body, media, decode(served, request.body))], write_one)
+    body = _in_charset(request) if media == "text/plain" else request.body
+    return Reading([(body, media, decode(served, body))], write_one)
+
+
+def _in_charset(request: Request) -> bytes:
+    """Return a text in UTF-8 where the request names another charset; as it is where it names none, or an unknown one.
+
+    What names no charset is read by evidence, as it is where a dataset is prepared.
+    """
+    found = next((value for name, value in request.headers if name.lower() == b"content-type"), b"")
+    named = _CHARSET.search(found)
+    if named is None:
+        return request.body
+    try:
+        name = codecs.lookup(named[1].decode("ascii")).name
+        if not name.startswith(_CHARSETS):
+            return request.body
+        return request.body.decode(name, "replace").encode("utf-8", "replace")
+    except (LookupError, ValueError, AttributeError):
+        return request.body
+
+
+_CHARSETS = ("iso8859", "cp", "koi8", "utf-16", "utf-32", "gb", "big5", "euc", "shift", "mac", "ascii")
+"""How the codecs of plain character sets begin: not those that take time, such as punycode."""
+_CHARSET = re.compile(rb"charset\s*=\s*\"?([A-Za-z0-9_.:+-]{1,40})", re.IGNORECASE)
+
+
+def _read_texts(served: Served, body: bytes, most: int) -> Reading:
+    value = parse_json(body)
+    many = isinstance(value, list)
+    texts = value if many else [value]
+    check_rows(len(texts), most)
+    items: list[tuple[bytes, str, Arrays | Row]] = []
+    for index, each in enumerate(texts):
+        where = f"text {index}: " if many else ""
+        text = each.get("text") if isinstance(each, dict) and len(each) == 1 else each
+        if not isinstance(text, str):
+            raise HttpError(
+                400,
+                "bad-text",
+                f"{where}not a text",
+                hint='send {"text": "…"}, or a list of such, or the text itself as text/plain',
+            )
+        raw = text.encode("utf-8", "replace")
+        items.append((raw, "text/plain", decode(served, raw, where)))
+    return Reading(items, write_many if many else write_one)
 
 
 def _read_rows(served: Served, body: bytes, most: int) -> Reading:

@@ -44,6 +44,11 @@ class Served:
         return "application/json" in self.media_types
 
     @property
+    def takes_text(self) -> bool:
+        """Whether a raw sample is a text, which may also come inside of JSON."""
+        return "text/plain" in self.media_types
+
+    @property
     def inline(self) -> bool:
         """Whether decoding and the model are fast enough for the event loop."""
         return self.run_seconds <= INLINE_SECONDS and self.decode_seconds <= INLINE_SECONDS

@@ -137,7 +137,13 @@ def edge_cases(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> 
 
     Only those that the modality can decode.
     """
-    makers = {"table": _odd_rows, "image": _odd_pictures, "series": _odd_series, "audio": _odd_sounds}
+    makers = {
+        "table": _odd_rows,
+        "image": _odd_pictures,
+        "series": _odd_series,
+        "audio": _odd_sounds,
+        "text": _odd_texts,
+    }
     made = makers.get(modality.name, _none)(modality, schema, sample)
     found = []
     for raw in made:
@@ -195,6 +201,22 @@ def _odd_sounds(modality: Modality, schema: Mapping[str, Any], sample: bytes) ->
     made = [(np.zeros(rate // 4), rate), (click, rate), (noise, 2 * rate), (20.0 * sound, rate)]
     made += [(np.tile(sound, 3)[: 30 * rate], rate), (sound, rate // 2)]
     return [wav(samples, at) for samples, at in made]
+
+
+def _odd_texts(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:
+    """Return texts without a known word, of one word, of signs only, in other scripts and encodings, and a long one."""
+    del modality, schema
+    plain = sample.decode("utf-8", "replace").replace("\0", " ")
+    return [
+        "qzxv wqzk \u2603 zxqj".encode(),
+        plain.split()[0].encode() if plain.split() else b"a",
+        b"?!... :-)",
+        "\u041f\u0440\u0438\u0432\u0435\u0442, \u4eca\u5929\u5929\u6c14 \u0645\u0631\u062d\u0628\u0627".encode(),
+        plain.upper().encode("utf-16"),
+        f"\u202e{plain} Z\u0351\u0351\u0351\u0351 \ufb01n".encode(),
+        "d\u00e9j\u00e0 vu, na\u00efve".encode("cp1252"),
+        " ".join([plain] * (1 + 20_000 // max(len(plain), 1))).encode(),
+    ]
 
 
 def _odd_pictures(modality: Modality, schema: Mapping[str, Any], sample: bytes) -> list[bytes]:
