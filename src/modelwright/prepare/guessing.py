@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.errors import InputError
+from modelwright.prepare import guessing_series
 from modelwright.prepare.collect.base import Rejected, Settings
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
@@ -61,7 +62,7 @@ class Guess:
 
 
 def guess(path: str | os.PathLike[str]) -> Guess:
-    """Look at a folder of class folders, or a CSV, TSV or Parquet file, and guess the task.
+    """Look at a folder of class folders, a table, or a folder or archive of recordings, and guess the task.
 
     Raises
     ------
@@ -76,7 +77,16 @@ def guess(path: str | os.PathLike[str]) -> Guess:
         raise InputError(f"there is nothing at {path}", code="no-such-path", hint="give a folder or a table") from None
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
+    recordings = guessing_series.guess(path)
+    if recordings is not None:
+        return _series(path, recordings)
     return _folder(path) if is_folder else _table(path, [path])
+
+
+def _series(path: Path, found: guessing_series.Recordings) -> Guess:
+    reasons = [*found.reasons, "f1_macro counts every class alike, whatever its size"]
+    source = {"series": str(path), **found.options}
+    return Guess("series", "category", found.label, "f1_macro", [source], reasons)
 
 
 def _folder(path: Path) -> Guess:
