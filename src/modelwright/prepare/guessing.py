@@ -15,6 +15,7 @@ from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare import guessing_series
+from modelwright.prepare import guessing_series, guessing_texts
 from modelwright.prepare.collect.base import Rejected, Settings
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
@@ -129,6 +130,11 @@ def _class_folders(path: Path, folders: Sequence[Path]) -> Guess:
             )
     endings = _endings(folders)
     pictures = Counter({ending: count for ending, count in endings.items() if ending in _PICTURES})
+    if not pictures and guessing_texts.held_in(endings):
+        reasons.append(f"texts in {len(names)} folders at depth {level}: each is a class ({_some(names)})")
+        reasons.append("f1_macro counts every class alike, whatever its size")
+        kept = [f"*{ending}" for ending in sorted(endings) if ending in guessing_texts.TEXTS]
+        return Guess("text", "category", None, "f1_macro", [{"folder": str(path), **options, "files": kept}], reasons)
     if not pictures:
         found = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in endings.most_common(4))
         raise InputError(
@@ -177,7 +183,11 @@ def _table(path: Path, files: Sequence[Path]) -> Guess:
     first = files[0]
     reasons = [f"{first.name} is a table"] if len(files) == 1 else [f"{len(files)} tables, the first is {first.name}"]
     tallies, values, headed = _look(first, reasons)
-    label, why = _label([tally.name for tally in tallies], values, headed)
+    texts, why_text = guessing_texts.text_columns(values)
+    names = [tally.name for tally in tallies]
+    candidates = guessing_texts.label_among(names, values, texts) if texts else names
+    texts = texts if candidates else []
+    label, why = _label(candidates or names, values, headed)
     reasons.append(f"the column to predict is {label!r}: {why}")
     tally = next(each for each in tallies if each.name == label)
     output, why = _output(tally, values[label])
@@ -187,7 +197,12 @@ def _table(path: Path, files: Sequence[Path]) -> Guess:
         reasons.append("mae is the mean error in the units of the answer")
     else:
         reasons.append("f1_macro counts every class alike, whatever its size")
-    return Guess("table", output, label, metric, [{"table": str(path)}], reasons)
+    # Beside a single table there may be notes in .txt, which a source of kind table would read as tables too.
+    location = str(first if len(files) == 1 else path)
+    if texts and label not in texts:
+        reasons.append(why_text)
+        return Guess("text", output, label, metric, [{"table": location, "text": texts}], reasons)
+    return Guess("table", output, label, metric, [{"table": location}], reasons)
 
 
 def _look(path: Path, reasons: list[str]) -> tuple[list[Tally], dict[str, Counter[str]], bool]:
