@@ -114,7 +114,8 @@ def _in_classes(members: Sequence[tuple[str, File]], usual: tuple[str, ...]) -> 
         return None
     named = ", ".join(list(tops)[:6])
     columns = ", ".join(usual[:6])
-    words = f"{len(members)} files in folders have the columns {columns}: each is a recording, its folder ({named}) its class"
+    words = f"{len(members)} files in folders have the columns {columns}: each is a recording"
+    words += f", and its folder ({named}) is its class"
     return Recordings(None, {}, (words,))
 
 
