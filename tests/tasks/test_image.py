@@ -144,7 +144,7 @@ def test_pictures_are_converted_in_parts_as_in_one(mode: str, monkeypatch: pytes
         picture = Pillow.fromarray(noise(40, 30)).convert(mode)
     raw = encoded(picture, "TIFF")
     whole = decoded(raw)
-    monkeypatch.setattr("modelwright.tasks.modalities.image._BLOCK_PIXELS", 100)
+    monkeypatch.setattr("modelwright.tasks.modalities.image_decoding._BLOCK_PIXELS", 100)
     np.testing.assert_array_equal(decoded(raw), whole)
 
 

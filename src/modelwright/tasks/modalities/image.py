@@ -89,7 +89,7 @@ class Image:
     def sketch(self, inputs: Arrays) -> Sketch:
         """Return the sketch of one picture; see :mod:`~modelwright.tasks.modalities.image_sketch`."""
         images = inputs["image"]
-        by = 1 if "size" in inputs else image_measures.factor(*images.shape[1:3])
+        by = 1 if "size" in inputs else image_measures.factor(images.shape[1], images.shape[2])
         return image_sketch.sketch(image_measures.reduced(images, by)[0])
 
     def alike(self, one: bytes, other: bytes, agreement: float) -> bool:

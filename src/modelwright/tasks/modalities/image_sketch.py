@@ -19,34 +19,29 @@ BYTES = 1 + GREY + 2 * HALF * HALF
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``(32, 32) uint8``: grey, box-averaged, of ``(H, W, 3) uint8``."""
-    from PIL import Image
-
-    height, width = image.shape[:2]
-    # Averaging every pixel of a large picture costs as much as decoding it; four per cell and axis do.
-    step = max(1, min(height, width) // (SIDE * 4))
-    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("L")
-    return np.asarray(
-        picture.resize((SIDE, SIDE), Image.Resampling.BOX if min(height, width) >= SIDE else Image.Resampling.BILINEAR)
-    )
+    return np.ascontiguousarray(_shrunk(image)[0])
 
 
 def chroma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ``(2, 16, 16) uint8``: the colour differences Cb and Cr of ``(H, W, 3) uint8``."""
+    return _shrunk(image)[1]
+
+
+def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return ``(32, 32)`` grey and ``(2, 16, 16)`` colour differences of ``(H, W, 3) uint8``."""
     from PIL import Image
 
-    height, width = image.shape[:2]
-    half = SIDE // 2
-    step = max(1, min(height, width) // (half * 4))
-    picture = Image.fromarray(np.ascontiguousarray(image[::step, ::step])).convert("YCbCr")
-    way = Image.Resampling.BOX if min(height, width) >= half else Image.Resampling.BILINEAR
-    return np.ascontiguousarray(np.asarray(picture.resize((half, half), way))[..., 1:].transpose(2, 0, 1))
+    way = Image.Resampling.BOX if min(image.shape[:2]) >= SIDE else Image.Resampling.BILINEAR
+    picture = Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), way, reducing_gap=1.0).convert("YCbCr")
+    colours = np.asarray(picture.reduce(2))[..., 1:].transpose(2, 0, 1)
+    return np.asarray(picture)[..., 0], np.ascontiguousarray(colours)
 
 
 def sketch(image: NDArray[np.uint8]) -> Sketch:
     """Return the sketch of ``(H, W, 3) uint8``: flag, thumbnail, Cb and Cr, :data:`BYTES` in all."""
-    thumb = thumbnail(image)
+    thumb, colours = _shrunk(image)
     small = min(image.shape[:2]) < SMALL
-    return Sketch(perceptual_hash(thumb), bytes([small]) + thumb.tobytes() + chroma(image).tobytes())
+    return Sketch(perceptual_hash(thumb), bytes([small]) + thumb.tobytes() + colours.tobytes())
 
 
 def parts(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:

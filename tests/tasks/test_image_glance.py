@@ -1,0 +1,162 @@
+"""A JPEG decoded small: the same figures and the same rejections as decoded in full."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from modelwright.prepare.scan import Eye
+from modelwright.tasks.base import Glancing, UndecodableError
+from modelwright.tasks.modalities import image_measures
+from modelwright.tasks.modalities.image import Image
+
+IMAGE = Image()
+# Of one decoded small and one decoded in full; an entry beside sharpness is absolute, on a scale of 0 to 1.
+SHARPNESS, OTHERS = 0.03, 0.02
+
+
+def photo(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Return noise whose power falls with the square of the frequency, as in photographs."""
+    random = np.random.default_rng(seed)
+    layers = np.full((height, width, 3), 128.0)
+    for octave in range(6):
+        cells = random.normal(0, 70 / 1.6**octave, (3 * 2**octave, 4 * 2**octave, 3))
+        for channel in range(3):
+            picture = Pillow.fromarray(cells[..., channel].astype(np.float32))
+            layers[..., channel] += np.asarray(picture.resize((width, height), Pillow.Resampling.BICUBIC))
+    return np.asarray(np.clip(layers + random.normal(0, 4, layers.shape), 0, 255), np.uint8)
+
+
+def jpeg(image: NDArray[np.uint8], mode: str = "RGB", **settings: object) -> bytes:
+    """Return a JPEG file."""
+    file = io.BytesIO()
+    Pillow.fromarray(image).convert(mode).save(file, "JPEG", **{"quality": 88, **settings})
+    return file.getvalue()
+
+
+def assert_alike(raw: bytes) -> None:
+    """Measures, remarks and sketch of a glance are those of the full decode."""
+    whole, small = IMAGE.decode(raw, {}), IMAGE.glance(raw, {})
+    expected, found = IMAGE.measure(whole, {}), IMAGE.measure(small, {})
+    assert list(expected) == list(found)
+    for name in expected:
+        limit = SHARPNESS * float(expected[name][0]) if name == "sharpness" else OTHERS
+        assert abs(float(found[name][0] - expected[name][0])) <= limit, name
+    for name in ("width", "height", "aspect"):
+        assert found[name] == expected[name]
+    remarks = [{each.kind for each in IMAGE.check(*each)} - {"turned"} for each in ((whole, expected), (small, found))]
+    assert remarks[0] == remarks[1]
+    one, other = IMAGE.sketch(whole), IMAGE.sketch(small)
+    assert one.hash is not None
+    assert other.hash is not None
+    assert (one.hash ^ other.hash).bit_count() <= 2
+    assert IMAGE.alike(one.data, other.data, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "mode", "settings"),
+    [
+        (720, 1280, "RGB", {}),
+        (720, 1280, "RGB", {"progressive": True}),
+        (720, 1280, "RGB", {"subsampling": 0}),
+        (720, 1280, "L", {}),
+        (641, 333, "RGB", {}),
+        (1500, 1391, "RGB", {"quality": 60}),
+        (2700, 2700, "RGB", {}),
+        (400, 500, "CMYK", {}),
+    ],
+)
+def test_a_picture_decoded_small_has_the_figures_of_the_whole(
+    height: int, width: int, mode: str, settings: dict[str, object]
+) -> None:
+    assert isinstance(IMAGE, Glancing)
+    assert_alike(jpeg(photo(height, height, width), mode, **settings))
+
+
+def test_real_photos_have_the_same_figures_small_and_whole(shared_data: Path) -> None:
+    with zipfile.ZipFile(shared_data / "flowers5" / "images.zip") as photos:
+        names = sorted(name for name in photos.namelist() if name.endswith(".jpg"))[::8]
+        for name in names:
+            assert_alike(photos.read(name))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_glance_is_upright_and_knows_the_size(orientation: int) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    raw = jpeg(photo(3, 400, 700), exif=exif)
+    small, whole = IMAGE.glance(raw, {}), IMAGE.decode(raw, {})["image"]
+    assert small["size"].tolist() == [list(whole.shape[1:3])]
+    by = image_measures.factor(*whole.shape[1:3])
+    expected = image_measures.reduced(whole, by)
+    assert small["image"].shape == expected.shape
+    assert np.abs(small["image"].astype(int) - expected.astype(int)).mean() < 4
+    kinds = {problem.kind for problem in IMAGE.check(small)}
+    assert ("turned" in kinds) == (orientation != 1)
+
+
+def damaged(raw: bytes, random: np.random.Generator) -> bytes:
+    """Return a file cut off, with bits flipped, with bytes lost, doubled, or zeroed."""
+    data = bytearray(raw)
+    place = int(random.integers(2, len(data)))
+    match int(random.integers(6)):
+        case 0:
+            return bytes(data[:place])
+        case 1:
+            data[place] ^= 1 << int(random.integers(8))
+        case 2:
+            del data[place : place + int(random.integers(1, 200))]
+        case 3:
+            data[place:place] = data[place - 2 : place + 50]
+        case 4:
+            data[place : place + 64] = bytes(len(data[place : place + 64]))
+        case _:
+            for each in random.integers(2, len(data), 20):
+                data[each] ^= 1 << int(random.integers(8))
+    return bytes(data)
+
+
+def verdict(raw: bytes, *, small: bool) -> tuple[str, str]:
+    """Return the kind and the words of the problem that keeps bytes from being a picture, or nothing."""
+    try:
+        (IMAGE.glance if small else IMAGE.decode)(raw, {})
+    except UndecodableError as error:
+        return error.problem.kind, error.problem.message
+    return "", ""
+
+
+def test_what_is_damaged_is_found_small_as_whole() -> None:
+    """All of the entropy-coded data is read either way: over 1,500 damaged files, not one verdict differs."""
+    random = np.random.default_rng(0)
+    kinds: dict[str, int] = {}
+    for number, settings in enumerate(({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2})):
+        raw = jpeg(photo(number, 330, 420), **settings)
+        for _ in range(375):
+            broken = damaged(raw, random)
+            whole = verdict(broken, small=False)
+            assert verdict(broken, small=True) == whole
+            kinds[whole[0]] = kinds.get(whole[0], 0) + 1
+    assert kinds["corrupt"] > 300
+    assert kinds[""] > 300
+
+
+def test_every_length_of_a_cut_file_is_judged_alike() -> None:
+    raw = jpeg(photo(5, 330, 420))
+    for length in range(0, len(raw), 97):
+        assert verdict(raw[:length], small=True) == verdict(raw[:length], small=False)
+        assert verdict(raw[:length], small=True)[0]
+
+
+def test_a_pass_glances() -> None:
+    raw = jpeg(photo(1, 720, 1280))
+    scan = Eye(IMAGE).scan(raw)
+    assert scan.measures["width"] == 1280
+    assert scan.measures["height"] == 720
+    assert scan.sketch == IMAGE.sketch(IMAGE.glance(raw, {})).data
+    assert Eye(IMAGE).scan(raw[:20_000]).fatal
