@@ -126,6 +126,7 @@ class Judge:
         else:
             self._near()
         self._judge(unusual.issues(gathered, self._modality, self._usable, self._shown))
+        self._judge(unusual.mixtures(gathered, self._modality, self._usable))
         self._giveaways()
         self._parts()
         for each in self._decided:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.tasks.base import Modality, Unusual
+from modelwright.tasks.base import Modality, Uniform, Unusual
 
 FAR = 8.0
 """Robust standard deviations from the median at which a sample is unusual."""
@@ -57,6 +57,31 @@ def issues(
                 column=measure,
                 evidence={"value": value, "median": middle, "distance": round(float(z[position]), 2)},
             )
+
+
+def mixtures(gathered: Gathered, modality: Modality, usable: NDArray[np.bool_]) -> Iterator[Issue]:
+    """Yield one issue for each measure of :attr:`Uniform.uniform` in which the samples differ."""
+    if not isinstance(modality, Uniform):
+        return
+    for measure, (kind, words) in modality.uniform.items():
+        stored = gathered.measures.get(measure)
+        if stored is None:
+            continue
+        values = np.full(len(gathered), np.nan)
+        values[: len(stored)] = stored
+        different, counts = np.unique(values[usable & np.isfinite(values)], return_counts=True)
+        if len(different) < 2:
+            continue
+        order = np.argsort(-counts, kind="stable")
+        pairs = list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
+        shown = ", ".join(f"{value:g} ({count:,})" for value, count in pairs[:6]) + (", …" if len(pairs) > 6 else "")
+        yield Issue(
+            kind,
+            round(0.2 + 0.3 * float(1.0 - counts.max() / counts.sum()), 3),
+            f"the samples have {len(pairs)} different values of {measure}: {shown}; {words}",
+            column=measure,
+            evidence={"counts": [[value, count] for value, count in pairs[:50]]},
+        )
 
 
 def distance(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,7 +59,12 @@ class Audio:
     encodings: ClassVar[tuple[Encoding, ...]] = ("pixels", "dense", "trees")
     feature_words: ClassVar[Mapping[str, str]] = audio_features.WORDS
     sketch_bytes: ClassVar[int] = audio_sketch.BYTES
-    unusual: ClassVar[Mapping[str, str]] = {"rate": "odd-rate", "channels": "odd-channels", "seconds": "odd-length"}
+    unusual: ClassVar[Mapping[str, str]] = {"rate": "odd-rate", "seconds": "odd-length"}
+    uniform: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "rate": ("mixed-rates", "all are brought to one, and those of a low rate have no high tones"),
+        "channels": ("mixed-channels", "they are joined into one"),
+    }
+    carried: ClassVar[tuple[str, ...]] = ("rate", "channels")
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
         """Return ``{"sound": (1, length) float32, "facts": (1, 15) float32}``.

@@ -85,7 +85,7 @@ def open_sound(raw: bytes, kind: str) -> Opened:
             found, rate, channels, frames = str(file.format), int(file.samplerate), int(file.channels), int(file.frames)
             floats = str(file.subtype) in {"FLOAT", "DOUBLE"}
     except Exception as error:
-        raise DamagedError(_reason(error)) from error
+        raise DamagedError(f"libsndfile cannot read it ({_reason(error)})") from error
     if found not in _ALLOWED[kind]:
         raise DamagedError(f"it turns out to be {found}")
     # Decoders that work by packets know their length to within some.
