@@ -242,6 +242,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "time": _COLUMN,
         "split": _COLUMN,
         "ignore": ListOf(_COLUMN),
+        "text": ListOf(_COLUMN),
     },
     "series": {
         "label": _COLUMN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,11 +12,12 @@ from blake3 import blake3
 
 from modelwright import canonical
 from modelwright.errors import InputError, MissingExtraError
-from modelwright.prepare.collect import typing_columns
+from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 from modelwright.prepare.collect.json_lines import plain
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
+from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import first_line, tallied
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class SqlSource:
         "time": "column with a row's time, for splits by time",
         "split": "column that says train, validation or test",
         "ignore": "list of columns to leave out",
+        "text": "list of columns that hold words, whatever they look like; of texts: those that are the text",
     }
     kept: ClassVar[Kept] = "rows"
 
@@ -56,7 +59,9 @@ class SqlSource:
         self._group = options.text("group")
         self._ignore = options.texts("ignore")
         self._missing = frozenset(options.texts("missing") or typing_columns.MISSING) | {""}
-        self._rows = RowMaker(
+        self._texts = settings.input == "text"
+        self._words = options.texts("text")
+        self._rows = (TextMaker if self._texts else RowMaker)(
             self._label,
             self._group,
             self._missing,
@@ -163,7 +168,16 @@ class SqlSource:
         if not count:
             raise InputError(f"{self._where}: the query found no rows", code="empty-table")
         leave = {*self._rows.no_inputs, *self._ignore}
-        return Survey({name: types.get(name, "text") for name in names if name not in leave}, self._remarks())
+        columns = {
+            name: "text" if name in self._words else types.get(name, "text") for name in names if name not in leave
+        }
+        remarks = self._remarks()
+        if self._texts:
+            first = list(islice(self.rows(), text_rows.LOOKED_AT))
+            chosen, why = text_rows.choose(self._words, columns, first, self._where)
+            remarks = (*remarks, f"the text is {' and '.join(map(repr, chosen))}: {why}")
+            columns = dict.fromkeys(chosen, "text")
+        return Survey(columns, remarks)
 
     def _remarks(self) -> tuple[str, ...]:
         if "order by" in self._query.lower():
