@@ -17,6 +17,7 @@ _LEAST = 3
 _FEW_DISTINCT = 20
 _MOST_ZEROS = 0.6
 """Share of zeros beyond which zero is the usual value, and real."""
+_MOST = 400_000
 _GAP = 3.0
 """How many times wider the gap beside a code is than the usual step between neighbouring values."""
 _PURE = 0.99
@@ -31,29 +32,42 @@ def hidden_missing(name: str, dense: Any, values: NDArray[np.float64], kind: str
     more than three usual steps away; 99, 999, -1 … where they are the largest or smallest value and as far away.
     """
     if kind == "text":
-        counts = dense.value_counts().to_pylist()
-        for each in counts:
-            word = each["values"]
-            if word is not None and word.strip().lower() in _WORDS:
-                yield _hidden(name, word, each["counts"], len(values))
+        for word, count in _counts(dense).items():
+            if word.strip().lower() in _WORDS:
+                yield _hidden(name, word, count, len(values))
         return
-    present = values[~np.isnan(values)]
-    distinct, counted = np.unique(present, return_counts=True)
+    known = values[~np.isnan(values)]
+    present = known
+    if len(known) > _MOST:
+        # Codes stand at the ends or at zero: with these three beside an even sample, nothing is overlooked.
+        present = known[np.linspace(0, len(known) - 1, _MOST).astype(np.int64)]
+        present = np.concatenate([present, [known.min(), known.max()], np.zeros(int((known == 0).any()))])
+    distinct = np.unique(present)
     if len(distinct) < _FEW_DISTINCT:
         return
     step = float(np.median(np.diff(distinct)))
     rest = distinct[distinct > 0]
-    zeros = int((present == 0).sum())
+    zeros = int((known == 0).sum())
     apart = len(rest) and float(rest[0]) > _GAP * step
-    if distinct[0] == 0 and zeros >= _LEAST and zeros <= _MOST_ZEROS * len(present) and apart:
+    if distinct[0] == 0 and zeros >= _LEAST and zeros <= _MOST_ZEROS * len(known) and apart:
         yield _hidden(name, 0, zeros, len(values), f"; the next value is {rest[0]:g}")
     for place, beside in ((0, 1), (-1, -2)):
-        code, count = float(distinct[place]), int(counted[place])
+        code = float(distinct[place])
+        if code not in _CODES:
+            continue
+        count = int((known == code).sum())
         spread = float(distinct[-1 if place == 0 else -2] - distinct[1 if place == 0 else 0])
         lonely = abs(code - distinct[beside]) > max(_GAP * step, 0.5 * spread if abs(code) > 1 else 0)
         lonely |= code < 0 and float(distinct[1]) >= 0 and place == 0  # the only negative value
-        if code in _CODES and count >= _LEAST and lonely:
+        if count >= _LEAST and lonely:
             yield _hidden(name, code, count, len(values), f"; the next value is {distinct[beside]:g}")
+
+
+def _counts(dense: Any) -> dict[str, int]:
+    """Return how often each word of a dictionary-encoded column occurs."""
+    indices = dense.indices.drop_null().to_numpy()
+    counted = np.bincount(indices, minlength=len(dense.dictionary))
+    return dict(zip(dense.dictionary.to_pylist(), counted.tolist(), strict=True))
 
 
 def _hidden(name: str, code: Any, count: int, rows: int, more: str = "") -> Issue:
@@ -69,9 +83,9 @@ def _hidden(name: str, code: Any, count: int, rows: int, more: str = "") -> Issu
 
 def rare_categories(name: str, dense: Any, rows: int) -> Iterator[Issue]:
     """Yield ``rare-category`` for the words of a column that occur in less than one row of a thousand."""
-    counts = {each["values"]: each["counts"] for each in dense.value_counts().to_pylist() if each["values"] is not None}
-    if not 2 <= len(counts) <= 100 or rows < 1000:
+    if not 2 <= len(dense.dictionary) <= 100 or rows < 1000:
         return
+    counts = _counts(dense)
     rare = {word: count for word, count in counts.items() if count < 0.001 * rows}
     if rare:
         listed = ", ".join(f"{word!r} ({count})" for word, count in sorted(rare.items(), key=lambda each: each[1])[:8])

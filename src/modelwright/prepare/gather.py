@@ -129,6 +129,7 @@ class Gathered:
     columns: dict[str, str] = field(default_factory=dict)
     source_digests: list[str] = field(default_factory=list)
     scanner: str = ""
+    _shown: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -152,7 +153,9 @@ class Gathered:
             value = self.numbers[place]
             return None if np.isnan(value) else value
         code = self.labels.codes[place]
-        return None if code < 0 else self.names()[code]
+        if len(self._shown) != len(self.labels.values):
+            self._shown = self.names()
+        return None if code < 0 else self._shown[code]
 
     def beginnings(self) -> NDArray[np.float64]:
         """Return ``(n,)`` when each sample begins, NaN where it is no stretch of time."""
@@ -322,7 +325,8 @@ class Gatherer:
                 found.labels.extend(None, count)
                 found.numbers.frombytes(values.tobytes())
                 self._fault("missing-label", "has no label", start + np.flatnonzero(np.isnan(values)))
-                return np.isnan(values)
+                missing: NDArray[Any] = np.isnan(values)
+                return missing
         coded = label.dictionary_encode()
         places = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
         read: list[Any] = []
@@ -340,7 +344,8 @@ class Gatherer:
             found.labels.extend(None, count)
             figures = np.array([np.nan if value is None else float(value) for value in read])
             found.numbers.frombytes(figures[places].tobytes())
-        return np.asarray(bad[places])
+        made: NDArray[Any] = bad[places]
+        return made
 
     def _take_statements(self, start: int, count: int) -> None:
         """Put what people and production said in place of the labels of a block's samples."""

@@ -184,12 +184,17 @@ class Judge:
     def _check_columns(self, exact: checks.Copies) -> None:
         gathered = self._gathered
         codes = self._labels if gathered.label_kind == "class" else np.full(len(self._usable), -1)
-        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers))
-        about = self._judge(self._columns.issues)
+        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers), self._names)
+        many = np.flatnonzero(self._usable & (2 * self._columns.gaps > max(len(gathered.columns), 3)))
+        self._judge(about.samples(gathered, many, "incomplete", 0.4, "lacks more than half of its values"))
+        found = self._judge(self._columns.issues)
         self._dropped = tuple(
             each.issue.column
-            for each in about
-            if each.decision == "drop" and each.issue.column is not None and each.issue.kind != "missing-value"
+            for each in found
+            if each.decision == "drop"
+            and each.issue.column in gathered.columns
+            and each.issue.kind not in {"missing-value", "under-represented"}
+            and not len(each.issue.places)
         )
         alike = checks.copies(self._columns.keys, self._labels, self._usable)
         self._ties.append(Tie("alike", "equal values but for identifiers", alike.pairs))
