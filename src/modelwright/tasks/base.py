@@ -194,6 +194,15 @@ class Sketched(Protocol):
 
 
 @runtime_checkable
+class Uniform(Protocol):
+    """What a modality may have whose samples usually come from one kind of device, all with the same settings."""
+
+    uniform: ClassVar[Mapping[str, tuple[str, str]]]
+    """Measure to the kind of issue that a data set has whose samples differ in it, and what becomes of them, in words:
+    ``rate`` to ``("mixed-rates", "all are brought to one rate")``."""
+
+
+@runtime_checkable
 class Carried(Protocol):
     """What a modality may have whose samples come in a form that is no part of what they show."""
 
