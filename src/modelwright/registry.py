@@ -54,6 +54,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "voc": "modelwright.prepare.collect.voc:VocSource",
         "yolo": "modelwright.prepare.collect.yolo:YoloSource",
         "pairs": "modelwright.prepare.collect.pairs:PairsSource",
+        "video": "modelwright.prepare.collect.video:VideoSource",
+        "camera": "modelwright.prepare.collect.camera:CameraSource",
+        "log": "modelwright.prepare.collect.log:LogSource",
         "labelstudio": "modelwright.prepare.collect.labelstudio:LabelStudioSource",
         "feedback": "modelwright.prepare.collect.feedback:FeedbackSource",
     },
@@ -73,6 +76,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "audio": "modelwright.prepare.explore.audio:sections",
         "series": "modelwright.prepare.explore.series:sections",
         "text": "modelwright.prepare.explore.text:sections",
+        "boxes": "modelwright.prepare.explore.boxes:sections",
+        "mask": "modelwright.prepare.explore.mask:sections",
     },
     "pictures": {
         "image": "modelwright.prepare.explore.image:PICTURES",

@@ -20,7 +20,7 @@ from modelwright.store import Store
 from modelwright.store.logs import Record
 from modelwright.testing.source import CHECKS, SourceCase
 
-from . import annotated
+from . import annotated, recorded
 from .conftest import Project, issues, picture
 from .packing import idx_of, zip_of
 
@@ -147,6 +147,7 @@ CASES: dict[str, Callable[[Path], SourceCase]] = {
     "sql": sql_case,
     "feedback": feedback_case,
     **annotated.CASES,
+    **recorded.CASES,
 }
 
 

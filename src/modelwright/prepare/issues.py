@@ -112,6 +112,12 @@ ADVICE: Mapping[str, Advice] = {
         "review",
         "a column that gives the answer away is often not known in production; kept until somebody decides",
     ),
+    "truncated": Advice("review", "keep", "what is there is used; the rest is missing"),
+    "camera-lost": Advice("keep", "keep", "what came before is used; another 'take' records anew"),
+    "not-a-video": Advice("keep", "keep", "other files beside recordings are passed over"),
+    "too-many-frames": Advice(
+        "keep", "keep", "the first frames are used; 'every' or 'most' of the source takes others"
+    ),
     "outlier": Advice("review", "keep", "unlike all others: a stray file, or a rare case worth more of its kind"),
     "name-disagrees": Advice("review", "keep", "names usually say the class here, and this one says another"),
     "leaking-name": Advice(

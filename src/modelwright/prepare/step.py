@@ -13,7 +13,7 @@ from modelwright import canonical
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
 from modelwright.prepare import split, tables
-from modelwright.prepare.collect.base import open_all
+from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.dividing import told
 from modelwright.prepare.fingerprints import combine
 from modelwright.prepare.gather import Gathered, Gatherer
@@ -62,6 +62,9 @@ def prepare(
     modality, target = tasks.modality(spec.input), tasks.labels(spec.output)
     with store.artifacts.begin("dataset") as writer, Index(store.cache_dir("prepare")) as index:
         sources = open_all(spec, store)
+        recorded = [source.record(progress) for source in sources if isinstance(source, Recording)]
+        if any(recorded):
+            key = None  # what was asked for had no recording yet: the next run finds it under the recording's own key
         digests = [source.fingerprint(index) for source in sources]
         heads = combine(digests, store)
         workers = 1 if isinstance(modality, tasks.Tabular) else idle_cores()

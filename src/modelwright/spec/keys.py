@@ -30,6 +30,7 @@ ISSUE_KINDS = (
     "blurry",
     "boilerplate",
     "broken-encoding",
+    "camera-lost",
     "capped-target",
     "case-twins",
     "clipped",
@@ -91,6 +92,7 @@ ISSUE_KINDS = (
     "no-words",
     "noisy",
     "not-a-file",
+    "not-a-video",
     "nul-bytes",
     "odd-aspect",
     "odd-length",
@@ -117,6 +119,7 @@ ISSUE_KINDS = (
     "tiny-box",
     "too-large",
     "too-long",
+    "too-many-frames",
     "truncated",
     "type-mix",
     "under-represented",
@@ -186,6 +189,7 @@ _NAME = Text(
     "[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
 )
 _COLUMN = Text("a column's name")
+_EVERY = Text("a length of time such as 200ms, 1s or 2m", r"[0-9]+(\.[0-9]+)?\s*(ms|s|m|h)?")
 _SIZE = Text("a number of steps such as 60, or a length of time such as 30m", r"\d+(\.\d+)?\s*(ms|s|m|h|d|w)?")
 
 SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
@@ -278,6 +282,32 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "names": ListOf(Text("a class name")),
         "threshold": Number(1, 255, whole=True),
     },
+    "video": {
+        "every": _EVERY,
+        "change": Number(0.0, 1.0),
+        "most": Number(1, 1_000_000, whole=True),
+        "label": Text("a label"),
+        "files": ListOf(Text("a pattern such as '*.mp4'")),
+        "level": Number(1, 32, whole=True),
+        "classes": ListOf(Text("a folder's name")),
+    },
+    "camera": {
+        "every": _EVERY,
+        "change": Number(0.0, 1.0),
+        "label": Text("a label"),
+        "frames": Number(1, 1_000_000, whole=True),
+        "seconds": _EVERY,
+        "timeout": _EVERY,
+        "take": Number(1, 1_000_000, whole=True),
+    },
+    "log": {
+        "labels": Choice(("feedback", "answers", "all")),
+        "since": Text("a date such as 2026-03-01, or a time before now such as 7d"),
+        "until": Text("a date such as 2026-03-01, or a time before now such as 7d"),
+        "unsure": Number(0.0, 1.0),
+        "sure": Number(0.0, 1.0),
+        "most": Number(1, 10_000_000, whole=True),
+    },
     "labelstudio": {"files": Text("a path"), "field": _COLUMN, "control": Text("the name of a labelling tag")},
     "feedback": {"sources": ListOf(Text("a word such as feedback or person"))},
 }
@@ -339,10 +369,10 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "input",
-        Choice(tuple(registry.BUILT_IN["modalities"]), lambda: registry.names("modalities")),
+        Choice((*registry.BUILT_IN["modalities"], "video"), lambda: [*registry.names("modalities"), "video"]),
         None,
         "from the first source",
-        "The kind of input.",
+        "The kind of input; video is pictures, of which those of one recording stay together.",
     ),
     Key(
         "output",

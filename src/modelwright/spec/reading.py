@@ -129,6 +129,7 @@ class _Reader:
         }
         sources = self.sources(top, root)
         plain["input"] = plain["input"] or table.INPUTS.get(sources[0].kind, "image")
+        plain["input"] = "image" if plain["input"] == "video" else plain["input"]
         if plain["name"] is None:
             plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
@@ -368,7 +369,7 @@ def check_files(spec: Spec, step: str = "prepare") -> None:
     """
     if step == "prepare":
         for index, source in enumerate(spec.sources):
-            if source.kind in {"folder", "table", "archive", "arrays", "manifest"}:
+            if source.kind in {"folder", "table", "archive", "arrays", "manifest", "video"}:
                 _must_be(spec, source.location, f"sources[{index}].{source.kind}", source.line)
                 for option in ("labels", "classes", "folder"):
                     path = source.options.get(option)

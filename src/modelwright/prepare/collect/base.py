@@ -192,6 +192,14 @@ class Source(Protocol):
         """Stream what the source holds, in a fixed order; ``columns`` are the types that all tables agreed on."""
 
 
+@runtime_checkable
+class Recording(Protocol):
+    """What a source may have beside :class:`Source` if it can be read only once: it is recorded first."""
+
+    def record(self, progress: Any) -> bool:
+        """Record what the source gives, unless that was done before; return whether it was done now."""
+
+
 def make(kind: str, settings: Settings) -> Source:
     """Return the source ``kind`` for ``settings``.
 
@@ -263,6 +271,7 @@ __all__ = [
     "Blocked",
     "Item",
     "Kept",
+    "Recording",
     "Rejected",
     "RejectedFileError",
     "Settings",

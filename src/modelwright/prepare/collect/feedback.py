@@ -68,14 +68,15 @@ class FeedbackSource:
             annotation = newest[sample]
             row = None
             if self.settings.input == "table":
-                row = _row(raw, columns)
+                row = row_of(raw, columns)
                 if row is None:
                     yield Rejected(sample, "corrupt", f"production sample {sample[:12]} is not a JSON object")
                     continue
             yield Item(sample, annotation.value, raw=raw, row=row, annotation=f"annotation:{annotation.seq}")
 
 
-def _row(raw: bytes, columns: Mapping[str, str]) -> dict[str, Any] | None:
+def row_of(raw: bytes, columns: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the columns of a row that production sent as JSON, by type; None if it is no object."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):

@@ -29,6 +29,10 @@ class Options:
             f"{self.where}: option {key!r} is {self._options[key]!r}; it must be {right}", code="bad-option"
         )
 
+    def get(self, key: str) -> Any:
+        """Return an option as it is, or None."""
+        return self._options.get(key)
+
     def text(self, key: str) -> str | None:
         """Return a text, or None."""
         value = self._options.get(key)
