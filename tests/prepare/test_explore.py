@@ -236,7 +236,7 @@ def test_number_answers(project: Project) -> None:
     known = np.array(dataset.samples()["label"].to_pylist())
     assert figures["answers"]["quantiles"] == pytest.approx(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))
     assert sum(map(sum, figures["answers"]["counts"].values())) == 300
-    assert figures["columns"]["size"]["tells_answer"] > 0.8
+    assert figures["columns"]["size"]["explains"] > 0.8
 
 
 def test_lost_pictures_and_sketches_do_not_stop_the_page(project: Project, photos: Path) -> None:

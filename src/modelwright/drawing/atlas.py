@@ -17,6 +17,8 @@ GROUPS = 16
 """Groups that can be told apart on a map, and switched off one by one; the stylesheet knows as many."""
 WIDTH, HEIGHT = 960, 620
 _ROOM = 26
+_RAMP = ("#5b4be0", "#a04bd0", "#d8557a", "#f08a3c", "#e3b71f")
+"""Colours of ordered groups: lighter for more, and apart for colour-blind readers, as in matplotlib's plasma."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def atlas(
     sheet: Sheet | None = None,
     pictured: Sequence[int] = (),
     marks: str = "",
+    ordered: bool = False,
 ) -> Element:
     """Draw a map.
 
@@ -62,24 +65,27 @@ def atlas(
         A word of letters, different for every map on a page.
     sheet, pictured
         Pictures, and which dot each is of, in order.
+    ordered
+        Groups follow each other, such as fifths of a number: their colours do, too.
     marks
         What the ring around a marked dot says; empty: nothing is marked.
     """
     place = _placer(dots)
+    paints = [_RAMP[min(index, len(_RAMP) - 1)] if ordered else colour(index) for index in range(len(groups))]
     layers = []
     for number_, (group, _) in enumerate(groups):
         mine = [dot for dot in dots if dot.group == number_]
         inside = [_mark(*place(dot), number_, dot.tip) for dot in mine]
         rings = [_ring(*place(dot), f"{dot.tip}\n{marks}") for dot in mine if dot.marked]
         layers.append(
-            h("g", h("g", inside, fill=colour(number_), class_="dots"), h("g", rings, class_="rings"),
+            h("g", h("g", inside, fill=paints[number_], class_="dots"), h("g", rings, class_="rings"),
               class_=f"k{number_}", aria_label=group)
         )  # fmt: skip
-    pictures = _pictures(dots, sheet, pictured, place, name) if sheet is not None and sheet.count else []
+    pictures = _pictures(dots, sheet, pictured, place, name, paints) if sheet is not None and sheet.count else []
     drawn = svg(WIDTH, HEIGHT, title, layers, pictures) if dots else svg(WIDTH, 60, title, label("Nothing.", 10, 30))
     return h(
         "div",
-        _switches(groups, pictures=bool(pictures), marks=marks if any(dot.marked for dot in dots) else ""),
+        _switches(groups, paints, pictures=bool(pictures), marks=marks if any(dot.marked for dot in dots) else ""),
         drawn,
         class_="atlas",
     )
@@ -122,7 +128,12 @@ def _ring(x: float, y: float, tip: str) -> Element:
 
 
 def _pictures(
-    dots: Sequence[Dot], sheet: Sheet, pictured: Sequence[int], place: Callable[[Dot], tuple[float, float]], name: str
+    dots: Sequence[Dot],
+    sheet: Sheet,
+    pictured: Sequence[int],
+    place: Callable[[Dot], tuple[float, float]],
+    name: str,
+    paints: Sequence[str],
 ) -> list[Element]:
     rows = -(-sheet.count // sheet.across)
     kind = "png" if sheet.data.startswith(b"\x89PNG") else "jpeg"
@@ -141,15 +152,15 @@ def _pictures(
             h("g", h("title", dot.tip),
               h("svg", h("use", href=f"#sheet-{name}"), x=left, y=top, width=sheet.side, height=sheet.side,
                 viewBox=view),
-              h("rect", x=left, y=top, width=sheet.side, height=sheet.side, fill="none", stroke=colour(dot.group),
+              h("rect", x=left, y=top, width=sheet.side, height=sheet.side, fill="none", stroke=paints[dot.group],
                 stroke_width=2), class_=f"k{dot.group}")
         )  # fmt: skip
     return [h("defs", whole), h("g", cut, class_="pictures")]
 
 
-def _switches(groups: Sequence[tuple[str, int]], *, pictures: bool, marks: str) -> Element:
+def _switches(groups: Sequence[tuple[str, int]], paints: Sequence[str], *, pictures: bool, marks: str) -> Element:
     boxes = [
-        h("label", h("input", type="checkbox", class_=f"f{index}", checked=True), _swatch(index),
+        h("label", h("input", type="checkbox", class_=f"f{index}", checked=True), _swatch(index, paints[index]),
           f"{group} ", h("small", number(size)))
         for index, (group, size) in enumerate(groups)
     ]  # fmt: skip
@@ -161,6 +172,6 @@ def _switches(groups: Sequence[tuple[str, int]], *, pictures: bool, marks: str) 
     return h("fieldset", h("legend", "Show"), boxes, extra, class_="switches")
 
 
-def _swatch(group: int) -> Element:
-    return h("svg", _mark(5.5, 5.5, group, ""), width=11, height=11, viewBox="0 0 11 11", fill=colour(group),
+def _swatch(group: int, paint: str) -> Element:
+    return h("svg", _mark(5.5, 5.5, group, ""), width=11, height=11, viewBox="0 0 11 11", fill=paint,
              aria_hidden="true")  # fmt: skip

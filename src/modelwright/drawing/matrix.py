@@ -56,7 +56,9 @@ def heatmap(
     every = max(1, math.ceil(12 / side))
     for index in range(0, min(rows, len(row_labels)), every):
         middle = top + (index + 0.5) * side + 4
-        parts.append(label(row_labels[index], left - 6, middle, anchor="end", room=left - 22, size=11))
+        parts.append(
+            label(row_labels[index], left - 6, middle, anchor="end", room=left - (22 if row_title else 8), size=11)
+        )
     for index in range(0, min(across, len(column_labels)), every):
         middle = left + (index + 0.5) * side
         parts.append(_column_name(column_labels[index], middle, top - 6, upright=upright))
@@ -71,7 +73,7 @@ def heatmap(
                 side,
                 shade,
                 _tip(names, row, column, value, shade, by_row=by_row and not signed),
-                value,
+                f"{value:.2f}" if signed else number(value, 2),
                 "var(--c1,#d55e00)" if signed and value < 0 else "var(--c0,#0072b2)",
             )
         )
@@ -126,10 +128,9 @@ def _box(x: float, y: float, width: float, height: float, fill: str, opacity: st
     )
 
 
-def _cell(x: float, y: float, side: float, shade: float, tip: str, value: float, fill: str) -> Element:
+def _cell(x: float, y: float, side: float, shade: float, tip: str, text: str, fill: str) -> Element:
     opacity = f"{0.08 + 0.92 * min(1.0, shade):.3f}"
     box = _box(x + 0.5, y + 0.5, side - 1, side - 1, fill, opacity, tip)
-    text = number(value, 2)
     if side < 24 or text_width(text, 11) > side - 4:
         return box
     figure = h(

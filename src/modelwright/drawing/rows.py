@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelwright.drawing import page
+from modelwright.drawing.axes import number
 from modelwright.drawing.page import Child, Element
 
 COLUMNS = 8
@@ -57,6 +58,6 @@ def cell(value: Any) -> Child:
     if value is None:
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.6g}"
+        return number(value)
     text = str(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -9,6 +9,8 @@ from modelwright.prepare.explore.view import View, clip, share
 
 _FEW = 30
 """Training samples of a class below which it is said."""
+_GIVEN_AWAY = 0.9
+"""Share of the answer that one column explains from which it may be the answer in disguise."""
 _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "note": "i"}
 
 Line = tuple[str, str]
@@ -71,7 +73,8 @@ def _waiting(view: View) -> Line | None:
     if not waiting:
         return "good", "No issue waits for a decision."
     kinds = {each["kind"] for each in view.figures["decisions"] if each["decision"] == "review"}
-    return "warn", f"{waiting:,} issues wait for your decision ({', '.join(sorted(kinds)[:5])}): mw issues"
+    said = f"{waiting:,} issue{'s wait' if waiting > 1 else ' waits'} for your decision"
+    return "warn", f"{said} ({', '.join(sorted(kinds)[:5])}): mw issues"
 
 
 def _mislabelled(view: View) -> Line | None:
@@ -104,24 +107,25 @@ def _missing(view: View) -> Line | None:
     worst = max(missing, key=lambda name: missing[name])
     rows = max(int(view.kept.sum()), 1)
     tone = "warn" if missing[worst] > 0.3 * rows else "note"
-    return tone, (
-        f"Values are missing in {len(missing)} columns, most in {clip(worst, 40)!r} ({share(missing[worst], rows)})."
-    )
+    many = f"{len(missing)} columns" if len(missing) > 1 else "one column"
+    return tone, f"Values are missing in {many}, most in {clip(worst, 40)!r} ({share(missing[worst], rows)})."
 
 
 def _telling(view: View) -> Line | None:
     told = {
-        name: facts["tells_answer"]
+        name: facts["explains"]
         for name, facts in view.figures.get("columns", {}).items()
-        if facts["tells_answer"] is not None and name not in view.meta["dropped_columns"]
+        if facts["explains"] is not None and name not in view.meta["dropped_columns"]
     }
     if not told:
         return None
     best = sorted(told, key=lambda name: (-told[name], name))[:3]
-    words = ", ".join(f"{clip(name, 40)} ({told[name]:.2f})" for name in best)
-    if told[best[0]] > 0.98:
-        return "warn", f"{clip(best[0], 40)!r} alone nearly gives the answer away: is it known before the answer is?"
-    return "note", f"What tells most about the answer: {words}."
+    words = ", ".join(f"{clip(name, 40)} ({told[name]:.0%})" for name in best)
+    if told[best[0]] > _GIVEN_AWAY:
+        return "warn", (
+            f"{clip(best[0], 40)!r} alone explains {told[best[0]]:.0%} of the answer: is it known before the answer is?"
+        )
+    return "note", f"What explains most of the answer, each alone: {words}."
 
 
 def _thin(view: View) -> Line | None:
@@ -129,9 +133,10 @@ def _thin(view: View) -> Line | None:
     if not thin:
         return None
     first = thin[0]
-    return "warn", (
-        f"{len(thin)} groups are hardly represented, such as {clip(first['group'], 60)} in {clip(first['class'], 40)}: "
-        f"{first['count']} where {first['expected']:.0f} were to be expected."
+    many = f"{len(thin)} groups are" if len(thin) > 1 else "One group is"
+    return "note", (
+        f"{many} hardly represented, such as {clip(first['group'], 60)} in {clip(first['class'], 40)}: "
+        f"{first['count']:,} where {first['expected']:,.0f} were to be expected."
     )
 
 

@@ -29,7 +29,7 @@ _THIN = 5.0
 _SHOWN = 24
 _CLASSES = 12
 _RATES = 40
-_SAMPLED = 200_000
+_SAMPLED = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Attribute:
     name: str
     values: list[str]
     codes: NDArray[np.int64]
+    measured: bool = False
+    """Whether groups are of a measure, which a class may well have of its own nature."""
 
 
 def sections(view: View) -> list[Element]:
@@ -49,27 +51,35 @@ def sections(view: View) -> list[Element]:
     attributes = list(_attributes(view, places))
     if not attributes:
         return []
-    thin = _thin(view, places, attributes) if view.label_kind in {"class", "structured"} else []
+    named = [each for each in attributes if not each.measured]
+    classed = view.label_kind in {"class", "structured"}
+    thin = _thin(view, places, named) if classed else []
+    seen = _thin(view, places, [each for each in attributes if each.measured]) if classed else []
     rates = _rates(view, places, attributes)
     view.figures["under_represented"] = thin
-    if not thin and rates is None:
+    if not thin and not seen and rates is None:
         return []
     scale = "" if len(places) == int(view.kept.sum()) else f" Counted on {len(places):,} samples, evenly spaced."
-    rows: list[list[Any]] = [
-        [clip(each["group"], 60), clip(each["class"], 40), each["count"], f"{each['expected']:.0f}", each["size"]]
-        for each in thin[:_SHOWN]
-    ]
-    more = len(thin) - len(rows)
     return [
         draw.section(
             "Groups, and who is missing",
             draw.h("p", "Fewer than a fifth of what one would expect if classes were spread alike over groups. A model "
-                        f"will hardly know them, or take the group for the class.{scale}"),
-            draw.table(["group", "class", "samples", "expected", "in the group"], rows,
-                       caption=f"and {more:,} more" if more > 0 else ""),
+                        f"will hardly know them, or take the group for the class.{scale}") if thin or seen else None,
+            _listed(thin) if thin else None,
+            draw.details(f"By what the samples are like ({len(seen):,})", _listed(seen)) if seen else None,
             rates,
         )
     ]  # fmt: skip
+
+
+def _listed(thin: list[dict[str, Any]]) -> Element:
+    rows: list[list[Any]] = [
+        [clip(each["group"], 60), clip(each["class"], 40), each["count"], f"{each['expected']:,.0f}", each["size"]]
+        for each in thin[:_SHOWN]
+    ]
+    more = len(thin) - len(rows)
+    head = ["group", "class", "samples", "expected", "in the group"]
+    return draw.table(head, rows, caption=f"and {more:,} more" if more > 0 else "")
 
 
 def _attributes(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
@@ -81,7 +91,7 @@ def _attributes(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
         values = view.measure(name)[places]
         found = _thirds(values)
         if found is not None:
-            yield Attribute(name, ["lowest tenth", "middle", "highest tenth"], found)
+            yield Attribute(name, ["lowest tenth", "middle", "highest tenth"], found, measured=True)
     if view.rows is not None and view.label_kind != "structured":
         yield from _columns(view, places)
 
@@ -108,15 +118,23 @@ def _columns(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
         if name in view.meta["dropped_columns"]:
             continue
         some = column.combine_chunks().take(pa.array(places))
-        if not kinds.is_string(some.type):
-            values = np.asarray(some.to_numpy(zero_copy_only=False), np.float64)
-            whole = np.unique(values[np.isfinite(values)])
-            if len(whole) > _VALUES or (whole != np.round(whole)).any():
-                continue
-            some = pa.array([None if value != value else f"{value:g}" for value in values.tolist()])  # noqa: PLR0124
-        codes, values_of = by_frequency(some.dictionary_encode(), most=_VALUES + 1)
+        if kinds.is_string(some.type):
+            codes, values_of = by_frequency(some.dictionary_encode(), most=_VALUES + 1)
+        else:
+            codes, values_of = _whole(np.asarray(some.to_numpy(zero_copy_only=False), np.float64))
         if 2 <= len(values_of) <= _VALUES:
             yield Attribute(name, values_of, codes)
+
+
+def _whole(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the codes of few whole numbers, and what they stand for; nothing for other numbers."""
+    known = np.isfinite(values)
+    codes = np.full(len(values), -1, np.int64)
+    different, inverse = np.unique(values[known], return_inverse=True)
+    if len(different) > _VALUES or (different != np.round(different)).any():
+        return codes, []
+    codes[known] = inverse
+    return codes, [f"{value:g}" for value in different.tolist()]
 
 
 def _thin(view: View, places: NDArray[np.int64], attributes: list[Attribute]) -> list[dict[str, Any]]:

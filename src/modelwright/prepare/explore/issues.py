@@ -13,7 +13,7 @@ from modelwright.drawing.rows import row_table
 from modelwright.prepare.explore.view import Found, View, clip
 
 _WORST = 40
-_EACH_KIND = 8
+_EACH_KIND = 6
 _SUSPECTS = 24
 _PAIRS = 20_000
 """Mislabelled samples whose classes are counted."""

@@ -66,16 +66,31 @@ def neighbours(vectors: Floats, seed: int = 0) -> Floats:
     seed
         Of the random pairs and the first shake.
     """
+    different, back = np.unique(np.round(vectors, 4), axis=0, return_inverse=True)
+    placed = _placed(different, np.random.default_rng(seed))
+    return placed[back] + _beside(back)
+
+
+def _placed(vectors: Floats, rng: np.random.Generator) -> Floats:
     count = len(vectors)
     reduced, _ = spread(vectors, min(_DIMENSIONS, *vectors.shape))
     start = reduced[:, :2] if reduced.shape[1] > 1 else np.repeat(reduced, 2, 1)
-    rng = np.random.default_rng(seed)
     scale = float(np.abs(start).max()) or 1.0
     placed = (start * (10.0 / scale) + rng.normal(0, 1e-2, (count, 2))).astype(np.float32)
     if count <= NEIGHBOURS + 1:
         return placed
     heads, tails, weights = _graph(*nearest(reduced, NEIGHBOURS))
     return _descend(placed, heads, tails, weights, rng)
+
+
+def _beside(back: NDArray[np.int64]) -> Floats:
+    """Return ``(n, 2)``: where equal points lie around their common place, like seeds in a sunflower."""
+    order = np.argsort(back, kind="stable")
+    starts = np.searchsorted(back[order], back[order])
+    turn = np.empty(len(back), np.float32)
+    turn[order] = np.arange(len(back)) - starts
+    angle = turn * np.float32(np.pi * (3 - np.sqrt(5)))
+    return np.stack([np.cos(angle), np.sin(angle)], 1) * (np.float32(0.07) * np.sqrt(turn))[:, None]
 
 
 def nearest(vectors: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:

@@ -12,15 +12,17 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.atlas import GROUPS, Dot, Sheet, apart, atlas
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.layout import neighbours, spread
-from modelwright.prepare.explore.view import View, clip, jpeg
+from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, jpeg
 from modelwright.tasks import base as tasks
 
 _POINTS = 2200
 _MARKED = 300
 """Samples with an issue that are on the map beside those drawn evenly from all."""
+_EACH = 20
 _LEAST = 12
 _SIDE = 36
 """Pixels of a small picture."""
+_TAIL = 4.0
 _READ = 48
 """Small pictures where each must be made from the sample itself."""
 
@@ -51,6 +53,7 @@ def sections(view: View) -> list[Element]:
             for (x, y), code, tip, place in zip(placed, codes.tolist(), tips, places.tolist(), strict=True)
         ]
 
+    ordered = view.label_kind == "number"
     points = dots(near)
     sheet, pictured = _pictures(view, points, places, sketches)
     kept = int(view.kept.sum())
@@ -59,7 +62,7 @@ def sections(view: View) -> list[Element]:
         draw.section(
             "Map of the data",
             atlas(points, groups, title="Map: neighbours near each other", name="near", sheet=sheet, pictured=pictured,
-                  marks="has an issue"),
+                  marks="has an issue", ordered=ordered),
             draw.h(
                 "p",
                 f"Of {of}. What lies together is alike; colours are {_what(view)}. One colour deep inside another is "
@@ -68,7 +71,8 @@ def sections(view: View) -> list[Element]:
             ),
             draw.details(
                 f"The same by principal components ({sum(explained):.0%} of the differences in two directions)",
-                atlas(dots(flat), groups, title="Map: principal components", name="flat", marks="has an issue"),
+                atlas(dots(flat), groups, title="Map: principal components", name="flat", marks="has an issue",
+                      ordered=ordered),
             ),
         )
     ]  # fmt: skip
@@ -81,8 +85,10 @@ def _what(view: View) -> str:
 
 
 def _chosen(view: View, marked: dict[int, list[str]]) -> NDArray[np.int64]:
+    """Return samples evenly spaced, some of every class however rare, and those with an issue."""
     every = view.some(np.flatnonzero(view.kept), _POINTS)
-    return np.unique(np.concatenate([every, np.fromiter(marked, np.int64, len(marked))]))
+    rare = [view.some(places, _EACH) for _, places in view.groups[:MOST_CLASSES]]
+    return np.unique(np.concatenate([every, *rare, np.fromiter(marked, np.int64, len(marked))]))
 
 
 def _with_issues(view: View) -> dict[int, list[str]]:
@@ -104,7 +110,10 @@ def _vectors(
             return None
         return places[found[0]], view.modality.vectors(found[1]), found[1]
     features = view.features(places, "dense")
-    return None if features is None else (places, np.nan_to_num(np.asarray(features, np.float32)), None)
+    if features is None:
+        return None
+    # Standardised columns have long tails: a few huge values would push all others into one spot.
+    return places, np.clip(np.nan_to_num(np.asarray(features, np.float32)), -_TAIL, _TAIL), None
 
 
 def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]], NDArray[np.int64]]:

@@ -13,10 +13,8 @@ from modelwright.prepare.explore.associations import (
     Codes,
     Column,
     Floats,
-    between,
     by_frequency,
-    pearson,
-    ranks,
+    explained,
 )
 from modelwright.prepare.explore.view import View
 from modelwright.prepare.gather import columns_of
@@ -50,7 +48,7 @@ class Facts:
     quantiles: tuple[float, ...]
     """Smallest, quartiles, largest; empty for texts."""
     told: float
-    """How much it says about the answer, 0..1; NaN where that is not defined."""
+    """What share of the answer it explains, 0..1; NaN where that is not defined."""
     moved: float
     """How much training and test differ in it, 0..1: the largest gap of the distribution functions (Kolmogorov and
     Smirnov's statistic), or for words half the sum of the differences of shares; NaN where either has too few."""
@@ -146,14 +144,12 @@ class Table:
         if answer is None:
             return float("nan")
         mine = Column(name, None if numbers is None else evenly(numbers), None if codes is None else evenly(codes))
-        truth = Column("", None if answer.numbers is None else evenly(answer.numbers),
-                       None if answer.codes is None else evenly(answer.codes))  # fmt: skip
-        found = between(mine, truth)
-        if found is None:
-            assert mine.numbers is not None
-            assert truth.numbers is not None
-            found = abs(float(pearson([ranks(mine.numbers), ranks(truth.numbers)])[0, 1]))
-        return found
+        truth = Column(
+            answer.name,
+            None if answer.numbers is None else evenly(answer.numbers),
+            None if answer.codes is None else evenly(answer.codes),
+        )
+        return explained(mine, truth)
 
     def class_code(self, name: str) -> int:
         """Return what a class's samples are marked with in the answer's codes."""

@@ -43,9 +43,9 @@ def _columns(view: View, table: Table) -> Element:
     view.figures["columns"] = {each.name: _figures(each) for each in table.columns[:_LISTED]}
     tiles = [_tile(each, table, classes, left_out=each.name in dropped) for each in ordered[:_TILES]]
     words = {
-        "number": "the strongest rank correlation with the answer first",
+        "number": "those first that explain most of the answer's variance",
         "none": "in their order",
-    }.get(view.label_kind, "those first that tell most about the answer")
+    }.get(view.label_kind, "those first that explain most of the classes' entropy")
     sampled = len(table.sampled)
     of = "" if sampled == int(view.kept.sum()) else f" Distributions are of {sampled:,} rows, evenly spaced."
     rows: list[list[Any]] = [_row(each, left_out=each.name in dropped) for each in ordered[:_LISTED]]
@@ -58,7 +58,7 @@ def _columns(view: View, table: Table) -> Element:
         draw.details(
             f"All columns as a table ({len(rows):,})",
             draw.table(
-                ["column", "type", "different", "missing", "share", "smallest", "median", "largest", "tells the answer",
+                ["column", "type", "different", "missing", "share", "smallest", "median", "largest", "explains",
                  "train vs. test", "in the input"],
                 rows,
                 caption=f"and {more:,} more" if more > 0 else "",
@@ -80,7 +80,7 @@ def _figures(facts: Facts) -> dict[str, Any]:
         "rows": facts.rows,
         "missing": facts.missing,
         "distinct": facts.distinct,
-        "tells_answer": _plain(facts.told),
+        "explains": _plain(facts.told),
         "train_test": _plain(facts.moved),
     }
     if facts.quantiles:
@@ -104,7 +104,7 @@ def _row(facts: Facts, *, left_out: bool) -> list[Any]:
         facts.missing,
         share(facts.missing, facts.rows),
         *((chart.number(ends[place]) if ends else None) for place in (0, 2, 4)),
-        f"{facts.told:.2f}" if np.isfinite(facts.told) else None,
+        f"{facts.told:.1%}" if np.isfinite(facts.told) else None,
         f"{facts.moved:.2f}" if np.isfinite(facts.moved) else None,
         "left out" if left_out else "used",
     ]
@@ -115,7 +115,7 @@ def _tile(facts: Facts, table: Table, classes: list[str], *, left_out: bool) -> 
     if facts.missing:
         said.append(f"{share(facts.missing, facts.rows)} missing")
     if np.isfinite(facts.told):
-        said.append(f"tells the answer: {facts.told:.2f}")
+        said.append(f"explains {facts.told:.0%} of the answer")
     if np.isfinite(facts.moved) and facts.moved >= _MOVED:
         said.append(f"train and test differ: {facts.moved:.2f}")
     if left_out:
@@ -183,7 +183,7 @@ def _associations(view: View, table: Table) -> list[Element]:
                               signed=True),
                 "Numbers with numbers: Spearman's rank correlation, orange where one falls as the other rises. Words "
                 "with words: Cramér's V. Words with numbers: the correlation ratio. Hover for the figures."
-                + (f" The {_MATRIX} columns that tell most about the answer." if len(table.columns) > _MATRIX else ""),
+                + (f" The {_MATRIX} columns that explain most of the answer." if len(table.columns) > _MATRIX else ""),
             ),
             draw.table(["column", "and", "how much"], strongest, caption="The strongest between two columns")
             if strongest else draw.h("p", "No two columns depend strongly on each other.", class_="muted"),
