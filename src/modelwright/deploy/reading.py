@@ -67,6 +67,8 @@ def read_predict(served: Served, request: Request, rows: int) -> Reading:
         return _read_rows(served, request.body, rows)
     if served.takes_text and media == "application/json":
         return _read_texts(served, request.body, rows)
+    if served.takes_documents and media == "application/json" and request.body.lstrip()[:1] == b"[":
+        return _read_documents(served, request.body, rows)
     if media in {"", OCTETS}:
         media = OCTETS
     elif media not in served.media_types:
@@ -78,6 +80,17 @@ def read_predict(served: Served, request: Request, rows: int) -> Reading:
         )
     body = _in_charset(request) if media == "text/plain" else request.body
     return Reading([(body, media, decode(served, body))], write_one)
+
+
+def _read_documents(served: Served, body: bytes, most: int) -> Reading:
+    """Read a list of samples that are JSON objects each."""
+    found = parse_json(body)
+    check_rows(len(found), most)
+    items: list[tuple[bytes, str, Arrays | Row]] = []
+    for index, document in enumerate(found):
+        raw = canonical.dumps(document)
+        items.append((raw, "application/json", decode(served, raw, f"sample {index}: ")))
+    return Reading(items, write_many)
 
 
 def _in_charset(request: Request) -> bytes:

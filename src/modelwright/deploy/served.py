@@ -14,6 +14,7 @@ from modelwright.errors import IntegrityError
 from modelwright.runtime.parity import Parity
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.reader import PackageReader
+from modelwright.tasks.base import Tabular
 
 INLINE_SECONDS = 0.001
 """A batch that takes less than this is run on the event loop: handing it to a thread would cost more than it gives."""
@@ -40,8 +41,13 @@ class Served:
 
     @property
     def takes_json(self) -> bool:
-        """Whether a raw sample is a JSON object (a row)."""
-        return "application/json" in self.media_types
+        """Whether a raw sample is a JSON object of plain values (a row)."""
+        return "application/json" in self.media_types and isinstance(self.predictor.modality, Tabular)
+
+    @property
+    def takes_documents(self) -> bool:
+        """Whether a raw sample may be a JSON object of any depth (a series)."""
+        return "application/json" in self.media_types and not self.takes_json
 
     @property
     def takes_text(self) -> bool:
