@@ -1,0 +1,297 @@
+"""Boxes: drawn on their pictures, how large they are and where they lie, how many a picture has, and the worst ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.drawing import chart, matrix
+from modelwright.drawing import page as draw
+from modelwright.drawing.page import Element
+from modelwright.prepare.explore.view import Found, View, clip, jpeg
+
+MOST_READ = 20_000
+"""Pictures whose boxes are counted; of more, an even sample."""
+PALETTE = (
+    (230, 80, 60), (40, 140, 220), (60, 170, 80), (220, 160, 30), (150, 90, 200), (20, 170, 170), (220, 90, 160),
+    (130, 110, 80), (120, 190, 40), (90, 100, 230),
+)  # fmt: skip
+"""Colours of classes, the most frequent first; later ones begin again."""
+_SHOWN = 12
+_SIDE = 320
+_WORST = 12
+_CLASSES = 12
+_GRID = 10
+_KINDS = (
+    "conflicting-boxes", "inverted-box", "zero-area-box", "outside-box", "duplicate-box", "tiny-box",
+)  # fmt: skip
+
+Boxes = list[dict[str, Any]]
+
+
+def sections(view: View) -> list[Element]:
+    """Return the pictures with their boxes, the figures about boxes, and the boxes with problems."""
+    places = view.some(np.flatnonzero(view.kept), MOST_READ)
+    labels = {place: read(view.label(place)) for place in places.tolist()}
+    counts: dict[str, int] = {}
+    for boxes in labels.values():
+        for box in boxes:
+            counts[box["class"]] = counts.get(box["class"], 0) + 1
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    if not names:
+        return []
+    paints = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(names)}
+    parts = [_sheet(view, labels, names, paints), _figures(view, labels, names, counts), _worst(view, paints)]
+    return [part for part in parts if part is not None]
+
+
+def read(label: str | None) -> Boxes:
+    """Return the boxes of a label; none for no label."""
+    made: Boxes = [] if label is None else json.loads(label)
+    return made
+
+
+def _sheet(view: View, labels: Mapping[int, Boxes], names: Sequence[str], paints: Mapping[str, Any]) -> Element | None:
+    """Show pictures so that every one of the frequent classes, and a picture with nothing, is seen."""
+    chosen: dict[int, None] = {}
+    holders = {name: [place for place, boxes in labels.items() if any(b["class"] == name for b in boxes)]
+               for name in names[:_SHOWN]}  # fmt: skip
+    empty = [place for place, boxes in labels.items() if not boxes]
+    for turn in range(3):
+        for mine in [*holders.values(), empty[:1]]:
+            free = [place for place in mine if place not in chosen]
+            if free and len(chosen) < _SHOWN:
+                chosen[free[(turn + 1) * len(free) // 4]] = None
+    shown = []
+    for place in chosen:
+        data = with_boxes(view, place, labels[place], paints)
+        if data is not None:
+            many = len(labels[place])
+            shown.append(
+                (data, f"{many} box{'' if many == 1 else 'es'}: {clip(view.path(place).rpartition('/')[2], 40)}")
+            )
+    if not shown:
+        return None
+    legend = _legend(names[:20], paints)
+    return draw.section("Boxes on the pictures", legend, wide(shown))
+
+
+def wide(pictures: Sequence[tuple[bytes, str]]) -> Element:
+    """Return pictures large enough to see what is drawn on them, each above its caption."""
+    shown = [draw.h("figure", draw.image(data, words), draw.h("figcaption", words)) for data, words in pictures]
+    return draw.h("div", shown, class_="gallery pairs")
+
+
+def _legend(names: Sequence[str], paints: Mapping[str, tuple[int, int, int]]) -> Element:
+    """Return the classes in the colours that their boxes have."""
+    return draw.h(
+        "p",
+        [
+            draw.h(
+                "span",
+                draw.h("svg", draw.h("rect", width=11, height=11, rx=2, fill="#%02x%02x%02x" % paints[name]),  # noqa: UP031
+                       width=11, height=11, viewBox="0 0 11 11", aria_hidden="true"),
+                clip(name, 40),
+                class_="swatch",
+            )
+            for name in names
+        ],
+        class_="swatches",
+    )  # fmt: skip
+
+
+def with_boxes(
+    view: View,
+    place: int,
+    boxes: Sequence[Mapping[str, Any]],
+    paints: Mapping[str, tuple[int, int, int]],
+    *,
+    marked: Sequence[Mapping[str, Any]] = (),
+) -> bytes | None:
+    """Return a picture with boxes and outlines drawn on it, as JPEG; ``marked`` ones thick and on top.
+
+    None if the picture cannot be looked at, or the page's budget is spent.
+    """
+    from PIL import ImageDraw
+
+    if view.left <= 0:
+        return None
+    picture = view.picture(place, _SIDE)
+    if picture is None:
+        return None
+    picture = picture.convert("RGB")
+    scale = picture.width / max(_side(view, "width", place), 1.0)
+    canvas = ImageDraw.Draw(picture)
+    for box in boxes:
+        paint = paints.get(box["class"], PALETTE[0])
+        _draw(canvas, box, scale, paint, 2)
+        for ring in box.get("polygons", ()):
+            points = [(x * scale, y * scale) for x, y in ring]
+            canvas.line([*points, points[0]], fill=paint, width=1)
+    for box in marked:
+        _draw(canvas, box, scale, (255, 255, 255), 5)
+        _draw(canvas, box, scale, (220, 0, 60), 3)
+    return view.spend(jpeg(picture))
+
+
+def _side(view: View, name: str, place: int) -> float:
+    return float(view.samples[f"measure.{name}"][place].as_py() or 0) if name in view.measures else 0.0
+
+
+def _draw(canvas: Any, box: Mapping[str, Any], scale: float, paint: tuple[int, int, int], width: int) -> None:
+    left, right = sorted((box["x"] * scale, (box["x"] + box["width"]) * scale))
+    top, bottom = sorted((box["y"] * scale, (box["y"] + box["height"]) * scale))
+    if right - left < width and bottom - top < width:  # a point: seen as a ring around it
+        left, top, right, bottom = left - 6, top - 6, right + 6, bottom + 6
+    canvas.rectangle([left, top, right, bottom], outline=paint, width=width)
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def _figures(view: View, labels: Mapping[int, Boxes], names: Sequence[str], counts: Mapping[str, int]) -> Element:
+    table = _table(view, labels)
+    many = np.array([len(boxes) for boxes in labels.values()])
+    rows: list[list[Any]] = []
+    for name in names[:200]:
+        mine = table[table["class"] == names.index(name)]
+        rows.append(
+            [
+                name,
+                counts[name],
+                len(np.unique(mine["place"])),
+                f"{np.median(mine['width']):.0f} × {np.median(mine['height']):.0f}" if len(mine) else "",
+                f"{np.median(mine['share']):.2%}" if len(mine) else "",
+            ]
+        )
+    view.figures["boxes"] = {
+        "pictures": len(labels),
+        "boxes": int(many.sum()),
+        "empty": int((many == 0).sum()),
+        "classes": {name: counts[name] for name in names},
+    }
+    drawn = [draw.figure(_histogram(many), "How many boxes a picture has.")]
+    if len(table):
+        drawn += [
+            draw.figure(_logs(np.sqrt(table["share"]), "share of the picture's side"), "Size: the side of the square "
+                        "as large as the box, as a share of the picture's."),
+            draw.figure(_logs(table["width"] / table["height"], "width over height"), "Shape: width over height."),
+        ]  # fmt: skip
+    maps = [
+        draw.figure(_positions(table[table["class"] == number]), f"{clip(name, 40)}: {counts[name]:,}")
+        for number, name in enumerate(names[:_CLASSES])
+        if (table["class"] == number).sum() >= 3
+    ]
+    of = f", of an even sample of {len(labels):,} pictures" if len(labels) < int(view.kept.sum()) else ""
+    return draw.section(
+        "What the boxes are like",
+        draw.table(
+            ["class", "boxes", "pictures", "median size", "of the picture"], rows, caption=f"Boxes by class{of}."
+        ),
+        draw.columns(*drawn),
+        draw.h("h3", "Where the middles of boxes lie") if maps else None,
+        draw.columns(*maps) if maps else None,
+    )
+
+
+def _table(view: View, labels: Mapping[int, Boxes]) -> NDArray[Any]:
+    """Return the boxes with an area, one row each: class, sample, size, share of the picture, middle (0..1)."""
+    order: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for boxes in labels.values():
+        for box in boxes:
+            counts[box["class"]] = counts.get(box["class"], 0) + 1
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        order[name] = len(order)
+    wide, tall = (view.measure(name) if name in view.measures else np.full(len(view), np.nan)
+                  for name in ("width", "height"))  # fmt: skip
+    rows = [
+        (
+            order[box["class"]],
+            place,
+            abs(box["width"]),
+            abs(box["height"]),
+            abs(box["width"] * box["height"]) / (wide[place] * tall[place]),
+            (box["x"] + box["width"] / 2) / wide[place],
+            (box["y"] + box["height"] / 2) / tall[place],
+        )
+        for place, boxes in labels.items()
+        for box in boxes
+        if box["width"] and box["height"]
+    ]
+    names = [
+        ("class", "i8"),
+        ("place", "i8"),
+        ("width", "f8"),
+        ("height", "f8"),
+        ("share", "f8"),
+        ("x", "f8"),
+        ("y", "f8"),
+    ]
+    return np.array(rows, names)
+
+
+def _histogram(many: NDArray[np.int64]) -> Element:
+    top = int(many.max()) if len(many) else 0
+    step = max(1, -(-(top + 1) // 24))
+    edges = np.arange(0, top + step + 1, step)
+    found = np.histogram(many, edges)[0]
+    return chart.histogram(edges.tolist(), {"pictures": found.tolist()}, x_label="boxes a picture")
+
+
+def _logs(values: NDArray[np.float64], what: str) -> Element:
+    """Draw positive values on a scale of powers of two, the ends being the 1st and 99th hundredth."""
+    logs = np.log2(values[np.isfinite(values) & (values > 0)])
+    if not len(logs):
+        return chart.histogram([], {}, x_label=what)
+    low, high = np.quantile(logs, [0.01, 0.99])
+    edges = np.linspace(low - 0.05, high + 0.05, 25)
+    found = np.histogram(np.clip(logs, low, high), edges)[0]
+    return chart.histogram(edges.tolist(), {"boxes": found.tolist()}, x_label=f"{what}, log2")
+
+
+def _positions(mine: NDArray[Any]) -> Element:
+    down = np.clip((mine["y"] * _GRID).astype(np.int64), 0, _GRID - 1)
+    across = np.clip((mine["x"] * _GRID).astype(np.int64), 0, _GRID - 1)
+    found = np.bincount(down * _GRID + across, minlength=_GRID * _GRID).reshape(_GRID, _GRID)
+    blank = [""] * _GRID
+    return matrix.heatmap(found.tolist(), blank, blank, row_title="", column_title="", by_row=False)
+
+
+# ---------------------------------------------------------------------- problems
+
+
+def _worst(view: View, paints: Mapping[str, tuple[int, int, int]]) -> Element | None:
+    """Show the pictures whose boxes have problems, those boxes marked."""
+    shown: list[tuple[bytes, str]] = []
+    for kind in ("mislabelled", *_KINDS):
+        for each in view.found(3 if kind != "mislabelled" else 6, kind=kind):
+            marked = _marked(each)
+            if each.place < 0 or not marked or len(shown) >= _WORST:
+                continue
+            data = with_boxes(view, each.place, given(view, each.place), paints, marked=marked)
+            if data is not None:
+                words = each.message.partition(": ")[2] if kind != "mislabelled" else each.message
+                shown.append((data, clip(f"{each.kind} ({each.decision}): {words}", 160)))
+    if not shown:
+        return None
+    said = draw.h("p", "As the source has them; what was found is drawn thick.", class_="muted")
+    return draw.section("Boxes with problems", said, wide(shown))
+
+
+def _marked(each: Found) -> list[Mapping[str, Any]]:
+    found = each.evidence.get("boxes") or ([each.evidence["box"]] if "box" in each.evidence else [])
+    return [box for box in found if isinstance(box, Mapping)]
+
+
+def given(view: View, place: int) -> Boxes:
+    """Return the boxes that a sample had before anything was mended."""
+    if "given" in view.samples.column_names:
+        before = view.samples["given"][place].as_py()
+        if before is not None:
+            return read(before)
+    return read(view.label(place))
