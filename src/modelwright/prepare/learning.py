@@ -14,7 +14,7 @@ from modelwright.prepare.gather import Gathered
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
-from modelwright.tasks.base import Arrays, Learning, Modality, UndecodableError
+from modelwright.tasks.base import Arrays, Glancing, Learning, Modality, UndecodableError
 
 MOST_FILES = 256
 """Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly. A modality
@@ -95,7 +95,7 @@ def decoded(
     rows: Path,
     places: NDArray[np.int64],
 ) -> Iterator[Arrays]:
-    """Yield the samples at ascending ``places``, read and decoded again.
+    """Yield the samples at ascending ``places``, read and decoded (or glanced at) again.
 
     Raises
     ------
@@ -106,12 +106,13 @@ def decoded(
     raws = Raws(store, sources)
     in_rows = np.array([source["kept"] == "rows" for source in sources])
     texts = texts_of(rows, places[in_rows[np.asarray(gathered.sources)[places]]])
+    read = modality.glance if isinstance(modality, Glancing) else modality.decode
     for place in places.tolist():
         name = str(paths[place].as_py())
         source = gathered.sources[place]
         try:
             raw = next(texts) if in_rows[source] else raws.read(source, name, gathered.id(place))
-            yield modality.decode(raw, {})
+            yield read(raw, {})
         except (MemberError, UndecodableError) as error:
             raise InputError(
                 f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"

@@ -116,12 +116,16 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def principal(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return ``(n, k)`` centred vectors on their first :data:`AXES` principal axes, in bounded memory."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     middle = vectors.mean(0, dtype=np.float64)
     width = vectors.shape[1]
     scatter = np.zeros((width, width))
     for start in range(0, len(vectors), _PIECE):
         some = vectors[start : start + _PIECE] - middle
         scatter += some.T @ some
-    _, directions = np.linalg.eigh(scatter)
+    # Of a matrix this small, threads make nothing faster; on busy cores they wait for each other, fifty times as long.
+    with threadpool_limits(limits=1):
+        _, directions = np.linalg.eigh(scatter)
     leading = directions[:, ::-1][:, :AXES]
     return np.asarray((vectors - middle) @ leading)

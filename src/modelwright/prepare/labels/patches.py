@@ -68,6 +68,8 @@ def colours(grey: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Floats:
 
 def learn(grey: NDArray[np.uint8], chroma: NDArray[np.uint8], random: np.random.Generator) -> Bank:
     """Sample filters from pictures."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     count, side = len(grey), SIDE - PATCH
     which, top, left = (random.integers(0, high, _SAMPLED) for high in (count, side + 1, side + 1))
     sampled = np.empty((_SAMPLED, 3, PATCH, PATCH), np.float32)
@@ -78,7 +80,8 @@ def learn(grey: NDArray[np.uint8], chroma: NDArray[np.uint8], random: np.random.
     both -= both.mean(1, keepdims=True)
     both /= np.sqrt(np.square(both).mean(1, keepdims=True) + _CONTRAST)
     middle = both.mean(0)
-    values, vectors = np.linalg.eigh(np.cov(both.T))
+    with threadpool_limits(limits=1):  # on busy cores, threads wait for each other far longer than this takes
+        values, vectors = np.linalg.eigh(np.cov(both.T))
     whiten = (vectors / np.sqrt(values + _WHITENING)) @ vectors.T
     # Patches without structure would make filters of noise.
     structured = np.flatnonzero(np.square(both[:_SAMPLED]).mean(1) > 0.1)
@@ -96,7 +99,7 @@ def extract(
     grey: NDArray[np.uint8], chroma: NDArray[np.uint8], bank: Bank, views: Sequence[View], workers: int
 ) -> Iterator[dict[View, NDArray[np.float16]]]:
     """Yield features ``(pictures, WIDTH) float16`` per view, some pictures at a time, in order."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     pools = _quarters()
 

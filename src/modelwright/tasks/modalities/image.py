@@ -6,7 +6,6 @@ pixel is read. Everything after it is in the graph, so that training and product
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -106,7 +105,7 @@ class Image:
         Parameters
         ----------
         batches
-            Arrays with ``image`` ``(n, H, W, 3)``, or lists of such; read once.
+            Arrays as :meth:`decode` or :meth:`glance` give them, or lists of such; read once.
         settings
             ``height`` and ``width`` fix the size, ``max_pixels`` the decoder's limit; ``samples`` says how many there
             are, where the batches are but a part of them.
@@ -121,15 +120,14 @@ class Image:
         count, samples, grey = 0, 0, True
         heights: list[int] = []
         widths: list[int] = []
-        for images in _each(batches):
-            step = max(1, math.ceil(math.sqrt(images.shape[1] * images.shape[2] / 65_536)))
-            pixels = images[:, ::step, ::step].reshape(-1, 3).astype(np.int64)
+        for images, sizes in _each(batches):
+            pixels = images.reshape(-1, 3).astype(np.int64)
             total += pixels.sum(0)
             squares += (pixels * pixels).sum(0)
             count += len(pixels)
             samples += len(images)
-            heights += [images.shape[1]] * len(images)
-            widths += [images.shape[2]] * len(images)
+            heights += sizes[:, 0].tolist()
+            widths += sizes[:, 1].tolist()
             grey = grey and bool((pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 1] == pixels[:, 2]).all())
         if not samples:
             raise InputError("no image could be read, so there is nothing to learn from", code="no-samples")
@@ -179,10 +177,16 @@ class Image:
         return [f"row {y}, column {x}{c}" for y in range(height) for x in range(width) for c in colours]
 
 
-def _each(batches: Iterable[Any]) -> Iterator[NDArray[np.uint8]]:
+def _each(batches: Iterable[Any]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield pictures reduced as they are measured, and their true sizes."""
     for batch in batches:
         for arrays in batch if isinstance(batch, (list, tuple)) else [batch]:
-            yield arrays["image"]
+            images = arrays["image"]
+            sizes = arrays.get("size")
+            if sizes is None:
+                sizes = np.full((len(images), 2), images.shape[1:3], np.int64)
+                images = image_measures.reduced(images, image_measures.factor(images.shape[1], images.shape[2]))
+            yield images, sizes
 
 
 def _choose_size(
