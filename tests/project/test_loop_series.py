@@ -55,7 +55,7 @@ def test_recordings_of_two_classes_are_told_apart_from_files_and_on_the_wire(tmp
     path = tmp_path / "new.csv"
     path.write_text(fresh[0][0])
     (answer,) = project.predict([path])
-    assert answer["label"] == "loose"
+    assert answer["prediction"]["label"] == "loose"
 
 
 def _sent(url: str, body: bytes, media: str) -> dict[str, object]:
