@@ -108,3 +108,17 @@ def test_union_gives_connected_components(pairs: list[tuple[int, int]]) -> None:
     for _ in range(6):
         reach = (reach.astype(np.int64) @ reach.astype(np.int64)) > 0
     np.testing.assert_array_equal(groups[:, None] == groups[None, :], reach)
+
+
+@given(st.integers(1, 60), st.lists(st.tuples(st.integers(0, 59), st.integers(0, 59)), max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_connected_components_are_numbered_by_their_first_members(count: int, pairs: list[tuple[int, int]]) -> None:
+    kept = np.array([pair for pair in pairs if max(pair) < count], np.int64).reshape(-1, 2)
+    groups = split.union(count, kept)
+    neighbours: dict[int, set[int]] = {place: {place} for place in range(count)}
+    for one, other in kept.tolist():
+        joined = neighbours[one] | neighbours[other]
+        for member in joined:
+            neighbours[member] = joined
+    firsts = sorted({min(members) for members in neighbours.values()})
+    assert groups.tolist() == [firsts.index(min(neighbours[place])) for place in range(count)]

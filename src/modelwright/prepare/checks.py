@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import likeness, wording
+from modelwright.prepare import about, likeness, wording
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
@@ -44,16 +44,41 @@ def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArr
     if not len(places):
         empty = np.empty(0, np.int64)
         return Copies(np.empty((0, 2), np.int64), empty, empty)
-    _, first, inverse = np.unique(keys[places], return_index=True, return_inverse=True)
-    head = places[first[inverse]]
-    later = places[head != places]
-    pairs = np.stack([head[head != places], later], 1)
-    _, label_codes = np.unique(labels[places], return_inverse=True)
-    both = inverse.astype(np.int64) * (int(label_codes.max()) + 1) + label_codes
+    first = first_equal(keys if len(places) == len(keys) else keys[places])
+    later = np.flatnonzero(first != np.arange(len(first)))
+    pairs = np.stack([places[first[later]], places[later]], 1)
+    # Only members of sets of equals are looked at further: few of millions, as a rule.
+    inside = np.unique(np.concatenate([first[later], later]))
+    _, label_codes = np.unique(labels[places[inside]], return_inverse=True)
+    _, head = np.unique(first[inside], return_inverse=True)
+    both = head.astype(np.int64) * (int(label_codes.max(initial=0)) + 1) + label_codes
     _, first_both, inverse_both = np.unique(both, return_index=True, return_inverse=True)
-    extra = places[first_both[inverse_both] != np.arange(len(places))]
-    kinds = np.bincount(inverse[first_both], minlength=len(first))
-    return Copies(pairs, extra, places[kinds[inverse] > 1])
+    extra = places[inside[first_both[inverse_both] != np.arange(len(inside))]]
+    kinds = np.bincount(head[first_both], minlength=int(head.max(initial=-1)) + 1)
+    return Copies(pairs, extra, places[inside[kinds[head] > 1]])
+
+
+def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return ``(n,)``: for each key the place of the first one equal to it.
+
+    Examples
+    --------
+    >>> first_equal(np.array([7, 5, 7, 5, 1], np.uint64)).tolist()
+    [0, 1, 0, 1, 4]
+    """
+    import pyarrow as pa
+
+    whole = keys.view(np.uint64).reshape(len(keys), -1) if keys.dtype.kind == "V" else keys.reshape(len(keys), 1)
+    codes = pa.array(whole[:, 0]).dictionary_encode().indices.to_numpy()  # numbered in the order they come in
+    highest = np.maximum.accumulate(codes)
+    firsts = np.flatnonzero(np.diff(highest, prepend=-1))
+    made: NDArray[np.int64] = firsts[codes]
+    later = np.flatnonzero(made != np.arange(len(made)))
+    if whole.shape[1] > 1 and not (whole[later] == whole[made[later]]).all():
+        # Digests that agree in 64 bits and not in all: once in a universe.
+        _, index, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        made = index[inverse].astype(np.int64)
+    return made
 
 
 def near_pairs(
@@ -105,6 +130,9 @@ def _second_look(
 
 def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], *, rows: bool) -> Iterator[Issue]:
     """Yield ``duplicate`` and ``conflicting-labels`` (``conflicting-rows`` for tables: one issue for all)."""
+    if len(found.extra) + len(found.conflicting) > about.MOST:
+        yield from _many_copies(gathered, found, rows=rows)
+        return
     conflicting = set(found.conflicting.tolist())
     groups: dict[int, list[int]] = {}
     for head, place in found.pairs.tolist():
@@ -140,20 +168,38 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
                     f"{gathered.sources[place]}/{paths(place)}",
                     evidence={"others": others, "copies": len(members)},
                 )
-    share = len(extra) / max(len(gathered), 1)
+    yield from _copies_in_all(gathered, len(extra), torn, len(conflicting), rows=rows)
+
+
+def _many_copies(gathered: Gathered, found: Copies, *, rows: bool) -> Iterator[Issue]:
+    """Yield what :func:`copy_issues` does where there are too many for an issue each."""
+    what = "values" if rows else "bytes"
+    extra = found.extra if rows else np.setdiff1d(found.extra, found.conflicting)
+    if not rows:
+        torn = "has equals with another label"
+        yield from about.samples(gathered, found.conflicting, "conflicting-labels", 0.9, torn)
+    yield from about.samples(gathered, extra, "duplicate", 0.4, f"has the same {what} as an earlier sample")
+    head = np.arange(len(gathered))
+    head[found.pairs[:, 1]] = found.pairs[:, 0]
+    torn_sets = len(np.unique(head[found.conflicting]))
+    yield from _copies_in_all(gathered, len(extra), torn_sets, len(found.conflicting), rows=rows)
+
+
+def _copies_in_all(gathered: Gathered, extra: int, torn: int, conflicting: int, *, rows: bool) -> Iterator[Issue]:
+    share = extra / max(len(gathered), 1)
     if rows and share >= 0.01:
         yield Issue(
             "duplicate-share",
             round(min(0.2 + share, 0.8), 3),
-            f"{len(extra)} of {len(gathered)} rows ({share:.0%}) are copies of an earlier one, answer included",
-            evidence={"rows": len(gathered), "copies": len(extra)},
+            f"{extra} of {len(gathered)} rows ({share:.0%}) are copies of an earlier one, answer included",
+            evidence={"rows": len(gathered), "copies": extra},
         )
     if rows and torn:
         yield Issue(
             "conflicting-rows",
             0.3,
             f"{torn} sets of equal rows have different answers: no model can be right on all of them",
-            evidence={"sets": torn, "rows": len(conflicting)},
+            evidence={"sets": torn, "rows": conflicting},
         )
 
 
@@ -163,6 +209,10 @@ def _worded(gathered: Gathered, place: int) -> str:
 
 def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
     """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
+    later = np.unique(pairs[:, 1])
+    if len(later) > about.MOST:
+        yield from about.samples(gathered, later, "near-duplicate", 0.4, "looks the same as an earlier sample")
+        return
     seen: set[int] = set()
     for one, other in pairs.tolist():
         if other in seen:

@@ -78,8 +78,8 @@ def divide(
         That dataset's ``division``.
     """
     places = np.flatnonzero(kept)
-    present, numbered = np.unique(ties.groups[places], return_inverse=True)
-    groups, keys = numbered.astype(np.int64), ties.keys[present]
+    present = np.bincount(ties.groups[places], minlength=len(ties.keys)) > 0
+    groups, keys = (np.cumsum(present) - 1)[ties.groups[places]], ties.keys[present]
     fractions = (settings.train, settings.validation, settings.test)
     mine = None if known is None else known[places]
     times = _times(settings, gathered, rows) if settings.by == "time" else None

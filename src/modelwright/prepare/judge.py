@@ -392,8 +392,9 @@ def _user_pairs(gathered: Gathered) -> NDArray[np.int64]:
     places = np.flatnonzero(codes >= 0)
     if not len(places):
         return np.empty((0, 2), np.int64)
-    _, first, inverse = np.unique(codes[places], return_index=True, return_inverse=True)
-    return np.stack([places[first[inverse]], places], 1)
+    first = checks.first_equal(codes[places].astype(np.uint64))
+    later = first != np.arange(len(first))
+    return np.stack([places[first[later]], places[later]], 1)
 
 
 def _groups(
@@ -401,7 +402,7 @@ def _groups(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return ``(n,)`` group numbers and each group's key: that of its smallest digest, whatever the order of files."""
     groups = split.union(len(gathered), pairs)
-    first = np.frombuffer(bytes(gathered.ids), ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
+    first = np.frombuffer(gathered.ids, ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
     keys = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(keys, groups[kept], first[kept])
     return groups, keys
@@ -409,10 +410,11 @@ def _groups(
 
 def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     table = parent.samples()
-    before = {
-        bytes.fromhex(sample): split.NAMES.index(where)
-        for sample, where in zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True)
-        if where is not None
-    }
-    ids = bytes(gathered.ids)
-    return np.fromiter((before.get(ids[at : at + 32], -1) for at in range(0, len(ids), 32)), np.int8, len(gathered))
+    before: dict[bytes, int] = {}
+    for batch in table.select(["id", "split"]).to_batches(max_chunksize=65536):
+        for sample, where in zip(batch["id"].to_pylist(), batch["split"].to_pylist(), strict=True):
+            if where is not None:
+                before[bytes.fromhex(sample)] = split.NAMES.index(where)
+    ids = gathered.ids
+    known = (before.get(bytes(ids[at : at + 32]), -1) for at in range(0, len(ids), 32))
+    return np.fromiter(known, np.int8, len(gathered))

@@ -194,14 +194,24 @@ def _deal(
         group_split[group] = best
         left[present, best] -= inside[present]
     single = free[(sizes[groups[free]] == 1) & (group_split[groups[free]] < 0)]
-    single = single[np.lexsort((order[groups[single]], strata[single]))]
+    small = strata[single].astype(np.int16) if strata_count < 2**15 else strata[single]  # sorted by its digits
+    single = single[np.argsort(small, kind="stable")]
     cuts = np.flatnonzero(np.diff(strata[single])) + 1
     for some in np.split(single, cuts):
         if len(some):
             wanted = _fit(np.maximum(left[strata[some[0]]], 0), len(some), shares)
-            group_split[groups[some]] = np.repeat(np.arange(3, dtype=np.int8), wanted)
+            group_split[groups[some]] = _by_rank(order[groups[some]], wanted)
     needed = free[~covered[strata[free]]]
     _every_class_in_train(groups, strata, group_split, needed, order, locked=settled[~covered[strata[free]]] >= 0)
+
+
+def _by_rank(order: NDArray[np.uint64], wanted: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return splits: the ``wanted[0]`` smallest ranks to the first, the next ``wanted[1]`` to the second, and so on."""
+    ends = np.cumsum(wanted)[:-1]
+    cuts = np.unique(ends[(ends > 0) & (ends < len(order))])
+    made = np.empty(len(order), np.int8)
+    made[np.argpartition(order, cuts) if len(cuts) else slice(None)] = np.repeat(np.arange(3, dtype=np.int8), wanted)
+    return made
 
 
 def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -236,21 +246,21 @@ def _every_class_in_train(
 def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ``(count,)`` group numbers of the connected components of ``pairs (m, 2)``, numbered by first member."""
     parent = np.arange(count)
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = int(parent[node])
-        return node
-
-    for one, other in pairs.tolist():
-        left, right = root(one), root(other)
-        if left != right:
-            parent[max(left, right)] = min(left, right)
-    while True:  # flatten
-        above = parent[parent]
-        if (above == parent).all():
+    left, right = pairs[:, 0], pairs[:, 1]
+    while len(left):
+        # Hook each root to the smallest that it touches, then let all point to their roots (Shiloach, Vishkin 1982).
+        one, other = parent[left], parent[right]
+        apart = one != other
+        if not apart.any():
             break
-        parent = above
-    numbered: NDArray[np.int64] = np.unique(parent, return_inverse=True)[1].astype(np.int64)
+        left, right = left[apart], right[apart]
+        low, high = np.minimum(one[apart], other[apart]), np.maximum(one[apart], other[apart])
+        np.minimum.at(parent, high, low)
+        while True:
+            above = parent[parent]
+            if (above == parent).all():
+                break
+            parent = above
+    roots = parent == np.arange(count)
+    numbered: NDArray[np.int64] = (np.cumsum(roots) - 1)[parent]
     return numbered
