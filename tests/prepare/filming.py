@@ -15,22 +15,25 @@ import numpy as np
 WIDTH, HEIGHT, RATE = 96, 64, 10
 
 
-def picture(number: int, colour: int = 0) -> np.ndarray:
-    """Return one frame: a bright square that moves, over noise of its own."""
+def picture(number: int, colour: int = 0, scene: int = 0) -> np.ndarray:
+    """Return one frame: a bright square that moves, over noise of its own, in front of what the scene has."""
     random = np.random.default_rng(number)
     pixels = random.integers(0, 60, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     left = 4 * number % (WIDTH - 20)
+    if scene:
+        blocks = np.random.default_rng(scene).integers(0, 120, (HEIGHT // 16, WIDTH // 16, 1), np.uint8)
+        pixels += blocks.repeat(16, 0).repeat(16, 1)
     pixels[20:40, left : left + 20, colour] = 230
     return pixels
 
 
-def film(path: Path, count: int, *, colour: int = 0, still: bool = False) -> Path:
+def film(path: Path, count: int, *, colour: int = 0, still: bool = False, scene: int = 0) -> Path:
     """Write a recording of ``count`` frames at ten a second."""
     codes = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codes[path.suffix]), RATE, (WIDTH, HEIGHT))
     assert writer.isOpened()
     for number in range(count):
-        writer.write(picture(0 if still else number, colour))
+        writer.write(picture(0 if still else number, colour, scene))
     writer.release()
     return path
 

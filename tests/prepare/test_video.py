@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from modelwright.errors import InputError
+from modelwright.prepare import guess
 from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.camera import CameraSource
 from modelwright.prepare.collect.frames import Ended, Frame, Request, frames
 from modelwright.prepare.collect.video import VideoSource
 from modelwright.prepare.index import Index
-from modelwright.project import open_project
+from modelwright.project import init_project, open_project
 from modelwright.store import Store
 
 cv2 = pytest.importorskip("cv2")
@@ -207,7 +208,8 @@ def test_video_is_pictures_with_a_group_all_the_way(tmp_path: Path) -> None:
     for name, colour in (("blue", 0), ("red", 2)):
         (tmp_path / "films" / name).mkdir(parents=True)
         for number in range(8):
-            film(tmp_path / "films" / name / f"{number}.avi", 20 + number, colour=colour)
+            scene = 1 + 2 * number + (colour == 0)
+            film(tmp_path / "films" / name / f"{number}.avi", 20 + number, colour=colour, scene=scene)
     (tmp_path / "films/red/empty.avi").write_bytes(b"")
     spec = "input: video\nsources:\n  - video: films\n    every: 200ms\ntrain: {models: [logistic], budget: 60s}\n"
     (tmp_path / "modelwright.yaml").write_text(spec, encoding="utf-8")
@@ -240,6 +242,21 @@ def test_a_camera_goes_into_a_dataset_that_stands(tmp_path: Path) -> None:
     second = open_project(tmp_path).run(to="prepare").steps[0]
     assert first.artifact == second.artifact
     assert second.status == "cached"
+
+
+def test_init_sees_recordings(tmp_path: Path) -> None:
+    for name in ("red", "blue"):
+        (tmp_path / "films" / name).mkdir(parents=True)
+        (tmp_path / "films" / name / "a.MP4").write_bytes(b"")
+    made = init_project(tmp_path / "films", None, name="films")
+    assert (made["input"], made["output"], made["sources"][0]["kind"]) == ("video", "category", "video")
+    assert open_project(tmp_path / "films").spec.input == "image"
+    (tmp_path / "one.mkv").write_bytes(b"")
+    assert guess(tmp_path / "one.mkv").output == "none"
+    (tmp_path / "films/modelwright.yaml").unlink()
+    for number in range(5):
+        (tmp_path / f"films/red/{number}.jpg").write_bytes(b"")
+    assert guess(tmp_path / "films").input == "image"
 
 
 def test_frames_are_given_one_by_one(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.errors import InputError
-from modelwright.prepare import guessing_series
-from modelwright.prepare import guessing_series, guessing_texts
+from modelwright.prepare import guessing_series, guessing_texts, guessing_videos
 from modelwright.prepare.collect.base import Rejected, Settings
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
@@ -26,8 +25,9 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _TABLES = (".csv", ".tsv", ".parquet", ".pq", ".data", ".csv.gz", ".tsv.gz", ".data.gz")
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 _LABELS = (
-    "label", "target", "class", "y", "output", "outcome", "answer", "category", "survived", "quality", "species",
-    "diagnosis", "income", "price", "median_house_value", "churn", "fraud", "result", "grade", "score", "type",
+    "label", "labels", "tags", "target", "class", "y", "output", "outcome", "answer", "category", "survived", "quality",
+    "species", "diagnosis", "income", "price", "median_house_value", "churn", "fraud", "result", "grade", "score",
+    "type",
 )  # fmt: skip
 _ROWS = 5000
 _LONGEST_TAG = 60
@@ -78,6 +78,11 @@ def guess(path: str | os.PathLike[str]) -> Guess:
         raise InputError(f"there is nothing at {path}", code="no-such-path", hint="give a folder or a table") from None
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
+    films = guessing_videos.guess(path)
+    if films is not None:
+        reasons = [*films.reasons, "the frames of one recording stay in one split"]
+        output, metric = ("category", "f1_macro") if films.classes else ("none", "")
+        return Guess("video", output, None, metric, [{"video": str(path)}], reasons)
     recordings = guessing_series.guess(path)
     if recordings is not None:
         return _series(path, recordings)
