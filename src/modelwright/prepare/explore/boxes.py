@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from modelwright.drawing import chart, matrix
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.view import Found, View, clip, jpeg
+from modelwright.prepare.explore.found import Found
+from modelwright.prepare.explore.view import View, clip, jpeg
 
 MOST_READ = 20_000
 """Pictures whose boxes are counted; of more, an even sample."""

@@ -10,11 +10,12 @@ import numpy as np
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.drawing.rows import row_table
-from modelwright.prepare.explore.view import Found, View, clip
+from modelwright.prepare.explore.found import Found
+from modelwright.prepare.explore.view import View, clip
 
 _WORST = 40
 _EACH_KIND = 6
-_SUSPECTS = 24
+_SUSPECTS, _ROWS = 24, 12
 _PAIRS = 20_000
 """Mislabelled samples whose classes are counted."""
 
@@ -66,7 +67,7 @@ def _mislabelled(view: View) -> Element:
             f"{facts['how']} say, none of which saw the sample's own label. They stay as they are until somebody "
             "decides: fix takes the suggested label, drop leaves the sample out, keep settles that the label is right.",
         ),
-        draw.gallery(shown, width=132) if shown else _as_rows(view, mine[:_SUSPECTS]),
+        draw.gallery(shown, width=132) if shown else _as_rows(view, mine[:_ROWS]),
         draw.table(["labelled", "looks like", "how many"], [[*pair, count] for pair, count in most]) if most else None,
     )
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.associations import correlation_ratio
+from modelwright.prepare.explore.associations import Column, explained
+from modelwright.prepare.explore.rows import PAIRED
 from modelwright.prepare.explore.view import View, clip
 
 BINS = 28
+_TELLING = 0.15
+"""Share of the answer that one measure explains from which it is said: a model may learn it and not the thing."""
 
 
 def tiles(view: View, names: Sequence[str], what: str) -> Iterator[Element]:
@@ -23,7 +27,6 @@ def tiles(view: View, names: Sequence[str], what: str) -> Iterator[Element]:
     what
         What one sample is called, such as ``sound``.
     """
-    codes = view.group_codes
     for name in names:
         if name not in view.measures:
             continue
@@ -49,13 +52,21 @@ def tiles(view: View, names: Sequence[str], what: str) -> Iterator[Element]:
             "edges": edges.tolist(),
             "counts": series,
         }
-        told = correlation_ratio(np.where(view.kept, values, np.nan), codes) if len(view.groups) > 1 else float("nan")
+        told = _told(view, values)
         low, middle, high = np.quantile(kept, [0.05, 0.5, 0.95])
         words = f"{chart.number(middle)}, mostly {chart.number(low)} to {chart.number(high)}"
-        if told >= 0.5:
-            words += f"; it alone tells {told**2:.0%} of the classes apart"
+        if told >= _TELLING:
+            words += f"; it alone explains {told:.0%} of the {'answer' if view.label_kind == 'number' else 'classes'}"
         drawn = small.tile(edges.tolist(), series, title=shown)
         yield draw.h("div", draw.h("h3", shown), draw.h("p", words), drawn, class_="tile")
+
+
+def _told(view: View, values: NDArray[np.float64]) -> float:
+    """Return what share of the answer a measure explains, on a sample; NaN where there is nothing to be explained."""
+    if len(view.groups) < 2:
+        return float("nan")
+    places = view.some(np.flatnonzero(view.kept), PAIRED)
+    return explained(Column("", numbers=values[places]), Column("", codes=view.group_codes[places]))
 
 
 def by_class(view: View, names: Sequence[str], most: int) -> Element | None:

@@ -14,7 +14,8 @@ from modelwright.drawing.coverage import coverage
 from modelwright.drawing.page import Element
 from modelwright.drawing.traces import traces
 from modelwright.prepare.explore.associations import correlation_ratio
-from modelwright.prepare.explore.view import Found, Pictures, View, clip
+from modelwright.prepare.explore.found import Found
+from modelwright.prepare.explore.view import Pictures, View, clip
 from modelwright.tasks.base import Arrays
 from modelwright.tasks.modalities import series_sketch
 from modelwright.tasks.modalities.series import Series

@@ -7,8 +7,7 @@ Whatever is drawn is either counted over all samples by numpy and Arrow, or take
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.drawing.axes import number as chart_number
 from modelwright.prepare import split
+from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan import scanner_name, unpack
@@ -49,25 +49,6 @@ class Pictures:
 
 
 NO_PICTURES = Pictures()
-
-
-@dataclass(frozen=True)
-class Found:
-    """One issue, as the page shows it."""
-
-    id: str
-    kind: str
-    severity: float
-    message: str
-    path: str
-    """Name in its source, without the source's number; empty for what is about no sample."""
-    place: int
-    """Row of the sample, or -1."""
-    column: str | None
-    evidence: Mapping[str, Any]
-    suggestion: str
-    decision: str
-    by: str
 
 
 class View:
@@ -436,76 +417,10 @@ class View:
         each_kind: int | None = None,
         samples: bool = False,
     ) -> list[Found]:
-        """Return the ``most`` most severe issues.
-
-        Parameters
-        ----------
-        kind, decision
-            Of this kind, with this decision alone.
-        but
-            Not of this kind.
-        each_kind
-            At most so many of each kind.
-        samples
-            About single samples alone.
-        """
-        from pyarrow import compute
-
-        table = self.issues
-        if samples:
-            table = table.filter(compute.is_valid(table["sample"]))
-        if kind is not None:
-            table = table.filter(compute.equal(table["kind"], kind))
-        if but:
-            table = table.filter(compute.not_equal(table["kind"], but))
-        if decision is not None:
-            table = table.filter(compute.equal(table["decision"], decision))
-        if each_kind is not None:
-            table = table.take(_first_of_each(table["kind"], each_kind))
-        table = table.slice(0, most)
-        places = self._places(table["path"].to_pylist(), table["sample"].to_pylist())
-        return [self._found(row, place) for row, place in zip(table.to_pylist(), places, strict=True)]
-
-    @staticmethod
-    def _found(row: Mapping[str, Any], place: int) -> Found:
-        return Found(
-            row["id"],
-            row["kind"],
-            row["severity"],
-            row["message"],
-            (row["path"] or "").partition("/")[2],
-            place,
-            row["column"],
-            json.loads(row["evidence"]),
-            row["suggestion"],
-            row["decision"],
-            row["decided_by"],
+        """Return the ``most`` most severe issues; the rest is as in :func:`modelwright.prepare.explore.found.find`."""
+        return find(
+            self.issues, self.samples, most, kind=kind, but=but, decision=decision, each_kind=each_kind, samples=samples
         )
-
-    def _places(self, paths: Sequence[str | None], ids: Sequence[str | None]) -> list[int]:
-        """Return the rows of the samples that issues are about, -1 where there is none."""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        wanted = sorted({path.partition("/")[2] for path, each in zip(paths, ids, strict=True) if path and each})
-        inside = compute.is_in(self.samples["path"], value_set=pa.array(wanted, pa.string()))
-        rows = np.flatnonzero(inside.to_numpy(zero_copy_only=False))
-        table = self.samples.select(["source", "path"]).take(rows)
-        known = {
-            f"{source}/{path}": place
-            for source, path, place in zip(
-                table["source"].to_pylist(), table["path"].to_pylist(), rows.tolist(), strict=True
-            )
-        }
-        return [known.get(path or "", -1) if each else -1 for path, each in zip(paths, ids, strict=True)]
-
-
-def _first_of_each(kinds: Any, most: int) -> Any:
-    import pyarrow as pa
-
-    codes = np.asarray(kinds.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False))
-    chosen = [np.flatnonzero(codes == code)[:most] for code in np.unique(codes)]
-    return pa.array(np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64))
 
 
 def jpeg(picture: Any, quality: int = 80) -> bytes:
