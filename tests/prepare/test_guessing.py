@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +108,41 @@ assert not heavy, heavy
 fingerprint(loaded, store)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _sounds(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"RIFF")
+
+
+def test_sounds_in_class_folders(tmp_path: Path) -> None:
+    _sounds(tmp_path, *(f"{name}/{number}.wav" for name in ("dog", "rain") for number in range(3)), "notes.txt")
+    found = guess(tmp_path)
+    assert (found.input, found.output) == ("audio", "category")
+    assert found.sources == [{"folder": str(tmp_path), "files": ["*.wav"]}]
+    assert any("dog, rain" in reason for reason in found.reasons)
+
+
+def test_sounds_whose_names_say_what_they_are(tmp_path: Path) -> None:
+    who = ("ann", "bob", "eve")
+    names = [f"{word}_{each}_{take}.flac" for word in ("yes", "no") for each in who for take in range(4)]
+    _sounds(tmp_path, *(f"all/{name}" for name in names))
+    found = guess(tmp_path)
+    pattern = re.compile(found.sources[0]["label"])
+    assert {match.group(1) for name in names if (match := pattern.search(f"all/{name}"))} == {"yes", "no"}
+    (group,) = [reason for reason in found.reasons if "group:" in reason]
+    spoken = re.compile(group.partition("'")[2].rpartition("'")[0])
+    assert {match.group(1) for name in names if (match := spoken.search(name))} == set(who)
+
+
+def test_sounds_that_nothing_says_anything_about(tmp_path: Path) -> None:
+    _sounds(tmp_path, *(f"{number:04}.mp3" for number in range(8)))
+    assert (guess(tmp_path).input, guess(tmp_path).output) == ("audio", "none")
+
+
+def test_real_sounds(shared_data: Path) -> None:
+    found = guess(shared_data / "fsdd-spoken-digits" / "recordings.zip")
+    assert (found.input, found.output) == ("audio", "category")
+    assert re.search(found.sources[0]["label"], "recordings/7_jackson_12.wav")[1] == "7"  # type: ignore[index]
+    assert any("jackson" in reason for reason in found.reasons)

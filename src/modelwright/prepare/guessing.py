@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.errors import InputError
-from modelwright.prepare import guessing_series, guessing_texts, guessing_videos
+from modelwright.prepare import guessing_series, guessing_sounds, guessing_texts, guessing_videos
 from modelwright.prepare.collect.base import Rejected, Settings
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
@@ -63,7 +63,7 @@ class Guess:
 
 
 def guess(path: str | os.PathLike[str]) -> Guess:
-    """Look at a folder of class folders, a table, or a folder or archive of recordings, and guess the task.
+    """Look at a folder of class folders, a table, or a folder or archive of sounds or recordings, and guess the task.
 
     Raises
     ------
@@ -83,10 +83,21 @@ def guess(path: str | os.PathLike[str]) -> Guess:
         reasons = [*films.reasons, "the frames of one recording stay in one split"]
         output, metric = ("category", "f1_macro") if films.classes else ("none", "")
         return Guess("video", output, None, metric, [{"video": str(path)}], reasons)
+    sounds = guessing_sounds.guess(path)
+    if sounds is not None:
+        return _sounds(path, sounds)
     recordings = guessing_series.guess(path)
     if recordings is not None:
         return _series(path, recordings)
     return _folder(path) if is_folder else _table(path, [path])
+
+
+def _sounds(path: Path, found: guessing_sounds.Sounds) -> Guess:
+    source = {found.kind: str(path), **found.options}
+    if not found.labelled:
+        return Guess("audio", "none", None, "", [source], list(found.reasons))
+    reasons = [*found.reasons, "f1_macro counts every class alike, whatever its size"]
+    return Guess("audio", "category", None, "f1_macro", [source], reasons)
 
 
 def _series(path: Path, found: guessing_series.Recordings) -> Guess:
