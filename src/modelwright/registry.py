@@ -69,6 +69,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dataset-csv": "modelwright.prepare.exporting:export_csv",
         "dataset-jsonl": "modelwright.prepare.exporting:export_jsonl",
         "dataset-parquet": "modelwright.prepare.exporting:export_parquet",
+        "dataset-coco": "modelwright.prepare.exports.coco:export_coco",
+        "dataset-voc": "modelwright.prepare.exports.voc:export_voc",
+        "dataset-yolo": "modelwright.prepare.exports.yolo:export_yolo",
+        "dataset-pairs": "modelwright.prepare.exports.pairs:export_pairs",
+        "dataset-labelstudio": "modelwright.prepare.exports.labelstudio:export_labelstudio",
     },
     "explorers": {
         "image": "modelwright.prepare.explore.image:sections",

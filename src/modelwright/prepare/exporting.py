@@ -60,13 +60,13 @@ def export_folder(dataset: Dataset, destination: Path) -> Path:
             )
 
     def fill(folder: Path) -> Source:
-        for _, label, name, data in _files(dataset):
+        for _, label, name, data in files_of(dataset):
             place = folder / "data" / label
             place.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(data)
         return Source("folder", "data", {}, 0)
 
-    return _make(dataset, destination, fill)
+    return make_export(dataset, destination, fill)
 
 
 def export_csv(dataset: Dataset, destination: Path) -> Path:
@@ -86,6 +86,8 @@ def export_parquet(dataset: Dataset, destination: Path) -> Path:
 
 def _table(dataset: Dataset, destination: Path, form: str) -> Path:
     rows = dataset.meta["modality"] == "table"
+    if dataset.meta["target"] == "mask":
+        raise InputError("a table cannot hold masks", code="wrong-form", hint="mw export dataset-pairs")
     number = dataset.meta["target"] == "number"
     types = _types(dataset) if rows else {"path": "string"}
     label, split = _free("label", types), _free("split", types)
@@ -100,14 +102,14 @@ def _table(dataset: Dataset, destination: Path, form: str) -> Path:
                         put({**json.loads(raw), label: answer, split: which})
             else:
                 (folder / "files").mkdir()
-                for which, answer, name, data in _files(dataset):
+                for which, answer, name, data in files_of(dataset):
                     (folder / "files" / name).write_bytes(data)
                     put({"path": f"files/{name}", label: answer, split: which})
         if not rows:
             return Source("manifest", f"data.{form}", {"path": "path", "label": label}, 0)
         return Source("table", f"data.{form}", _options(form, types, split), 0)
 
-    return _make(dataset, destination, fill, label if rows else None)
+    return make_export(dataset, destination, fill, label if rows else None)
 
 
 def _options(form: str, types: dict[str, str], split: str) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _free(name: str, taken: dict[str, str]) -> str:
     return name
 
 
-def _files(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
+def files_of(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
     """Yield ``(split, label, file name, bytes)`` of every kept sample."""
     seen: Counter[str] = Counter()
     for split in SPLITS:
@@ -188,7 +190,7 @@ def _parquet_writer(stack: ExitStack, path: Path, types: dict[str, str]) -> Put:
     return put
 
 
-def _make(dataset: Dataset, destination: Path, fill: Callable[[Path], Source], label: str | None = None) -> Path:
+def make_export(dataset: Dataset, destination: Path, fill: Callable[[Path], Source], label: str | None = None) -> Path:
     """Fill a folder beside ``destination`` and put it in its place when it is complete."""
     destination = Path(os.path.abspath(destination))  # noqa: PTH100 - resolve would follow a link
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):

@@ -280,6 +280,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "masks": Text("a folder's name"),
         "suffix": Text("the end of a name, such as _mask"),
         "names": ListOf(Text("a class name")),
+        "ignore": Number(0, 0xFFFFFF, whole=True),
         "threshold": Number(1, 255, whole=True),
     },
     "video": {

@@ -55,6 +55,7 @@ def opened(raw: bytes) -> NDArray[np.integer]:
         If it is no picture, or too large.
     """
     from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
 
     from modelwright.tasks.modalities import image_decoding as image
 
@@ -64,7 +65,7 @@ def opened(raw: bytes) -> NDArray[np.integer]:
             if picture.width * picture.height <= MOST_PIXELS:
                 return _values(picture)
             trouble = f"asks for {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}"
-    except Pillow.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise MaskError("is no picture") from error
     except Exception as error:
         what = str(error).split("\n", maxsplit=1)[0][:120] or type(error).__name__
@@ -175,7 +176,7 @@ def _classes(values: NDArray[np.integer], meaning: Values) -> tuple[NDArray[np.u
     return places, notes
 
 
-def guessed(counts: Sequence[Mapping[int, int]], names: Sequence[str]) -> tuple[Values, str]:
+def guessed(counts: Sequence[Mapping[int, int]], names: Sequence[str], ignore: int | None = None) -> tuple[Values, str]:
     """Return what the values of masks stand for, by a sample of them, and why.
 
     Parameters
@@ -184,37 +185,40 @@ def guessed(counts: Sequence[Mapping[int, int]], names: Sequence[str]) -> tuple[
         Pixels by value of each mask that was looked at.
     names
         Class names, in the order of the values; empty: they are made up.
+    ignore
+        A value of pixels that are nobody's.
 
     Raises
     ------
     MaskError
         If the values are those of no mask, or don't go with the names.
     """
-    values = sorted({value for each in counts for value in each})
+    values = sorted({value for each in counts for value in each} - {ignore})
     total = sum(sum(each.values()) for each in counts)
     ends = sum(each.get(0, 0) + each.get(255, 0) for each in counts)
+    nobody = frozenset() if ignore is None else frozenset({ignore})
+    said = "" if ignore is None else f"; {ignore} is ignored"
     if names:
-        return _named(values, names)
-    if len(values) <= 2 or (ends >= 0.5 * total and len(values) > 3 and values[-1] <= 255 and _between(values)):
-        low, high = (values[0], values[-1]) if len(values) > 1 else (0, 255)
-        soft = len(values) > 2
-        if soft:
-            low, high = 0, 255
-        words = f"values {low} and {high}" + (", and others between them, which go to the nearer one" if soft else "")
+        return _named(values, names, nobody, said)
+    grey = len(values) > 3 and values[-1] <= 255 and ends >= 0.5 * total and _between(values)
+    if len(values) <= 2 or grey:
+        low, high = (values[0], values[-1]) if len(values) == 2 else (0, 255)
+        words = f"values {low} and {high}" + (", and others between them, which go to the nearer one" if grey else "")
         of = {low: "background", high: "foreground"}
-        return Values(("background", "foreground"), of, nearest=soft), f"{words}: background and foreground"
-    ignored = frozenset({255}) if values[-1] == 255 and len(values) > 2 and values[-2] < 200 else frozenset()
-    left = [value for value in values if value not in ignored]
+        return Values(("background", "foreground"), of, nobody, grey), f"{words}: background and foreground{said}"
+    if ignore is None and values[-1] == 255 and values[-2] < 200:
+        nobody, said = frozenset({255}), "; 255 is ignored"
+    left = [value for value in values if value not in nobody]
     if len(left) > MOST_CLASSES:
         raise MaskError(
-            f"the masks have {len(left):,} different values, more than {MOST_CLASSES} classes; if they are "
-            "grey levels, 'threshold: 128' makes two classes of them"
+            f"the masks have {len(left):,} different values, more than {MOST_CLASSES} classes; if they are grey "
+            "levels, 'threshold: 128' makes two classes of them"
         )
     wide = max(len(str(value)) for value in left)
     colours = left[-1] > 0xFFFF
     made = {value: f"#{value:06x}" if colours else f"class-{value:0{wide}}" for value in left}
     words = f"{len(left)} {'colours' if colours else 'values'}, each a class"
-    return Values(tuple(sorted(made.values())), made, ignored), words + ("; 255 is ignored" if ignored else "")
+    return Values(tuple(sorted(made.values())), made, nobody), words + said
 
 
 def _between(values: Sequence[int]) -> bool:
@@ -222,23 +226,19 @@ def _between(values: Sequence[int]) -> bool:
     return sum(8 < value < 247 for value in values) >= 2
 
 
-def _named(values: Sequence[int], names: Sequence[str]) -> tuple[Values, str]:
+def _named(values: Sequence[int], names: Sequence[str], nobody: frozenset[int], said: str) -> tuple[Values, str]:
     """Return classes by the names' order: of the places 0, 1, 2 …, or of the values that occur."""
-    if values and values[-1] < len(names):
-        of = dict(enumerate(names))
-        return Values(tuple(sorted(names)), of), f"the values are places in the {len(names)} names"
-    left = [value for value in values if value != 255]
-    if len(values) > len(names) and left and left[-1] < len(names):
-        of = dict(enumerate(names))
-        return (
-            Values(tuple(sorted(names)), of, frozenset({255})),
-            f"the values are places in the {len(names)} names; 255 is ignored",
-        )
+    ordered = tuple(sorted(names))
+    most = max((value for value in values if value != 255 or nobody), default=0)
+    if most < len(names) and (nobody or 255 not in values or len(values) > len(names)):
+        if 255 in values:
+            nobody, said = frozenset({255}), "; 255 is ignored"
+        return Values(ordered, dict(enumerate(names)), nobody), f"the values are places in {len(names)} names{said}"
     if len(values) == len(names):
-        return Values(tuple(sorted(names)), dict(zip(values, names, strict=True))), f"values {_some(values)} in order"
-    if len(names) == 2 and values and values[-1] <= 255:
-        of = {0: names[0], 255: names[1]}
-        return Values(tuple(sorted(names)), of, nearest=True), "two classes, and values between them go to the nearer"
+        return Values(ordered, dict(zip(values, names, strict=True)), nobody), f"values {_some(values)} in order{said}"
+    if len(names) == 2 and values[-1] <= 255:
+        words = "0 and 255 are the two classes, and values between them go to the nearer"
+        return Values(ordered, {0: names[0], 255: names[1]}, nobody, nearest=True), words + said
     raise MaskError(
         f"the masks have {len(values)} different values ({_some(values)}), and there are {len(names)} names"
     )

@@ -55,6 +55,7 @@ class PairsSource(AnnotatedSource):
         "masks": "name of the folder with the masks; default: masks, labels, annotations, gt …",
         "suffix": "what stands behind a picture's name in its mask's, such as _mask; default: found",
         "names": "list of class names: for the values 0, 1, 2 …, or for the values that occur, the lowest first",
+        "ignore": "a value of pixels that are nobody's; with 'names', all others are then places in the names",
         "threshold": "make two classes of grey levels: this level (1 to 255) and above is the second",
     }
     outputs: ClassVar[tuple[str, ...]] = ("mask", "tags", "none")
@@ -101,7 +102,7 @@ class PairsSource(AnnotatedSource):
         try:
             if not counts:
                 raise masks.MaskError("no mask that was looked at opens")  # noqa: TRY301 - one place makes the message
-            return masks.guessed(counts, given)
+            return masks.guessed(counts, given, self.options.whole("ignore", 0, 0xFFFFFF))
         except masks.MaskError as error:
             raise InputError(
                 f"{self.where}: {error}", code="bad-masks", hint="see the options 'names' and 'threshold'"
