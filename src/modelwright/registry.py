@@ -83,8 +83,6 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "text": "modelwright.prepare.explore.text:sections",
         "boxes": "modelwright.prepare.explore.boxes:sections",
         "mask": "modelwright.prepare.explore.mask:sections",
-        "boxes": "modelwright.prepare.explore.boxes:sections",
-        "mask": "modelwright.prepare.explore.mask:sections",
     },
     "pictures": {
         "image": "modelwright.prepare.explore.image:PICTURES",
