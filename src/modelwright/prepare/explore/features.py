@@ -12,7 +12,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing import small
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.rows import Table, evenly
+from modelwright.prepare.explore.rows import evenly, table_of
 from modelwright.prepare.explore.view import View, clip, jpeg
 from modelwright.runtime.session import open_session
 from modelwright.tasks import base as tasks
@@ -91,7 +91,7 @@ def _of_columns(view: View) -> Element | None:
     if features is None or not features.shape[1]:
         return None
     names = view.modality.feature_names(view.schema["input"], "dense")
-    table = Table(view, most=_ROWS)
+    table = table_of(view)
     used = [each for each in table.by_answer() if each.name not in set(view.meta["dropped_columns"])][:_COLUMNS]
     blocks = []
     for facts in used:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 MOST_ROWS = 100_000
 """Rows that distributions are drawn from."""
+MOST_CELLS = 1 << 24
+"""Values of all columns together that are held in memory: 128 MB."""
+_LEAST_ROWS = 1000
 PAIRED = 20_000
 """Rows that associations are computed on."""
 _BINS = 30
@@ -78,6 +82,17 @@ def unlike(facts: Facts) -> bool:
     return facts.codes is not None and facts.distinct > max(50, 0.5 * (facts.rows - facts.missing))
 
 
+_READ: WeakKeyDictionary[View, Table] = WeakKeyDictionary()
+
+
+def table_of(view: View) -> Table:
+    """Return the columns of a view, read when they are first asked for."""
+    found = _READ.get(view)
+    if found is None:
+        found = _READ[view] = Table(view)
+    return found
+
+
 class Table:
     """The columns of one view, read once.
 
@@ -85,12 +100,15 @@ class Table:
     ----------
     view
         Of a dataset whose samples are rows.
-    most
-        Rows that are sampled.
     """
 
-    def __init__(self, view: View, most: int = MOST_ROWS) -> None:
+    def __init__(self, view: View) -> None:
+        from pyarrow import parquet
+
+        assert view.rows is not None
         self._view = view
+        across = max(int(parquet.read_metadata(view.rows).num_columns), 1)
+        most = min(MOST_ROWS, max(_LEAST_ROWS, MOST_CELLS // across))
         self.sampled = view.some(np.flatnonzero(view.kept), most)
         self.splits = view.splits[self.sampled]
         self.answer = _answer(view, self.sampled)

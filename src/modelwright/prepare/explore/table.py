@@ -11,7 +11,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore import missing
 from modelwright.prepare.explore.associations import Column, matrix
-from modelwright.prepare.explore.rows import Facts, Table, evenly, unlike
+from modelwright.prepare.explore.rows import Facts, Table, evenly, table_of, unlike
 from modelwright.prepare.explore.view import View, clip, share
 
 _TILES = 30
@@ -29,7 +29,7 @@ def sections(view: View) -> list[Element]:
     """Return the columns, their associations, and the missing values."""
     if view.rows is None:
         return []
-    table = Table(view)
+    table = table_of(view)
     return [_columns(view, table), *_associations(view, table), *missing.sections(view, table)]
 
 
