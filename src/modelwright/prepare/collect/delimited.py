@@ -104,7 +104,7 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
     delimiter = wanted.delimiter or _delimiter(lines[:200])
     if not wanted.delimiter:
         remarks.append(f"{path.name}: columns are separated by {_NAMES.get(delimiter, repr(delimiter))}")
-    literal = delimiter == "\t" and any(map(_unquoted, lines))
+    literal = delimiter == "\t" and _literal_quotes(lines)
     if literal:
         remarks.append(f"{path.name}: quotation marks are part of the cells: some begin one and don't end it")
     rows = _sample_rows(lines, delimiter, literal=literal)
@@ -216,6 +216,16 @@ def _delimiter(lines: Sequence[str]) -> str:
         if width > 1 and share > best_share:
             best, best_share = delimiter, share
     return best
+
+
+def _literal_quotes(lines: Sequence[str]) -> bool:
+    """Whether a tab-separated file quotes nothing: some cells begin a quotation and don't end it, and yet nearly all
+    lines have as many cells, which they have not where quoted cells go on in the next line.
+    """
+    if not any(map(_unquoted, lines)):
+        return False
+    widths = Counter(line.count("\t") for line in lines if line.strip())
+    return widths.most_common(1)[0][1] >= 0.98 * widths.total()
 
 
 def _unquoted(line: str) -> bool:

@@ -25,6 +25,7 @@ from modelwright.tasks.modalities import (
 
 MAX_BYTES = 16 << 20
 """Most bytes of one text."""
+_BATCH = 32
 _BINARY = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a zip archive, or an office document"),
@@ -230,8 +231,11 @@ def _directions(learner: Any, schema: dict[str, Any]) -> dict[str, Any]:
     texts = sorted(learner.sample, reverse=True)
 
     def features() -> Iterator[NDArray[np.float32]]:
-        for _, _, cut, plain in texts:
-            words, characters = text_words.padded(plain, cut.split())
-            yield session.run(["features"], {"words": words, "characters": characters, "figures": none})[0]
+        for start in range(0, len(texts), _BATCH):
+            batch = []
+            for _, _, cut, plain in texts[start : start + _BATCH]:
+                words, characters = text_words.padded(plain, cut.split())
+                batch.append({"words": words, "characters": characters, "figures": none})
+            yield session.run(["features"], Text().stack(batch))[0]
 
     return text_schema.directions(features())

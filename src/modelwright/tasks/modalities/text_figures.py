@@ -21,7 +21,7 @@ NAMES: Mapping[str, str] = {
     "words": "words, up to 4,096",
     "word_length": "mean length of a word, in characters",
     "upper": "share of upper case among letters that have case",
-    "digits": "share of digits among all characters but spaces",
+    "digits": "share of digits among all characters but spaces and marks",
     "symbols": "share of what is neither letter, mark, digit nor space",
     "links": "web and mail addresses for every hundred words",
     "lines": "lines that hold something",
@@ -71,8 +71,8 @@ def figures(reading: Reading, cut: list[str]) -> NDArray[np.float32]:
     """
     head = reading.text[:MOST_CHARACTERS]
     kinds, scripts = _kinds(head)
-    solid = max(sum(kinds.values()) - kinds["Z"], 1)
     letters = kinds["Lu"] + kinds["L"]
+    solid = max(letters + kinds["N"] + kinds["other"], 1)
     cased = kinds["Lu"] + kinds["Ll"]
     links = len(_LINKS.findall(head)) if "@" in head or "://" in head or "www" in head.lower() else 0
     code, most = max(scripts.items(), key=lambda one: (one[1], -one[0]), default=(0, 0))

@@ -71,6 +71,7 @@ def commonness(words: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[n
     documents = np.bincount(pairs % 65_536, minlength=65_536)
     frequent = np.zeros(65_536, bool)
     frequent[np.argsort(-documents, kind="stable")[:FREQUENT]] = True
+    frequent &= documents >= max(2, 0.005 * count)
     held = np.maximum(there.sum(1), 1)
     logs = np.log((documents + 1.0) / count)
     mean = np.where(there, logs[words], 0.0).sum(1) / held
