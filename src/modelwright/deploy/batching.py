@@ -23,6 +23,7 @@ from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Batching
 from modelwright.deploy.work import Identities, Job, Sample, make_id
 from modelwright.errors import ModelwrightError
+from modelwright.tasks.base import Arrays
 
 RETRY = ((b"retry-after", b"1"),)
 
@@ -144,6 +145,8 @@ class Batcher:
             try:
                 outputs = served.predictor.run(stacked)
                 answers = served.predictor.answers(outputs)
+                if served.warns:
+                    self._warn(served, stacked, answers)
             except Exception as error:  # noqa: BLE001 - whatever a graph does, the server answers
                 _fail(part, _model_error(error))
                 continue
@@ -156,6 +159,12 @@ class Batcher:
             self._log(answered, served)
         self._seconds = time.perf_counter() - start
         self._metrics.batch(len(samples), self._seconds)
+
+    def _warn(self, served: Served, stacked: Arrays, answers: list[dict[str, Any]]) -> None:
+        """Say in the answers what is odd about their inputs, and count it; what the log keeps says it too."""
+        for row, findings in served.contract.check(stacked).items():
+            answers[row]["warnings"] = findings
+            self._metrics.broken(findings)
 
     def _log(self, samples: Sequence[Sample], served: Served) -> None:
         now = time.perf_counter()

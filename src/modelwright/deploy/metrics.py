@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -56,6 +56,8 @@ class Metrics:
         self.log_bytes = 0
         self.log_failures = 0
         self.feedback = 0
+        self.contract: Counter[tuple[str, str]] = Counter()
+        """Inputs beside the contract, by column and code."""
         self.swaps = 0
         self.swaps_refused = 0
 
@@ -63,6 +65,11 @@ class Metrics:
         """Count one answered request."""
         self.requests[route, status] += 1
         self.latency.add(seconds)
+
+    def broken(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        """Count what was odd about one input."""
+        for each in findings:
+            self.contract[each["column"], each["code"]] += 1
 
     def batch(self, samples: int, seconds: float) -> None:
         """Count one run of the model, its logging included."""
@@ -106,6 +113,12 @@ class Exposition:
         for (route, status), count in sorted(metrics.requests.items()):
             requests.add_metric([route, str(status)], count)
         yield requests
+        broken = CounterMetricFamily(
+            "modelwright_contract", "Values beside what training saw.", labels=["column", "code"]
+        )
+        for (column, code), count in sorted(metrics.contract.items()):
+            broken.add_metric([column, code], count)
+        yield broken
         for name, text, histogram in (
             ("modelwright_request_seconds", "From the request's last byte to its answer.", metrics.latency),
             ("modelwright_batch_samples", "Samples in one run of the model.", metrics.batch_sizes),

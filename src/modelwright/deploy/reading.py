@@ -22,6 +22,7 @@ from modelwright.deploy.tensors import TensorSpec, check_rows, parse_inputs, wri
 from modelwright.deploy.work import TENSOR_MEDIA_TYPE, Job, Sample
 from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, Row
+from modelwright.tasks.contract import words
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 OCTETS = "application/octet-stream"
@@ -186,10 +187,21 @@ def decode(served: Served, raw: bytes, where: str = "", row: Any = None) -> Arra
         422 (413 where it is too large), with the problem's kind as the code.
     """
     try:
-        return served.predictor.decode(raw) if row is None else served.predictor.decode_row(raw, row)
+        decoded = served.predictor.decode(raw) if row is None else served.predictor.decode_row(raw, row)
     except InputError as error:
         status = 413 if error.code == "too-large" else 422
         raise HttpError(status, error.code, where + error.message, hint=error.hint) from None
+    if served.refuses:
+        for _, stacked in served.predictor.stack([decoded]):
+            for findings in served.contract.check(stacked).values():
+                said = "; ".join(map(words, findings[:5]))
+                raise HttpError(
+                    422,
+                    f"contract-{findings[0]['code']}",
+                    f"{where}{said}",
+                    hint="the training data had no such value; the spec's deploy.contract can be warn or off",
+                )
+    return decoded
 
 
 def read_infer(served: Served, request: Request, rows: int) -> Reading:

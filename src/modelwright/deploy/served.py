@@ -6,6 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from modelwright.runtime.parity import Parity
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.reader import PackageReader
 from modelwright.tasks.base import Tabular
+from modelwright.tasks.contract import Contract
 
 INLINE_SECONDS = 0.001
 """A batch that takes less than this is run on the event loop: handing it to a thread would cost more than it gives."""
@@ -38,6 +40,19 @@ class Served:
     """Median over the golden samples."""
     run_seconds: float
     """Of a batch of 16 (or one of the largest golden sample where that is more)."""
+    contract: Contract
+    """What training saw, to hold inputs against."""
+    policy: Literal["off", "warn", "refuse"] = "off"
+
+    @property
+    def warns(self) -> bool:
+        """Whether answers say what is odd about their inputs."""
+        return self.policy == "warn" and bool(self.contract)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether inputs beside the contract are refused."""
+        return self.policy == "refuse" and bool(self.contract)
 
     @property
     def takes_json(self) -> bool:
@@ -60,8 +75,10 @@ class Served:
         return self.run_seconds <= INLINE_SECONDS and self.decode_seconds <= INLINE_SECONDS
 
 
-def open_served(path: Path, package: str, threads: int = 1) -> Served:
+def open_served(path: Path, package: str, threads: int = 1, policy: Literal["off", "warn", "refuse"] = "off") -> Served:
     """Open the package in ``path`` (a folder or ``.mwpkg``) and prove it on its golden samples.
+
+    ``policy`` is what happens to inputs beside the contract.
 
     Raises
     ------
@@ -92,6 +109,8 @@ def open_served(path: Path, package: str, threads: int = 1) -> Served:
         parity=parity,
         decode_seconds=decode_seconds,
         run_seconds=run_seconds,
+        contract=Contract(predictor.modality, predictor.input_schema),
+        policy=policy,
     )
 
 

@@ -68,7 +68,9 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None] | None = None
 
     store = Store.open(settings.store)
     pointer = store.root / "deployments" / f"{settings.target}.json"
-    opened = functools.partial(_open, store, settings.threads, open_served)
+    opened = functools.partial(
+        _open, store, functools.partial(open_served, threads=settings.threads, policy=settings.contract)
+    )
     with _only_one(store, settings.target):
         stamp = _stamp(pointer)
         served = opened(choose(store, settings))
@@ -127,9 +129,9 @@ def choose(store: Store, settings: ServeSettings) -> str:
     return str(champion["package"])
 
 
-def _open(store: Store, threads: int, opened: Callable[..., Served], package: str) -> Served:
+def _open(store: Store, opened: Callable[..., Served], package: str) -> Served:
     artifact = store.artifacts.open(package, kind="package")
-    return opened(artifact.folder, artifact.digest, threads)
+    return opened(artifact.folder, artifact.digest)
 
 
 def _stamp(pointer: Path) -> tuple[int, int, int] | None:

@@ -91,6 +91,8 @@ class ServeSettings:
     allowed_origins: tuple[str, ...] = ()
     threads: int = 1
     """onnxruntime's threads for one run of the model."""
+    contract: Literal["off", "warn", "refuse"] = "warn"
+    """What happens to an input beside what training saw: nothing, ``warnings`` in its answer, or 422."""
     poll: float = 0.1
     """Seconds between two looks at the deployment pointer."""
     limits: Limits = field(default_factory=Limits)
@@ -113,6 +115,8 @@ class ServeSettings:
             raise InputError(f"port {self.port} is not between 0 and 65535", code="bad-port")
         if self.durability not in {"process", "power"}:
             raise InputError(f"durability {self.durability!r} is not one of: process, power", code="bad-durability")
+        if self.contract not in {"off", "warn", "refuse"}:
+            raise InputError(f"contract {self.contract!r} is not one of: off, warn, refuse", code="bad-contract")
         if (self.certificate is None) != (self.private_key is None):
             raise InputError("certificate and private key go together; one of them is missing", code="bad-tls")
         for path in (self.certificate, self.private_key):

@@ -81,6 +81,7 @@ def settings_of(spec: Spec, store: Store) -> ServeSettings:
         host=spec.deploy.host,
         port=spec.deploy.port,
         durability=cast("Literal['process', 'power']", spec.deploy.durability),
+        contract=cast("Literal['off', 'warn', 'refuse']", spec.deploy.contract),
         certificate=None if spec.deploy.certificate is None else spec.resolve(spec.deploy.certificate),
         private_key=None if spec.deploy.private_key is None else spec.resolve(spec.deploy.private_key),
         allowed_hosts=spec.deploy.allowed_hosts,

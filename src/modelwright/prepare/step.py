@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.engine.threads import idle_cores
@@ -24,6 +25,7 @@ from modelwright.prepare.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
+from modelwright.tasks import contract
 
 PRODUCTION = "feedback"
 """Kind of the source that holds what production saw."""
@@ -151,6 +153,9 @@ def _learn(
         given = learn_table(modality, rows, train, spec.label, outcome.dropped_columns, spec.features)
     else:
         given = learn_files(modality, gathered, sources, store, rows, train, spec.features)
+        rules = contract.of_measures({name: _whole(values, train) for name, values in gathered.measures.items()})
+        if rules:
+            given["contract"] = rules
     if isinstance(given.get("reason"), str):
         progress.say(f"input: {given['reason']}")
     return {
@@ -161,6 +166,13 @@ def _learn(
         "target_version": target.version,
         "output": output,
     }
+
+
+def _whole(values: Sequence[float], train: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a measure of the training samples; the last ones may have none."""
+    made = np.full(len(train), np.nan)
+    made[: len(values)] = values
+    return made[train]
 
 
 def _places(spec: Any, sources: Sequence[Any], digests: Sequence[str]) -> list[dict[str, Any]]:

@@ -579,6 +579,14 @@ KEYS: tuple[Key, ...] = (
         "What an acknowledged prediction's log record survives: the end of the process, or a loss of "
         "power (a flush per batch).",
     ),
+    Key(
+        "deploy.contract",
+        Choice(("off", "warn", "refuse")),
+        "warn",
+        "warn",
+        "What happens to an input beside what training saw (a number far out, an unknown category, a value missing "
+        "that never was): nothing, a warning in the answer, or a refusal (422).",
+    ),
     Key("deploy.certificate", Text("the path of a PEM file"), None, "none", "TLS certificate."),
     Key("deploy.private_key", Text("the path of a PEM file"), None, "none", "Private key of the TLS certificate."),
     Key(

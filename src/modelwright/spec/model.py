@@ -116,6 +116,7 @@ class Deploy:
     private_key: str | None
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
+    contract: str = "warn"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
+from modelwright.tasks import contract
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities import cells, dates
 
@@ -40,7 +41,7 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
         booleans; the same as lists over the six parts, and ``day_first``, for dates; ``categories`` (most frequent
         first), ``counts``, ``other`` (rows with none of them) for categories.
         ``left_out``: ``[{"name", "reason"}]``. ``others``: names that a row may have although no model uses them.
-        ``samples``: rows.
+        ``samples``: rows. ``contract``: what values were like, see :mod:`modelwright.tasks.contract`.
 
     Raises
     ------
@@ -84,6 +85,7 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
         "others": sorted({*skipped, *(each["name"] for each in left_out)}),
         "samples": total,
     }
+    schema["contract"] = {each["name"]: columns[each["name"]].rule() for each in learned}
     if settings.get("strict"):
         schema["strict"] = True
     return schema
@@ -110,6 +112,7 @@ class _Numbers:
 
     def __init__(self, seed: int) -> None:
         self.count = 0
+        self.low, self.high = math.inf, -math.inf
         self.mean = 0.0
         self.squares = 0.0
         self.sample = np.empty(0)
@@ -136,6 +139,7 @@ class _Numbers:
 
     def _take(self, values: NDArray[np.float64]) -> None:
         mean = float(values.mean())
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         both = self.count + len(values)
         # Chan, Golub and LeVeque 1979: the moments of two parts together.
         self.squares += float(((values - mean) ** 2).sum()) + (mean - self.mean) ** 2 * self.count * len(values) / both
@@ -161,6 +165,7 @@ class _Column:
         self.name = name
         self.forced = forced
         self.missing = 0
+        self.kind = ""
         self.seen = Counter[str]()
         self.numbers = _Numbers(place)
         self.times = [_Numbers(place) for _ in dates.PARTS]
@@ -281,7 +286,7 @@ class _Column:
             return "no value in the training data"
         if self.seen["odd"]:
             return "it holds lists or objects; a column holds numbers, text, dates or booleans"
-        kind = self.forced or self._kind(known)
+        kind = self.kind = self.forced or self._kind(known)
         share = self.missing / total
         if kind == "number":
             return self._number(share)
@@ -290,6 +295,18 @@ class _Column:
         if kind == "date":
             return self._date(share)
         return self._category(share, known, cap)
+
+    def rule(self) -> dict[str, Any]:
+        """Return what the contract says of the finished column."""
+        missing = self.missing > 0
+        if self.kind == "number":
+            return contract.number(self.numbers.low, self.numbers.high, missing=missing)
+        if self.kind == "date":
+            days = self.times[dates.PARTS.index("days")]
+            return contract.number(days.low, days.high, missing=missing)
+        if self.kind == "boolean":
+            return contract.category(("false", "true"), missing=missing)
+        return contract.category(self.texts, missing=missing, closed=not self.crowded)
 
     def _kind(self, known: int) -> str:
         for kind in ("number", "boolean", "date"):
