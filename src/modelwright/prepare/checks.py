@@ -66,13 +66,12 @@ def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
     >>> first_equal(np.array([7, 5, 7, 5, 1], np.uint64)).tolist()
     [0, 1, 0, 1, 4]
     """
-    import pyarrow as pa
-
     whole = keys.view(np.uint64).reshape(len(keys), -1) if keys.dtype.kind == "V" else keys.reshape(len(keys), 1)
-    codes = pa.array(whole[:, 0]).dictionary_encode().indices.to_numpy()  # numbered in the order they come in
-    highest = np.maximum.accumulate(codes)
-    firsts = np.flatnonzero(np.diff(highest, prepend=-1))
-    made: NDArray[np.int64] = firsts[codes]
+    order = np.argsort(whole[:, 0], kind="stable")
+    ordered = whole[order, 0]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    made = np.empty(len(order), np.int64)
+    made[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
     later = np.flatnonzero(made != np.arange(len(made)))
     if whole.shape[1] > 1 and not (whole[later] == whole[made[later]]).all():
         # Digests that agree in 64 bits and not in all: once in a universe.

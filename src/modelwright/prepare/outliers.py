@@ -33,7 +33,7 @@ FAR = 3.5
 _CLIP = 20.0
 """Robust deviations beyond which a single measure counts no more: one absurd figure is found by its own check."""
 LISTED = 100
-_PIECE = 4096
+_PIECE = 1024
 
 
 def issues(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.prepare import split
@@ -17,66 +18,106 @@ if TYPE_CHECKING:
     from modelwright.prepare.outcome import Outcome
 
 
+_ROWS = 65536
+"""Rows of a row group; the table is made and written one at a time, since digests as text take most of the memory."""
+_HEX = np.array([f"{value:02x}" for value in range(256)], "S2")
+
+
 def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     """Write one row a sample, kept or dropped, in the order of the sources."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    count = len(gathered)
-    if gathered.label_kind == "none":
-        labels = pa.nulls(count, pa.string())
-    elif gathered.coded:
-        codes = pa.array(outcome.labels, mask=outcome.labels < 0)
-        labels = pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string()))
-        labels = labels.cast(pa.string())
-    else:
-        labels = pa.array(outcome.labels, mask=np.isnan(outcome.labels))
-    splits = pa.DictionaryArray.from_arrays(pa.array(outcome.splits, mask=outcome.splits < 0), pa.array(split.NAMES))
-    annotations = ["source" if each < 0 else f"annotation:{each}" for each in gathered.annotations]
-    for place, issue in outcome.fixed.items():
-        annotations[place] = f"fix:{issue}"
-    columns: dict[str, Any] = {
-        "id": pa.array([gathered.id(place) for place in range(count)], pa.string()),
-        "source": pa.array(np.array(gathered.sources, np.int32)),
-        "path": gathered.paths.arrow(),
-        "label": labels,
-        "split": splits.cast(pa.string()),
-        "group": pa.array([f"{key:016x}" for key in outcome.group_keys[outcome.groups].tolist()], pa.string()),
-        "status": pa.array(np.where(outcome.kept, "kept", "dropped").tolist(), pa.string()),
-        "annotation": pa.array(annotations, pa.string()),
-    }
-    given = _given(gathered, outcome)
-    if given is not None:
-        columns["given"] = given
+    fields = [
+        ("id", pa.string()),
+        ("source", pa.int32()),
+        ("path", pa.string()),
+        ("label", pa.string() if gathered.coded or gathered.label_kind == "none" else pa.float64()),
+        ("split", pa.string()),
+        ("group", pa.string()),
+        ("status", pa.string()),
+        ("annotation", pa.string()),
+    ]
     found = outcome.division.times
     times = gathered.times.numbers() if found is None else found.values
-    if not np.isnan(times).all():
-        columns["time"] = pa.array(times, mask=np.isnan(times))
-    if outcome.division.folds is not None:
-        columns["fold"] = pa.array(outcome.division.folds, mask=outcome.division.folds < 0)
-    for name, values in gathered.measures.items():
-        full = np.full(count, np.nan)
-        full[: len(values)] = values
-        columns[f"measure.{name}"] = pa.array(full, mask=np.isnan(full))
-    parquet.write_table(pa.table(columns), path, compression="zstd", row_group_size=65536)
+    timed = not np.isnan(times).all()
+    folds = outcome.division.folds
+    if timed:
+        fields.append(("time", pa.float64()))
+    if folds is not None:
+        fields.append(("fold", pa.int8()))
+    fields += [(f"measure.{name}", pa.float64()) for name in gathered.measures]
+    paths = gathered.paths.arrow()
+    digests = np.frombuffer(gathered.ids, np.uint8).reshape(-1, 32)
+    sources, annotations = np.array(gathered.sources, np.int32), np.array(gathered.annotations, np.int64)
+    measures = {name: np.array(values) for name, values in gathered.measures.items()}
+    plain = ["id", "group", "path"]  # nearly all different: a dictionary would only cost
+    coded = [name for name, _ in fields if name not in plain]
+    with parquet.ParquetWriter(path, pa.schema(fields), compression="zstd", use_dictionary=coded) as writer:
+        for start in range(0, len(gathered), _ROWS):
+            part = slice(start, min(start + _ROWS, len(gathered)))
+            count = part.stop - start
+            columns: dict[str, Any] = {
+                "id": _hex(digests[part]),
+                "source": pa.array(sources[part]),
+                "path": pa.concat_arrays(paths.slice(start, count).chunks),
+                "label": _labels(gathered, outcome, part),
+                "split": _words(outcome.splits[part], split.NAMES),
+                "group": _hex(outcome.group_keys[outcome.groups[part]].astype(">u8").view(np.uint8).reshape(-1, 8)),
+                "status": _words((~outcome.kept[part]).astype(np.int8), ("kept", "dropped")),
+                "annotation": _origins(annotations[part], outcome.fixed, start),
+            }
+            if timed:
+                columns["time"] = pa.array(times[part], mask=np.isnan(times[part]))
+            if folds is not None:
+                columns["fold"] = pa.array(folds[part], mask=folds[part] < 0)
+            for name, values in measures.items():
+                full = np.full(count, np.nan)
+                some = values[part]
+                full[: len(some)] = some
+                columns[f"measure.{name}"] = pa.array(full, mask=np.isnan(full))
+            writer.write_table(pa.table(columns, schema=pa.schema(fields)), row_group_size=_ROWS)
 
 
-def _given(gathered: Gathered, outcome: Outcome) -> Any:
-    """Return the labels that prepare replaced, as they were before; null where it did not, None if nowhere."""
+def _hex(digests: NDArray[np.uint8]) -> Any:
+    """Return ``(n, width)`` bytes as an Arrow array of hexadecimal texts."""
     import pyarrow as pa
 
+    count, width = digests.shape
+    text = _HEX[digests].tobytes()
+    ends = np.arange(count + 1, dtype=np.int32) * (2 * width)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(text))
+
+
+def _words(codes: NDArray[np.int8], names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(names))).cast(pa.string())
+
+
+def _labels(gathered: Gathered, outcome: Outcome, part: slice) -> Any:
+    import pyarrow as pa
+
+    labels = outcome.labels[part]
+    if gathered.label_kind == "none":
+        return pa.nulls(len(labels), pa.string())
     if gathered.coded:
-        before = gathered.labels.numpy()
-        same = (before == outcome.labels) | (before < 0)
-        codes = pa.array(before, mask=same)
-        found = pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string())).cast(pa.string())
-    elif gathered.label_kind == "number":
-        numbers = np.array(gathered.numbers)
-        same = (numbers == outcome.labels) | np.isnan(numbers)
-        found = pa.array(numbers, mask=same)
-    else:
-        return None
-    return None if same.all() else found
+        codes = pa.array(labels, mask=labels < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string())).cast(pa.string())
+    return pa.array(labels, mask=np.isnan(labels))
+
+
+def _origins(annotations: NDArray[np.int64], fixed: Mapping[int, str], start: int) -> Any:
+    """Return where the labels of some samples came from, in words."""
+    import pyarrow as pa
+
+    here = {place - start: issue for place, issue in fixed.items() if 0 <= place - start < len(annotations)}
+    if not here and (annotations < 0).all():
+        return pa.DictionaryArray.from_arrays(np.zeros(len(annotations), np.int32), ["source"]).cast(pa.string())
+    words = ["source" if each < 0 else f"annotation:{each}" for each in annotations.tolist()]
+    for place, issue in here.items():
+        words[place] = f"fix:{issue}"
+    return pa.array(words, pa.string())
 
 
 def write_issues(path: Path, decided: Sequence[Decided]) -> None:
