@@ -13,6 +13,7 @@ from PIL import Image
 from modelwright.errors import InputError
 from modelwright.prepare import guess
 from modelwright.project import Project, open_project
+from modelwright.store import Store
 from modelwright.store.dataset import Dataset
 
 QUICK = "train: {models: [logistic], budget: 60s}\n"
@@ -64,7 +65,8 @@ def test_a_manifest_says_tags_as_a_list_a_text_or_columns(tmp_path: Path) -> Non
     (tmp_path / "flags.csv").write_text("path,above,below,middle\n" + "\n".join(flags), encoding="utf-8")
     found = []
     for location, more in (("lists.jsonl", ""), ("words.csv", ""), ("flags.csv", ", labels: [above, below, middle]")):
-        spec = f"input: image\noutput: tags\nsources: [{{manifest: {location}, folder: pictures{more}}}]\n"
+        source = f"{{manifest: {location}, folder: pictures{more}}}"
+        spec = f"input: image\noutput: tags\nsources: [{source}]\nclean: {{review: []}}\n"
         dataset = _dataset(_project(tmp_path, spec))
         found.append(_labels(dataset))
         assert dataset.meta["classes"] == ["above", "below", "middle"]
@@ -125,14 +127,88 @@ def test_init_sees_tags_in_a_column(tmp_path: Path) -> None:
     assert guess(tmp_path / "t.csv").output == "category"
 
 
+def test_tags_spelled_in_two_ways_are_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    rows = []
+    for number in range(80):
+        x, y = random.normal(size=2).round(3)
+        tags = [("Hot " if number % 9 == 0 else "hot")] * int(x > 0) + ["wet"] * int(y > 0)
+        rows.append(f"{x},{y},{'|'.join(tags) or 'none'}")
+    (tmp_path / "rows.csv").write_text("x,y,tags\n" + "\n".join(rows), encoding="utf-8")
+    spec = "input: table\noutput: tags\nlabel: tags\nsources: [{table: rows.csv}]\n"
+    assert _dataset(_project(tmp_path, spec)).meta["classes"] == ["Hot", "hot", "wet"]
+    assert any(issue["kind"] == "label-variants" for issue in open_project(tmp_path).issues())
+    dataset = _dataset(_project(tmp_path, spec + "clean: {fix: [label-variants]}\n"))
+    assert dataset.meta["classes"] == ["hot", "wet"]
+    assert set(_labels(dataset).values()) == {"[]", '["hot"]', '["hot","wet"]', '["wet"]'}
+
+
+@pytest.mark.parametrize("form", ["dataset-csv", "dataset-jsonl", "dataset-parquet"])
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_what_is_written_out_reads_back_the_same(tmp_path: Path, form: str, kind: str) -> None:
+    if kind == "image":
+        tags = _pictures(tmp_path / "pictures", 30)
+        lists = [json.dumps({"file_name": f"{number}.png", "tags": each}) for number, each in enumerate(tags)]
+        (tmp_path / "pictures" / "metadata.jsonl").write_text("\n".join(lists), encoding="utf-8")
+        spec = "input: image\noutput: tags\nsources: [{manifest: pictures}]\nclean: {review: []}\n"
+    else:
+        rows = [f"{n % 7},{n % 5},{'a|b' if n % 3 else 'none' if n % 2 else 'b'}" for n in range(40)]
+        (tmp_path / "rows.csv").write_text("x,y,tags\n" + "\n".join(rows), encoding="utf-8")
+        spec = "input: table\noutput: tags\nlabel: tags\nsources: [{table: rows.csv}]\nclean: {review: []}\n"
+    project = _project(tmp_path, spec)
+    before = _dataset(project)
+    place = Path(project.export(form, tmp_path / "out")["path"])
+    after = _dataset(open_project(place))
+
+    def pairs(dataset: Dataset) -> list[tuple[str, str]]:
+        found = []
+        for split in ("train", "validation", "test"):
+            found += [(raw.hex(), label) for raw, label in zip(dataset.raw(split), dataset.labels(split), strict=True)]
+        return sorted(found)
+
+    assert pairs(after) == pairs(before)
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "tags", "empty"),
+    [
+        ("coco", "chess-pieces-coco/chess_coco.zip", 13, 1),
+        ("yolo", "coco128-yolo/coco128_yolo.zip", None, None),
+        ("voc", "bccd-blood-cells/bccd_voc.zip", 3, 0),
+    ],
+)
+def test_boxes_of_real_sets_become_the_tags_of_what_is_there(
+    tmp_path: Path, shared_data: Path, source: str, folder: str, tags: int | None, empty: int | None
+) -> None:
+    from modelwright.prepare.collect.base import Item, Settings, make
+    from modelwright.tasks.targets.boxes import Boxes
+    from modelwright.tasks.targets.tags import Tags
+
+    store = Store.open(tmp_path / ".modelwright")
+    location = str(shared_data / folder)
+    made = [make(source, Settings(location, root=tmp_path, output=output, store=store)) for output in ("tags", "boxes")]
+    names: set[str] = set()
+    none = 0
+    for given in zip(*(each.items({}) for each in made), strict=True):
+        if not all(isinstance(each, Item) for each in given):
+            continue
+        as_tags, as_boxes = (Tags().read(given[0].label), Boxes().read(given[1].label))  # type: ignore[union-attr]
+        if as_tags is None:
+            assert as_boxes is None
+            continue
+        assert Tags().classes(as_tags) == sorted(set(Boxes().classes(as_boxes)))
+        names.update(Tags().classes(as_tags))
+        none += as_tags == "[]"
+    assert len(names) == tags if tags is not None else len(names) > 20
+    assert empty is None or none == empty
+
+
 @pytest.mark.slow
 def test_pictures_with_tags_go_all_the_way(tmp_path: Path) -> None:
     tags = _pictures(tmp_path / "pictures", 160)
     lists = [json.dumps({"file_name": f"{number}.png", "tags": each}) for number, each in enumerate(tags)]
     (tmp_path / "pictures" / "metadata.jsonl").write_text("\n".join(lists), encoding="utf-8")
-    spec = "input: image\noutput: tags\nsources: [{manifest: pictures}]\n" + QUICK.replace(
-        "logistic", "logistic, convnet"
-    )
+    spec = "input: image\noutput: tags\nsources: [{manifest: pictures}]\n" + QUICK
     project = _project(tmp_path, spec + 'accept: {f1_macro: ">= 0.8", jaccard: ">= 0.7"}\n')
     result = project.run()
     assert result.verdict == "accepted"

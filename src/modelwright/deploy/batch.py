@@ -274,15 +274,23 @@ class _CsvLines:
     """Plain fields only: what is nested (the score of every class) is in the JSON lines."""
 
     def __init__(self, out: TextIO, predictor: Predictor) -> None:
-        number = predictor.manifest["task"]["target"] == "number"
-        self._fields = ["value", "low", "high"] if number else ["label", "score"]
+        fields = {"number": ["value", "low", "high"], "tags": ["tags"]}
+        self._fields = fields.get(predictor.manifest["task"]["target"], ["label", "score"])
         self._writer = csv.writer(out)
         self._writer.writerow(["input", *self._fields, "error"])
 
     def line(self, source: str, answer: dict[str, Any]) -> None:
         error = answer.get("error", {}).get("message", "")
-        cells = [_safe(source), *(_safe(answer.get(field, "")) for field in self._fields), _safe(error)]
+        cells = [_safe(source), *(_safe(_cell(answer.get(field, ""))) for field in self._fields), _safe(error)]
         self._writer.writerow(cells)
+
+
+def _cell(value: Any) -> Any:
+    """Return a list of tags as one text that reads back as them, also where a tag holds the sign between them."""
+    if not isinstance(value, list):
+        return value
+    plain = all("|" not in each for each in value) and len(value) > 1
+    return "|".join(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _safe(value: Any) -> Any:

@@ -24,6 +24,7 @@ from modelwright.prepare import (
     outliers,
     split,
     structured,
+    swapped,
     together,
     unusual,
 )
@@ -41,6 +42,7 @@ from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
+from modelwright.tasks.targets.boxes import Boxes
 from modelwright.tasks.targets.tags import Tags
 
 MIXED = 0.5
@@ -174,6 +176,11 @@ class Judge:
         if self._target.label_kind == "class":
             found = self._judge(checks.spelling_issues(_counts(self._labels, self._names, self._usable)))
             self._labels = _respell(found, self._labels, self._names)
+        elif isinstance(self._target, Tags):
+            counts = structured.counts(self._target, self._labels[self._usable], self._names)
+            found = self._judge(checks.spelling_issues(counts))
+            self._labels = self._labels.copy()
+            structured.respell(found, self._target, self._labels, self._names)
 
     def _equal(self) -> checks.Copies:
         exact = checks.copies(self._gathered.id_array(), self._labels, self._usable)
@@ -260,6 +267,8 @@ class Judge:
     def _mislabelled(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced, by which issue, and how labels were checked."""
         spec, gathered = self._spec, self._gathered
+        if isinstance(self._target, Boxes):
+            return self._swapped(tied)
         tags_of = self._target.classes if isinstance(self._target, Tags) else None
         if gathered.label_kind not in {"class", "number"} and tags_of is None:
             return {}, {"skipped": f"labels of output {spec.output!r} are not one class or one number"}
@@ -275,6 +284,21 @@ class Judge:
         closed = tags_of is None
         fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept, closed=closed)
         return fixed, found.facts
+
+    def _swapped(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
+        """Return which labels were replaced because a box has another class, and how boxes were checked."""
+        gathered = self._gathered
+        if not mislabelled.wanted(self._spec.clean) or not self._kept.any():
+            return {}, {"skipped": "no rule of 'clean' names mislabelled"}
+        groups, keys = _groups(gathered, tied, self._kept)
+        settled = np.array(gathered.annotations, np.int64) >= 0
+        samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
+        again = partial(decoded, self._modality, gathered, self._sources, self._store, self._rows)
+        mark = ["boxes", self._modality.name, self._modality.version]
+        describe = mislabelled.describer(gathered, self._shown)
+        result, found = swapped.suspects(samples, again, self._store, mark, describe, self._progress)
+        fixed = swapped.settle(self._judge(found), self._store, self._labels, self._names, self._kept)
+        return fixed, result.facts
 
     def _predict(self) -> Predict:
         """Return what predicts samples out of fold: from columns, from texts read again, or from sketches."""

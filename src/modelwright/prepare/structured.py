@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright import canonical
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Decided, Issue
 from modelwright.tasks.base import Structured
@@ -68,6 +69,25 @@ def counts(target: Structured, labels: NDArray[np.int64], names: Sequence[str]) 
         for name in set(target.classes(names[code])):
             found[name] += int(times)
     return dict(sorted(found.items()))
+
+
+def respell(found: Sequence[Decided], target: Structured, labels: NDArray[np.int64], names: list[str]) -> None:
+    """Write tags that were spelled in several ways as the one that was decided on, in place."""
+    into = {
+        variant: each.issue.evidence["into"]
+        for each in found
+        if each.decision == "fix"
+        for variant in each.issue.evidence["variants"]
+    }
+    codes = {name: code for code, name in enumerate(names)}
+    for code in np.unique(labels[labels >= 0]).tolist() if into else ():
+        tags = target.classes(names[code])
+        after = canonical.dumps(sorted({into.get(tag, tag) for tag in tags})).decode()
+        if after != names[code]:
+            other = codes.setdefault(after, len(names))
+            if other == len(names):
+                names.append(after)
+            labels[labels == code] = other
 
 
 def strata(target: Structured, labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:

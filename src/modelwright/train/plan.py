@@ -76,7 +76,7 @@ def metric_of(spec: Spec, target: Target) -> Metric:
     for condition in spec.accept:
         if condition.metric in known:
             return Metric(condition.metric, known[condition.metric], "it is the first that accept asks for")
-    return Metric(target.primary_metric, known[target.primary_metric], f"it is the usual one of a {target.name}")
+    return Metric(target.primary_metric, known[target.primary_metric], f"it is the usual one of {target.name}")
 
 
 def loss_of(spec: Spec, target: Target) -> str:
