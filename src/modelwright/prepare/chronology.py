@@ -63,9 +63,14 @@ class Moments:
     def __init__(self) -> None:
         self._numbers = array("d")
         self._texts: dict[int, str] = {}
+        self._missing = 0
 
     def append(self, time: float | str | None) -> None:
         """Add one; None is missing."""
+        if time is None and not self._numbers:
+            self._missing += 1  # what a source never tells takes no memory
+            return
+        self._fill()
         if isinstance(time, str):
             self._texts[len(self._numbers)] = time
             time = None
@@ -73,6 +78,9 @@ class Moments:
 
     def extend(self, times: Any, count: int) -> None:
         """Add an Arrow array of ``count`` numbers or texts; None: nothing but missing ones."""
+        if times is None and not self._numbers:
+            self._missing += count
+            return
         if times is None:
             self._numbers.frombytes(np.full(count, np.nan).tobytes())
             return
@@ -81,7 +89,14 @@ class Moments:
 
     def numbers(self) -> NDArray[np.float64]:
         """Return ``(n,)`` those that came as numbers, NaN for all others."""
+        if self._missing:
+            return np.full(self._missing, np.nan)
         return np.frombuffer(self._numbers.tobytes(), np.float64)
+
+    def _fill(self) -> None:
+        if self._missing:
+            self._numbers.frombytes(np.full(self._missing, np.nan).tobytes())
+            self._missing = 0
 
     def arrow(self) -> Any:
         """Return an Arrow column for :func:`read`: texts where any time was one."""

@@ -75,14 +75,30 @@ class Codes:
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
-        self.codes = array("i")
+        self._codes = array("i")
+        self._missing = 0
+        """Missing ones before the first that is there: what a source never tells takes no memory."""
+
+    @property
+    def codes(self) -> array[int]:
+        """The codes, -1 for missing."""
+        if self._missing:
+            self._codes = array("i", np.full(self._missing, -1, np.int32).tobytes())
+            self._missing = 0
+        return self._codes
 
     def append(self, text: str | None) -> None:
         """Add one; None is -1."""
+        if text is None and not self._codes:
+            self._missing += 1
+            return
         self.codes.append(-1 if text is None else self.values.setdefault(text, len(self.values)))
 
     def extend(self, texts: Any, count: int) -> None:
         """Add an Arrow array of ``count`` texts; None: nothing but missing ones."""
+        if texts is None and not self._codes:
+            self._missing += count
+            return
         if texts is None:
             self.codes.frombytes(np.full(count, -1, np.int32).tobytes())
             return
@@ -97,7 +113,7 @@ class Codes:
 
     def numpy(self) -> NDArray[np.int64]:
         """Return ``(n,) int64`` codes."""
-        return np.array(self.codes, np.int64)
+        return np.full(self._missing, -1, np.int64) if self._missing else np.array(self._codes, np.int64)
 
 
 @dataclass
