@@ -129,6 +129,13 @@ def test_padding_is_taken_off_again(text: str) -> None:
     assert text_words.plain_of(characters[0]) == plain
 
 
+@pytest.mark.parametrize(
+    "marks", ["\u0316\u0301", "\u05b0\u05ad\u05bc", "\u064b\u0655\u0650"], ids=["latin", "hebrew", "arabic"]
+)
+def test_endless_marks_are_cut_before_they_cost_time(marks: str) -> None:
+    assert len(text_words.normal("א" + marks * 5000)) <= 9
+
+
 def test_long_texts_are_cut_and_said_to_be() -> None:
     arrays = TEXT.decode(b"word " * 400_000, {})
     assert arrays["words"].shape == (1, 4096)

@@ -50,7 +50,7 @@ LOGGED = frozenset({"characters", "words", "links", "lines"})
 """Counts, which are learned as ``log(1 + x)``."""
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 _COMPRESSED = 65_536
-_LINKS = re.compile(r"https?://\S|www\.\S|\b[\w.+-]+@[\w-]+\.\w", re.IGNORECASE)
+_LINKS = re.compile(r"https?://\S|www\.\S|\b[\w.+-]{1,64}@[\w-]{1,63}\.\w", re.IGNORECASE)
 _MARKUP = re.compile(
     r"&(?:[a-z]{2,8}|#\d{1,5}|#x[0-9a-f]{1,5});|(?<![\w&])(?:#\d{2,5}|quot|amp|nbsp);|</?[a-z][^<>]{0,200}>",
     re.IGNORECASE,
