@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import IntegrityError
 from modelwright.progress import SILENT, Progress
+from modelwright.store.columns import Columns
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
@@ -93,6 +94,10 @@ class Dataset:
         from pyarrow import parquet
 
         return parquet.read_table(self.artifact.path("samples.parquet"))
+
+    def columns(self) -> Columns:
+        """Return ``samples.parquet`` by the column: each is read when it is asked for, and only small ones are kept."""
+        return Columns(self.artifact.path("samples.parquet"))
 
     def samples(self, split: str | None = None) -> Any:
         """Return ``samples.parquet`` as a ``pyarrow.Table``: all of it, rejected samples included, or one split."""

@@ -57,7 +57,7 @@ class View:
     Parameters
     ----------
     samples, issues
-        ``samples.parquet`` and ``issues.parquet`` as Arrow tables.
+        ``samples.parquet`` by the column, and ``issues.parquet`` as an Arrow table.
     meta, schema
         The dataset's.
     store
@@ -109,7 +109,7 @@ class View:
         """Return the view of a published dataset."""
         artifact = dataset.artifact
         return cls(
-            dataset.samples(),
+            dataset.columns(),
             dataset.issues(),
             dataset.meta,
             dataset.schema,
