@@ -293,7 +293,7 @@ class Judge:
         groups, keys = _groups(gathered, tied, self._kept)
         settled = np.array(gathered.annotations, np.int64) >= 0
         samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
-        again = partial(decoded, self._modality, gathered, self._sources, self._store, self._rows)
+        again = partial(swapped.whole, self._modality, gathered, self._sources, self._store)
         mark = ["boxes", self._modality.name, self._modality.version]
         describe = mislabelled.describer(gathered, self._shown)
         result, found = swapped.suspects(samples, again, self._store, mark, describe, self._progress)
