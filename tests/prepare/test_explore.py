@@ -226,6 +226,16 @@ def test_features_before_and_after(shop: Dataset) -> None:
     assert 'class="turned"' in html
 
 
+def test_synthetic_samples_stand_beside_what_they_were_made_of(project: Project, photos: Path) -> None:
+    dataset = project.prepare(FOLDER + "synthesize: {ways: [noise], only: all}\n")
+    html, figures = attached(dataset)
+    assert figures["synthetic"]["ways"] == {"noise": figures["synthetic"]["count"]}
+    assert figures["counts"]["synthetic"] == int(dataset.synthetic("train").sum()) == figures["synthetic"]["count"]
+    root = read(html)
+    assert "What was synthesized" in [each.text for each in root.iter("h2")]
+    assert figures["synthetic"]["worth"]["words"] in text_of(root)
+
+
 def test_number_answers(project: Project) -> None:
     random = np.random.default_rng(2)
     lines = ["size,price", *(f"{size:.4f},{3 * size + random.normal():.4f}" for size in random.normal(size=300))]

@@ -42,6 +42,9 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     times = gathered.times.numbers() if found is None else found.values
     timed = not np.isnan(times).all()
     folds = outcome.division.folds
+    given = _given(gathered, outcome)
+    if given is not None:
+        fields.append(("given", fields[3][1]))
     if timed:
         fields.append(("time", pa.float64()))
     if folds is not None:
@@ -61,12 +64,14 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
                 "id": _hex(digests[part]),
                 "source": pa.array(sources[part]),
                 "path": pa.concat_arrays(paths.slice(start, count).chunks),
-                "label": _labels(gathered, outcome, part),
+                "label": _labels(gathered, outcome.names, outcome.labels[part]),
                 "split": _words(outcome.splits[part], split.NAMES),
                 "group": _hex(outcome.group_keys[outcome.groups[part]].astype(">u8").view(np.uint8).reshape(-1, 8)),
                 "status": _words((~outcome.kept[part]).astype(np.int8), ("kept", "dropped")),
                 "annotation": _origins(annotations[part], outcome.fixed, start),
             }
+            if given is not None:
+                columns["given"] = _labels(gathered, outcome.names, given[part])
             if timed:
                 columns["time"] = pa.array(times[part], mask=np.isnan(times[part]))
             if folds is not None:
@@ -95,15 +100,28 @@ def _words(codes: NDArray[np.int8], names: Sequence[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(names))).cast(pa.string())
 
 
-def _labels(gathered: Gathered, outcome: Outcome, part: slice) -> Any:
+def _given(gathered: Gathered, outcome: Outcome) -> NDArray[Any] | None:
+    """Return the labels that prepare replaced, as they were before; missing where it did not, None if nowhere."""
+    if gathered.coded:
+        before = gathered.labels.numpy()
+        changed = (before != outcome.labels) & (before >= 0)
+        return np.where(changed, before, -1) if changed.any() else None
+    if gathered.label_kind == "number":
+        numbers = np.array(gathered.numbers)
+        changed = (numbers != outcome.labels) & ~np.isnan(numbers)
+        return np.where(changed, numbers, np.nan) if changed.any() else None
+    return None
+
+
+def _labels(gathered: Gathered, names: Sequence[str], labels: NDArray[Any]) -> Any:
+    """Return codes or numbers as labels; codes below 0 and NaN are missing."""
     import pyarrow as pa
 
-    labels = outcome.labels[part]
     if gathered.label_kind == "none":
         return pa.nulls(len(labels), pa.string())
     if gathered.coded:
         codes = pa.array(labels, mask=labels < 0)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(outcome.names, pa.string())).cast(pa.string())
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(names), pa.string())).cast(pa.string())
     return pa.array(labels, mask=np.isnan(labels))
 
 

@@ -146,7 +146,5 @@ def _leaks(view: View) -> Line | None:
     tied = view.figures.get("groups", {}).get("of_several", 0)
     if not tied:
         return "good", "No leak between splits: no two samples are alike or belong together."
-    return (
-        "good",
-        f"No leak between splits: each of the {tied:,} groups of samples that belong together is in one split.",
-    )
+    groups = f"each of the {tied:,} groups" if tied > 1 else "the one group"
+    return "good", f"No leak between splits: {groups} of samples that belong together is in one split."

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from modelwright.drawing import page as draw
 from modelwright.drawing.atlas import GROUPS, Dot, Sheet, apart, atlas
 from modelwright.drawing.page import Element
+from modelwright.drawing.rows import cell
 from modelwright.prepare.explore.layout import neighbours, spread
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, jpeg
+from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks import base as tasks
 
 _POINTS = 2200
@@ -23,6 +25,8 @@ _LEAST = 12
 _SIDE = 36
 """Pixels of a small picture."""
 _TAIL = 4.0
+_WORDS, _COLUMNS = 70, 4
+"""Letters of a text, and columns of a row, that a tooltip says."""
 _READ = 48
 """Small pictures where each must be made from the sample itself."""
 
@@ -130,16 +134,35 @@ def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]
 
 def _tips(view: View, places: NDArray[np.int64], marked: dict[int, list[str]]) -> list[str]:
     table = view.samples.select(["path", "label"]).take(places)
+    said = _in_short(view, places)
     tips = []
-    for place, path, label in zip(places.tolist(), table["path"].to_pylist(), table["label"].to_pylist(), strict=True):
+    for number, (place, path, label) in enumerate(
+        zip(places.tolist(), table["path"].to_pylist(), table["label"].to_pylist(), strict=True)
+    ):
         words = [clip(str(path), 60)]
         if label is not None:
             parts = view.parts(label) if view.label_kind == "structured" else [str(label)]
             words.append(clip(", ".join(dict.fromkeys(parts)) or "(nothing)", 60))
+        if said:
+            words.append(said[number])
         if place in marked:
             words.append(", ".join(dict.fromkeys(marked[place])))
         tips.append("\n".join(words))
     return tips
+
+
+def _in_short(view: View, places: NDArray[np.int64]) -> list[str]:
+    """Return what each row says, in a few words; nothing for files."""
+    rows = view.take_rows(places)
+    if rows is None:
+        return []
+    if not isinstance(view.modality, tasks.Tabular):
+        return [clip(" ".join((text or "")[: 4 * _WORDS].split()), _WORDS) for text in rows[ROW_TEXT].to_pylist()]
+    names = [name for name in rows.column_names if name not in view.meta["dropped_columns"]][:_COLUMNS]
+    return [
+        ", ".join(f"{clip(name, 20)} {clip(str(cell(value)), 20)}" for name, value in row.items() if value is not None)
+        for row in rows.select(names).to_pylist()
+    ]
 
 
 def _pictures(

@@ -74,7 +74,7 @@ def labels(view: View) -> list[Element]:
     return [_classes(rows, "Samples of each class, by split.")]
 
 
-def _classes(rows: list[list[Any]], caption: str) -> Element:
+def _classes(rows: list[list[Any]], caption: str, more: Element | None = None) -> Element:
     bars = [(str(row[0]), [float(count) for count in row[1:4]]) for row in rows]
     return draw.section(
         "Classes",
@@ -84,6 +84,7 @@ def _classes(rows: list[list[Any]], caption: str) -> Element:
             draw.table(["class", *split.NAMES, "all"], rows[:200],
                        caption=f"the 200 largest of {len(rows):,}" if len(rows) > 200 else ""),
         ),
+        more,
     )  # fmt: skip
 
 
@@ -128,10 +129,8 @@ def _parts(view: View) -> list[Element]:
     view.figures["classes"] = {row[0]: dict(zip((*split.NAMES, "all"), row[1:], strict=True)) for row in rows}
     view.figures["parts"] = {str(size): count for size, count in sorted(sizes.items())}
     of = "" if len(places) == int(view.kept.sum()) else f" Counted on {len(places):,} of the samples."
-    return [
-        _classes(rows, f"How often each class occurs, by split; a sample may have several, or none.{of}"),
-        draw.section("Parts of a sample", draw.figure(_sizes(sizes), "How many parts samples have.")),
-    ]
+    more = draw.details("How many a sample has", draw.figure(_sizes(sizes), "Samples by how many parts they have."))
+    return [_classes(rows, f"How often each class occurs, by split; a sample may have several, or none.{of}", more)]
 
 
 def _sizes(sizes: Mapping[int, int]) -> Element:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from modelwright import canonical, registry
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.errors import ModelwrightError
-from modelwright.prepare.explore import changes, decisions, features, glance, groups, issues, leaks, overview
+from modelwright.prepare.explore import changes, decisions, features, glance, groups, issues, leaks, overview, synthetic
 from modelwright.prepare.explore import map as map_
 from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
 from modelwright.progress import SILENT, Progress
@@ -49,12 +50,17 @@ def page(
     """
     progress.begin("drawing the page", None)
     view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
-    made = drawn(view, *changes.sections(view, parent, dataset))
+    worth = dataset.artifact.attached("synthesis.json")
+    since = [
+        *synthetic.sections(view, None if worth is None else json.loads(worth.read_bytes())),
+        *changes.sections(view, parent, dataset),
+    ]
+    made = drawn(view, *since)
     return Page(made.html, {"dataset": dataset.digest, "split": only, **made.figures})
 
 
 def drawn(view: View, *since: Element) -> Page:
-    """Draw a view; ``since`` are sections about what changed since another one."""
+    """Draw a view; ``since`` are sections about where it came from: what was made, what changed since another one."""
     cards = overview.cards(view)
     body = [
         *map_.sections(view),
