@@ -13,6 +13,7 @@ from modelwright.drawing.style import SERIES
 
 MOST_CHANNELS = 8
 """Channels drawn; of more, the first."""
+NARROW = 0.05
 _PAPER = (255, 255, 255)
 
 
@@ -25,7 +26,8 @@ def traces(values: NDArray[Any], width: int, height: int, scale: Sequence[tuple[
         ``(T, C)``; missing values break a line. More steps than pixels are drawn as their range in each pixel, so that
         no peak is lost.
     scale
-        Lowest and highest value of each channel; None: its own.
+        Lowest and highest value of each channel; None: its own. A channel that varies by less than a twentieth of it is
+        drawn on its own scale: it would be a straight line.
     """
     from PIL import Image, ImageDraw
 
@@ -37,7 +39,9 @@ def traces(values: NDArray[Any], width: int, height: int, scale: Sequence[tuple[
         known = column[np.isfinite(column)]
         if not len(known):
             continue
-        low, high = (float(known.min()), float(known.max())) if scale is None else scale[place]
+        low, high = float(known.min()), float(known.max())
+        if scale is not None and high - low >= NARROW * (scale[place][1] - scale[place][0]):
+            low, high = scale[place]
         colour = SERIES[place % len(SERIES)]
         for piece in _pieces(column, low, high, width * twice, height * twice):
             if len(piece) == 1:

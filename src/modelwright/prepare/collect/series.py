@@ -56,7 +56,7 @@ class SeriesSource:
         "step": "steps, or time, from one window to the next; default: as long as the window",
         "rule": "a window's label by its rows': end (default), any (any but the usual one), most, mean (of numbers)",
         "ahead": "steps, or time, behind the window's end where the label is read: a forecast",
-        "gap": "longest step in time that a window may span, such as 10m; default: ten usual steps",
+        "gap": "longest step in time that a window may span, such as 10m; default: five usual steps",
         "delimiter": "character between columns; default: detected",
         "header": "true or false: whether the first row names the columns; default: detected",
         "columns": "list of column names, for files without a header",

@@ -13,14 +13,12 @@ from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.collect.series_rows import Step
 from modelwright.tasks.base import Problem
-from modelwright.tasks.modalities.series_measures import TimeTally
+from modelwright.tasks.modalities.series_measures import GAP, TimeTally
 
 BLOCK = 10
 """Windows to a stretch, where recordings are too few to be divided whole."""
 MOST_STEPS = 200_000
 """Steps of the longest sequence that is taken whole."""
-GAP = 10.0
-"""A window never spans a step of more than so many usual ones."""
 RULES = ("end", "any", "most", "mean")
 _LENGTHS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
@@ -40,7 +38,7 @@ class Cutting:
     ahead
         Rows behind the window's end where its label is read.
     gap
-        Longest step in seconds inside a window; None: ten usual ones.
+        Longest step in seconds inside a window; None: five usual ones, as what counts as a gap.
     grouped
         Whether windows of one recording share a group (None: neither whole recordings nor stretches do).
     usual
