@@ -108,6 +108,20 @@ def test_folders_are_classes_and_damage_is_named_while_the_rest_goes_on(tmp_path
     assert {each.label for each in only} == {"all"}
 
 
+def test_frames_that_are_too_large_or_say_so_are_refused(tmp_path: Path, store: Store) -> None:
+    data = film(tmp_path / "said.avi", 5).read_bytes()
+    size = b"\xff\xc0\x00\x11\x08" + HEIGHT.to_bytes(2, "big") + WIDTH.to_bytes(2, "big")
+    assert size in data
+    (tmp_path / "said.avi").write_bytes(data.replace(size, size[:5] + (16_000).to_bytes(2, "big") * 2))
+    found, wrong = items(source(tmp_path, store, "said.avi"))
+    assert (found, [each.kind for each in wrong]) == ([], ["corrupt"])
+    writer = cv2.VideoWriter(str(tmp_path / "large.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (7200, 7000))
+    writer.write(np.zeros((7000, 7200, 3), np.uint8))
+    writer.release()
+    found, wrong = items(source(tmp_path, store, "large.avi"))
+    assert (found, [each.kind for each in wrong]) == ([], ["too-large"])
+
+
 @pytest.mark.slow
 def test_any_damage_ends_soon_and_is_said(tmp_path: Path, store: Store) -> None:
     random = np.random.default_rng(4)
@@ -211,7 +225,7 @@ def test_video_is_pictures_with_a_group_all_the_way(tmp_path: Path) -> None:
             scene = 1 + 2 * number + (colour == 0)
             film(tmp_path / "films" / name / f"{number}.avi", 20 + number, colour=colour, scene=scene)
     (tmp_path / "films/red/empty.avi").write_bytes(b"")
-    spec = "input: video\nsources:\n  - video: films\n    every: 200ms\ntrain: {models: [logistic], budget: 60s}\n"
+    spec = "input: video\nsources:\n  - video: films\n    every: 400ms\nclean: {review: []}\ntrain: {models: [logistic], budget: 60s}\n"
     (tmp_path / "modelwright.yaml").write_text(spec, encoding="utf-8")
     project = open_project(tmp_path)
     assert project.spec.input == "image"

@@ -155,6 +155,7 @@ def _why(ended: Ended, wanted: Request) -> str:
         "closed": f"it could not be opened within {wanted.timeout:g} s",
         "silent": f"it said nothing for {wanted.timeout:g} s",
         "died": "the decoder broke down",
+        "large": "its frames have more than 50 million pixels",
         "end": "the stream ended",
     }.get(ended.why, ended.why)
 

@@ -84,7 +84,7 @@ class Ended:
     ----------
     why
         ``end`` (nothing more came), ``most``, ``time``, ``closed`` (it could not be opened), ``silent`` (the decoder
-        said nothing for too long) or ``died``.
+        said nothing for too long), ``large`` (its frames are beyond 50 million pixels) or ``died``.
     read, undecoded
         Frames that were read, and those of them that could not be decoded.
     announced

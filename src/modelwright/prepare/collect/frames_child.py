@@ -16,14 +16,14 @@ import sys
 import time
 from typing import Any
 
-MEMORY = 4 << 30
+MEMORY = 2 << 30
 """Address space of this process, at most."""
 TICK = 0.5
 """Seconds after which it says that it is alive."""
 QUALITY = 95
 SIDE = 32
-LARGEST = 100_000_000
-"""Pixels of a frame, at most."""
+LARGEST = 50_000_000
+"""Pixels of a frame, at most: 8K has 33 million."""
 FILE_ONLY = "protocol_whitelist;file"
 """What FFmpeg may open for a file: a playlist named as a video must not lead to other places."""
 NETWORK = "rtsp_transport;tcp|protocol_whitelist;http,https,tcp,tls,rtsp,rtsps,rtp,udp,crypto"
@@ -76,6 +76,10 @@ def main() -> int:
         opened = capture.open(request["target"], cv2.CAP_FFMPEG, wanted)
     if not opened:
         pipe.send("closed")
+        return 0
+    size = _figure(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * _figure(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if size > LARGEST:
+        pipe.send("ended", why="large", read=0, undecoded=0, seconds=0.0)
         return 0
     pipe.send(
         "opened",

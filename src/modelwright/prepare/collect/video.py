@@ -202,7 +202,9 @@ def _issues(recording: Item, ended: Ended, taken: int) -> Iterator[Rejected]:
             name, "corrupt", f"{name} cannot be opened as a video: damaged, or cut off before its index", 0.9, facts
         )
         return
-    if ended.why == "silent":
+    if ended.why == "large":
+        yield Rejected(name, "too-large", f"{name} has frames of more than 50 million pixels", 0.9, facts)
+    elif ended.why == "silent":
         words = f"{name}: the decoder said nothing for too long after {ended.read} frames; the {taken} before are used"
         yield Rejected(name, "corrupt", words, 0.8, facts)
     elif ended.why == "died":
