@@ -47,7 +47,8 @@ def sketch(sound: NDArray[np.float32], rate: int) -> Sketch:
     data[: BANDS * MOMENTS] = picture.ravel()
     data[-2] = np.clip(round(24.0 * (np.log10(max(len(active) / rate, 1e-3)) + 3.0)), 0, 255)
     data[-1] = np.clip(round(2.0 * (100.0 + float(decibels(power.sum(axis=1).mean(keepdims=True))[0]))), 0, 255)
-    steady = float(picture.std(axis=1).mean()) * RANGE / 255.0 < _STEADY
+    heard = picture[picture.any(axis=1)]  # a low rate leaves the highest bands empty
+    steady = not len(heard) or float(heard.std(axis=1).mean()) * RANGE / 255.0 < _STEADY
     return Sketch(None if steady else _hash(picture), data.tobytes())
 
 
