@@ -27,6 +27,8 @@ from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 from modelwright.tasks import contract
 
+MOST_ANSWERS = 10
+"""Classes of which the feature 'answers' gives a share each."""
 PRODUCTION = "feedback"
 """Kind of the source that holds what production saw."""
 
@@ -151,6 +153,8 @@ def _learn(
     progress.begin("learning the schema", None)
     if isinstance(modality, tasks.Tabular):
         given = learn_table(modality, rows, train, spec.label, outcome.dropped_columns, spec.features)
+        if "answers" in given.get("features", ()) and isinstance(modality, tasks.Answering):
+            given = _answered(modality, given, target, output, rows, outcome, train)
     else:
         given = learn_files(modality, gathered, sources, store, rows, train, spec.features)
         rules = contract.of_measures({name: _whole(values, train) for name, values in gathered.measures.items()})
@@ -166,6 +170,35 @@ def _learn(
         "target_version": target.version,
         "output": output,
     }
+
+
+def _answered(
+    modality: tasks.Answering,
+    schema: Mapping[str, Any],
+    target: tasks.Labels,
+    output: Mapping[str, Any],
+    rows: Path,
+    outcome: Outcome,
+    train: NDArray[np.bool_],
+) -> dict[str, Any]:
+    """Return the input's schema with the mean answers by category."""
+    from modelwright.prepare.learning import training_rows
+
+    labels = outcome.labels[train]
+    if target.label_kind == "number":
+        answers, names = labels.astype(np.float64)[:, None], ["mean answer"]
+    elif target.label_kind == "class" and 2 <= len(output["classes"]) <= MOST_ANSWERS:
+        classes = output["classes"][1:] if len(output["classes"]) == 2 else output["classes"]
+        answers = np.stack([labels == outcome.names.index(name) for name in classes], 1).astype(np.float64)
+        names = [f"share of {name}" for name in classes]
+    else:
+        raise InputError(
+            f"features: 'answers' wants a number or at most {MOST_ANSWERS} classes to predict",
+            code="unknown-feature",
+            hint="leave 'answers' out of 'features'",
+        )
+    keys = outcome.group_keys[outcome.groups[train]]
+    return modality.with_answers(schema, training_rows(rows, train), answers, keys, names)
 
 
 def _whole(values: Sequence[float], train: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from modelwright.store.columns import Columns
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
-from modelwright.tasks.base import Arrays, Encoding, Stacking, Tabular, UndecodableError
+from modelwright.tasks.base import Answering, Arrays, Encoding, Stacking, Tabular, UndecodableError
 
 if TYPE_CHECKING:
     from modelwright.store.artifacts import Artifact
@@ -202,11 +202,50 @@ class Dataset:
         encoding
             ``pixels`` ``(n, h, w, 3) uint8``, ``dense`` or ``trees`` ``(n, d) float32``.
         """
+        if split == "train" and "answer_folds" in self.schema["input"]:
+            return self._out_of_fold(encoding, progress)
         graph = self.modality.graph(self.schema["input"], encoding).SerializeToString(deterministic=True)
         name = f"{self.digest[:32]}-{_checked(split)}-{encoding}-{canonical.digest_bytes(graph)[:16]}.npy"
         path = self.store.cache_dir("features") / name
         if not path.is_file():
             self._make_features(path, split, graph, progress)
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped
+
+    def _out_of_fold(self, encoding: Encoding, progress: Progress) -> NDArray[Any]:
+        """Return the training split's features, each sample's by what the answers of the other folds say."""
+        schema, modality = self.schema["input"], self.modality
+        assert isinstance(modality, Answering)
+        graphs = [
+            modality.graph(modality.of_fold(schema, fold), encoding).SerializeToString(deterministic=True)
+            for fold in range(schema["answer_folds"])
+        ]
+        mark = canonical.digest_bytes(b"".join(graphs))[:16]
+        path = self.store.cache_dir("features") / f"{self.digest[:32]}-train-{encoding}-{mark}.npy"
+        if not path.is_file():
+            from modelwright.runtime.session import open_session
+
+            groups = self.samples("train")["group"].to_pylist()
+            folds = np.array([int(group, 16) % len(graphs) for group in groups], np.int64)
+            sessions = [open_session(graph, threads=1) for graph in graphs]
+            wanted = {each.name for session in sessions for each in session.get_inputs()}
+            progress.begin("features of train", len(folds))
+            made: NDArray[Any] | None = None
+            for positions, batch in self._batches("train"):
+                for fold, session in enumerate(sessions):
+                    mine = np.flatnonzero(folds[positions] == fold)
+                    if not len(mine):
+                        continue
+                    feed = {key: value[mine] for key, value in batch.items() if key in wanted}
+                    (features,) = session.run(["features"], feed)
+                    if made is None:
+                        made = np.empty((len(folds), *features.shape[1:]), features.dtype)
+                    made[positions[mine]] = features
+                progress.advance(len(positions))
+            temporary = path.with_name(f"{path.name}.{os.getpid()}")
+            with temporary.open("wb") as file:
+                np.save(file, np.empty((0, 0), np.float32) if made is None else made, allow_pickle=False)
+            temporary.replace(path)
         mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         return mapped
 

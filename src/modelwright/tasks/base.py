@@ -139,6 +139,28 @@ class Tabular(Protocol):
 
 
 @runtime_checkable
+class Answering(Protocol):
+    """What a modality may have beside :class:`Modality` if features may be learned from the answers too.
+
+    A training sample must not see its own answer: it is encoded by :meth:`of_fold` of its group's fold
+    (``key % schema["answer_folds"]``), every other sample by the schema itself.
+    """
+
+    def with_answers(
+        self,
+        schema: Mapping[str, Any],
+        batches: Any,
+        answers: NDArray[np.float64],
+        keys: NDArray[np.uint64],
+        names: Sequence[str],
+    ) -> dict[str, Any]:
+        """Return the schema with what the ``(n, d)`` answers of the training samples say, in all and by fold."""
+
+    def of_fold(self, schema: Mapping[str, Any], fold: int) -> Mapping[str, Any]:
+        """Return the schema by which the training samples of a fold are encoded."""
+
+
+@runtime_checkable
 class Glancing(Protocol):
     """What a modality may have beside :class:`Modality` if a sample can be judged without decoding it in full."""
 
@@ -200,6 +222,14 @@ class Uniform(Protocol):
     uniform: ClassVar[Mapping[str, tuple[str, str]]]
     """Measure to the kind of issue that a data set has whose samples differ in it, and what becomes of them, in words:
     ``rate`` to ``("mixed-rates", "all are brought to one rate")``."""
+
+
+@runtime_checkable
+class Croppable(Protocol):
+    """What a modality may have beside :class:`Sketched` if samples are found of which a margin was cut off."""
+
+    def cropped_hashes(self, sketches: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """Return ``(n, v)`` hashes that samples of ``(n, sketch_bytes)`` would have if cropped, and which have any."""
 
 
 @runtime_checkable

@@ -123,7 +123,11 @@ class Samples:
         schema = self.dataset.schema
         names = self.names(encoding) or []
         columns = schema["input"].get("columns", ()) if encoding == "trees" else ()
-        codes = tuple(names.index(column["name"]) for column in columns if column["kind"] == "category")
+        codes = tuple(
+            names.index(column["name"])
+            for column in columns
+            if column["kind"] == "category" and column["name"] in names
+        )
         return Task(
             schema["modality"],
             schema["target"],

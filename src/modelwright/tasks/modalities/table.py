@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError, Way
 from modelwright.tasks.modalities import cells, dates, table_rows, table_synthesis
 
@@ -28,6 +29,13 @@ class Table:
     version: ClassVar[int] = 1
     media_types: ClassVar[tuple[str, ...]] = ("application/json",)
     encodings: ClassVar[tuple[Encoding, ...]] = ("dense", "trees")
+
+    @property
+    def feature_words(self) -> Mapping[str, str]:
+        """Words for ``features`` in the spec, with their meaning."""
+        from modelwright.tasks.modalities import table_features
+
+        return table_features.WORDS
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
         """Turn a JSON object into the graph's inputs; a missing key is a missing value.
@@ -108,11 +116,49 @@ class Table:
             empty schema), or lists of such; read once.
         settings
             ``target`` and ``ignore`` (names left out), ``kinds`` (``{column: kind}``, overrules the guess), ``cap``
-            (most categories of a column, 64), ``strict`` (unknown keys are errors).
+            (most categories of a column, 64), ``strict`` (unknown keys are errors), ``features`` (``auto`` or words of
+            :attr:`feature_words`).
         """
-        from modelwright.tasks.modalities import table_schema
+        from modelwright.tasks.modalities import table_features, table_schema
 
-        return table_schema.learn(batches, settings)
+        asked = settings.get("features", "auto")
+        if asked == "auto":
+            return table_schema.learn(batches, settings)
+        for word in asked:
+            if word not in table_features.WORDS:
+                raise InputError(
+                    f"features: found {word!r}; for tables there are: {', '.join(table_features.WORDS)}",
+                    code="unknown-feature",
+                    hint="features: auto takes all but 'answers'",
+                )
+        schema = {**table_schema.learn(batches, settings), "features": list(dict.fromkeys(asked))}
+        later = "answers" in asked and any(column["kind"] == "category" for column in schema["columns"])
+        if not later and not table_features.names(schema, "trees"):
+            raise InputError(
+                f"features: {', '.join(asked)}: nothing is left to learn from, the table has no numbers",
+                code="no-features",
+                hint="add 'categories'",
+            )
+        return schema
+
+    def with_answers(
+        self,
+        schema: Mapping[str, Any],
+        batches: Iterable[Mapping[str, Any]],
+        answers: NDArray[np.float64],
+        keys: NDArray[np.uint64],
+        names: Sequence[str],
+    ) -> dict[str, Any]:
+        """Return the schema with the mean answers of categories; see :mod:`table_answers`."""
+        from modelwright.tasks.modalities import table_answers
+
+        return table_answers.learn(schema, batches, answers, table_answers.folds_of(keys), list(names))
+
+    def of_fold(self, schema: Mapping[str, Any], fold: int) -> Mapping[str, Any]:
+        """Return the schema by which the training rows of one fold are encoded."""
+        from modelwright.tasks.modalities import table_answers
+
+        return table_answers.of_fold(schema, fold)
 
     def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
         """Return ``c0 … cN`` → ``features (n, d) float32``; see :mod:`table_graph` for what the features are."""

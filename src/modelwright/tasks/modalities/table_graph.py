@@ -46,7 +46,7 @@ class _Build:
 def dense(schema: Mapping[str, Any]) -> ModelProto:
     """Return the graph to ``features (n, d) float32`` for linear models; every feature is finite."""
     build = _Build()
-    parts = [*_numbers(build, schema), *_one_hots(build, schema)]
+    parts = [*_numbers(build, schema), *_one_hots(build, schema), *_means(build, schema, scaled=True)]
     if len(parts) == 1:
         build.node("Identity", parts, "features")
     else:
@@ -59,10 +59,13 @@ def trees(schema: Mapping[str, Any]) -> ModelProto:
     build = _Build()
     parts = []
     for column in schema["columns"]:
+        if not table_features.shown(schema, column):
+            continue
         if column["kind"] == "category":
             parts.append(_codes(build, column, missing=math.nan, unknown=math.nan))
         else:
             parts.append(column["tensor"])
+    parts += _means(build, schema, scaled=False)
     if len(parts) == 1:
         build.node("Identity", parts, "features")
     else:
@@ -123,6 +126,29 @@ def _one_hots(build: _Build, schema: Mapping[str, Any]) -> list[str]:
     spread = _picked(build, codes, "one_hot", [one.column for one in plan])
     wanted = build.row("one_hot_codes", [one.code for one in plan])
     return [build.node("Cast", [build.node("Equal", [spread, wanted], "hits")], "one_hot", to=TensorProto.FLOAT)]
+
+
+def _means(build: _Build, schema: Mapping[str, Any], *, scaled: bool) -> list[str]:
+    """Return the mean answers by category, for linear models as deviations from the mean of all."""
+    made = []
+    for mean in table_features.means(schema):
+        found, place = mean.column["answers"], mean.dimension
+        prior, std = found["prior"][place], found["std"][place] if scaled else 1.0
+        values = [(value - (prior if scaled else 0.0)) / std for value in found["values"][place]]
+        output = f"{mean.column['tensor']}_answer{place}"
+        build.nodes.append(
+            helper.make_node(
+                "LabelEncoder",
+                [mean.column["tensor"]],
+                [output],
+                domain="ai.onnx.ml",
+                keys_strings=found["words"],
+                values_floats=values,
+                default_float=0.0 if scaled else prior,
+            )
+        )
+        made.append(output)
+    return made
 
 
 def _codes(build: _Build, column: Mapping[str, Any], *, missing: float, unknown: float) -> str:
