@@ -68,7 +68,7 @@ def assert_alike(raw: bytes) -> None:
         (720, 1280, "L", {}),
         (641, 333, "RGB", {}),
         (1500, 1391, "RGB", {"quality": 60}),
-        (2700, 2700, "RGB", {}),
+        (1300, 1300, "RGB", {}),
         (400, 500, "CMYK", {}),
     ],
 )
@@ -132,18 +132,18 @@ def verdict(raw: bytes, *, small: bool) -> tuple[str, str]:
 
 
 def test_what_is_damaged_is_found_small_as_whole() -> None:
-    """All of the entropy-coded data is read either way: over 1,500 damaged files, not one verdict differs."""
+    """All of the entropy-coded data is read either way: over 640 damaged files, not one verdict differs."""
     random = np.random.default_rng(0)
     kinds: dict[str, int] = {}
     for number, settings in enumerate(({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2})):
         raw = jpeg(photo(number, 330, 420), **settings)
-        for _ in range(375):
+        for _ in range(160):
             broken = damaged(raw, random)
             whole = verdict(broken, small=False)
             assert verdict(broken, small=True) == whole
             kinds[whole[0]] = kinds.get(whole[0], 0) + 1
-    assert kinds["corrupt"] > 300
-    assert kinds[""] > 300
+    assert kinds["corrupt"] > 120
+    assert kinds[""] > 120
 
 
 def test_every_length_of_a_cut_file_is_judged_alike() -> None:

@@ -13,8 +13,10 @@ from modelwright.prepare import about, likeness, wording
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
-from modelwright.tasks.base import Sketched
+from modelwright.tasks.base import Croppable, Sketched
 
+CROPS_OF = 200_000
+"""Samples up to which crops are looked for; the search takes nine times as long as that for whole ones."""
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""
 
@@ -105,8 +107,33 @@ def near_pairs(
         return np.empty((0, 2), np.int64)
     hashes = np.array(gathered.hashes, np.uint64)[places]
     candidates = places[likeness.pairs(hashes)]
+    if isinstance(modality, Croppable) and len(places) <= CROPS_OF:
+        candidates = np.unique(np.concatenate([candidates, *_crops(gathered, places, hashes, look, modality)]), axis=0)
     kept = list(_second_look(gathered, candidates, look, modality, agreement))
     return np.array(kept, np.int64).reshape(-1, 2)
+
+
+def _crops(
+    gathered: Gathered,
+    places: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Croppable,
+) -> Iterator[NDArray[np.int64]]:
+    """Yield pairs of places of which one may be a crop of the other."""
+    for start in range(0, len(places), 2048):
+        digests = [gathered.id(place) for place in places[start : start + 2048].tolist()]
+        scans = look(digests)
+        sketches = [scans[digest].sketch if digest in scans else None for digest in digests]
+        mine = start + np.flatnonzero([sketch is not None for sketch in sketches])
+        if not len(mine):
+            continue
+        joined = b"".join(sketch for sketch in sketches if sketch is not None)
+        made, there = modality.cropped_hashes(np.frombuffer(joined, np.uint8).reshape(len(mine), -1))
+        mine, made = mine[there], made[there]
+        for near in likeness.between(made.ravel(), hashes):
+            both = np.stack([places[mine[near[:, 0] // made.shape[1]]], places[near[:, 1]]], 1)
+            yield np.sort(both[both[:, 0] != both[:, 1]], 1)
 
 
 def _second_look(

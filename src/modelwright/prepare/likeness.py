@@ -44,28 +44,58 @@ def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.int64]
     head = first[inverse]
     found = [np.stack([head, own], 1)[head != own]]
     if radius:
-        found.extend(np.sort(first[near], 1) for near in _search(unique, radius))
+        found.extend(np.sort(first[near], 1) for near in _search(unique, unique, radius, once=True))
     joined = np.unique(np.concatenate(found), axis=0)
     return joined.astype(np.int64)
 
 
-def _search(hashes: NDArray[np.uint64], radius: int) -> Iterator[NDArray[np.int64]]:
+def between(
+    queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int = RADIUS
+) -> Iterator[NDArray[np.int64]]:
+    """Yield index pairs ``(m, 2)``, query and hash, within ``radius`` bits; one comes up as often as its parts agree.
+
+    Parameters
+    ----------
+    queries, hashes
+        ``(q,)`` and ``(n,) uint64``.
+    radius
+        0 to 7.
+    """
+    yield from _search(queries, hashes, radius, once=False)
+
+
+def _search(
+    queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int, *, once: bool
+) -> Iterator[NDArray[np.int64]]:
     flips = [0, *(1 << bit for bit in range(16))] if radius > 3 else [0]
     for part in range(4):
-        keys = ((hashes >> np.uint64(16 * part)) & np.uint64(0xFFFF)).astype(np.int64)
+        keys, wanted = _part(hashes, part), _part(queries, part)
         order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        starts = np.searchsorted(ordered, np.arange((1 << 16) + 1))
+        starts = np.searchsorted(keys[order], np.arange((1 << 16) + 1))
         for flip in flips:
-            wanted = keys ^ flip
-            low, high = starts[wanted], starts[wanted + 1]
-            yield from _near(hashes, order, low, high - low, radius)
+            low, high = starts[wanted ^ flip], starts[(wanted ^ flip) + 1]
+            yield from _near(queries, hashes, order, low, high - low, radius, once=once)
+
+
+def _part(hashes: NDArray[np.uint64], part: int) -> NDArray[np.int64]:
+    """Return the 16 bits of each hash that are its ``part``."""
+    return ((hashes >> np.uint64(16 * part)) & np.uint64(0xFFFF)).astype(np.int64)
 
 
 def _near(
-    hashes: NDArray[np.uint64], order: NDArray[np.int64], low: NDArray[np.int64], count: NDArray[np.int64], radius: int
+    queries: NDArray[np.uint64],
+    hashes: NDArray[np.uint64],
+    order: NDArray[np.int64],
+    low: NDArray[np.int64],
+    count: NDArray[np.int64],
+    radius: int,
+    *,
+    once: bool,
 ) -> Iterator[NDArray[np.int64]]:
-    """Compare each hash ``i`` with ``order[low[i] : low[i] + count[i]]``, a bounded number of pairs at a time."""
+    """Compare query ``i`` with ``order[low[i] : low[i] + count[i]]``, a bounded number of pairs at a time.
+
+    ``once``: queries are the hashes themselves, and of each pair ``i < j`` is enough.
+    """
     ends = np.cumsum(count)
     start = 0
     while start < len(count):
@@ -77,9 +107,10 @@ def _near(
             left = np.repeat(np.arange(start, stop), lengths)
             offsets = np.arange(total) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             right = order[np.repeat(low[start:stop], lengths) + offsets]
-            keep = left < right
-            left, right = left[keep], right[keep]
-            near = np.bitwise_count(hashes[left] ^ hashes[right]) <= radius
+            if once:
+                keep = left < right
+                left, right = left[keep], right[keep]
+            near = np.bitwise_count(queries[left] ^ hashes[right]) <= radius
             if near.any():
                 yield np.stack([left[near], right[near]], 1)
         start = stop

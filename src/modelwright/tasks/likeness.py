@@ -20,7 +20,7 @@ FLAT = 4.0
 
 
 @cache
-def _cosines() -> NDArray[np.float32]:
+def cosines() -> NDArray[np.float32]:
     """Return the ``(9, 32)`` lowest rows of the orthonormal cosine transform."""
     rows = np.arange(9)[:, None]
     columns = np.arange(SIDE)[None, :]
@@ -32,8 +32,8 @@ def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
     grey = thumb.astype(np.float32)
     if grey.std() < FLAT:
         return None
-    cosines = _cosines()
-    block = cosines @ grey @ cosines.T
+    waves = cosines()
+    block = waves @ grey @ waves.T
     values = block[:8, :8].ravel().copy()
     values[0] = block[8, 0]  # the mean brightness says nothing; one more frequency does
     bits = values > np.median(values)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Sketch
+from modelwright.tasks.crops import aligned_agreement
 from modelwright.tasks.likeness import SIDE, agreement, perceptual_hash
 
 SMALL = 64
@@ -31,8 +32,8 @@ def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
     """Return ``(32, 32)`` grey and ``(2, 16, 16)`` colour differences of ``(H, W, 3) uint8``."""
     from PIL import Image
 
-    way = Image.Resampling.BOX if min(image.shape[:2]) >= SIDE else Image.Resampling.BILINEAR
-    picture = Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), way, reducing_gap=1.0).convert("YCbCr")
+    way = Image.Resampling.BILINEAR
+    picture = Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), way, reducing_gap=2.0).convert("YCbCr")
     colours = np.asarray(picture.reduce(2))[..., 1:].transpose(2, 0, 1)
     return np.asarray(picture)[..., 0], np.ascontiguousarray(colours)
 
@@ -52,9 +53,14 @@ def parts(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.ui
 
 
 def alike(one: bytes, other: bytes, photo: float) -> bool:
-    """Say whether two sketches show the same picture; ``photo`` is the agreement asked of those that aren't small."""
+    """Say whether two sketches show the same picture, or one of them a crop of it.
+
+    ``photo`` is the agreement asked of those that aren't small; small ones must agree as they lie.
+    """
     small, grey, _ = parts(np.frombuffer(one + other, np.uint8).reshape(2, BYTES))
-    return agreement(grey[0], grey[1]) >= (max(photo, AGREE_SMALL) if small.any() else photo)
+    if small.any():
+        return agreement(grey[0], grey[1]) >= max(photo, AGREE_SMALL)
+    return agreement(grey[0], grey[1]) >= photo or aligned_agreement(grey[0], grey[1]) >= photo
 
 
 def vectors(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
