@@ -293,6 +293,15 @@ def test_broken_files_beside_good_ones(tmp_path: Path) -> None:
     }
 
 
+def test_a_channel_that_is_the_answer_is_found(tmp_path: Path) -> None:
+    lines = recording(80, 1, label=True).splitlines()
+    code = {"up": "7", "down": "3"}
+    text = "\n".join([lines[0] + ",alarm", *(f"{line},{code[line.rsplit(',', 1)[1]]}" for line in lines[1:])])
+    (tmp_path / "long.csv").write_text(text)
+    _, rejected = items(made(tmp_path, "long.csv", "state", window=10))
+    assert [(each.kind, each.column) for each in rejected] == [("leaking-column", "alarm")]
+
+
 def test_memory_stays_bounded_however_long_the_recording() -> None:
     step = Step({"x": 1.0}, 0.0, "a", None, None)
     cut = Recording("r", ["x"], Cutting(100, 100), 1.0)

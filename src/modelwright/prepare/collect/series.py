@@ -18,7 +18,7 @@ from modelwright.prepare.collect.folder import FolderSource
 from modelwright.prepare.collect.member_files import MemberFile
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.series_rows import OPTIONS, Columns, Step, Steps, Table, is_address, is_packed
-from modelwright.prepare.collect.series_windows import Cutting, Recording, Sequences
+from modelwright.prepare.collect.series_windows import Cutting, Recording, Sequences, Tells
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
@@ -284,13 +284,15 @@ class SeriesSource:
         shown = [steps.shown(file) for file in files]
         labelled, grouped = self._labelled(shown), self._grouped(shown)
         passed: Counter[str] = Counter()
+        tells = Tells(columns if self._sizes["ahead"] is None and self.settings.output == "category" else ())
         for file, name in zip(files, shown, strict=True):
             if labelled is not None and not labelled.told.intervals and name not in labelled:
                 words = f"{name} is not named in {labelled.told.shown}, and not used"
                 yield Rejected(name, "unlisted-file", words, 0.3)
                 continue
             team = None if grouped is None else grouped.of(name)
-            yield from self._of_file(file, name, columns, labelled, team, passed)
+            yield from self._of_file(file, name, columns, labelled, team, passed, tells)
+        yield from tells.found()
         yield from self._not_there(labelled)
 
     def _of_file(
@@ -301,6 +303,7 @@ class SeriesSource:
         labelled: series_labels.Joined | None,
         team: Any,
         passed: Counter[str],
+        tells: Tells,
     ) -> Iterator[Item | Rejected]:
         """Stream one file's samples; ``passed`` counts the rows of all, which stand for time where there is none."""
         cutting, usual = self._cutting(file), self._steps.known(file).usual
@@ -320,8 +323,9 @@ class SeriesSource:
                 group = step.group if self._group else (None if team is None else str(team))
                 recording = Recording(whole, list(columns), cutting, usual, group, offset)
                 yield from open_ones.begin(key, recording)
-            label = step.label if own else labels.of(step)
-            yield from recording.add(replace(step, label=self._class(label)))
+            label = self._class(step.label if own else labels.of(step))
+            tells.add(step.values, label if own else None)
+            yield from recording.add(replace(step, label=label))
         yield from open_ones.end()
 
     def _folder(self, name: str) -> str | None:

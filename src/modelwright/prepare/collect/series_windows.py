@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -227,6 +227,35 @@ def _number(label: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
+
+
+class Tells:
+    """Finds channels whose value alone says the label of its row: the answer itself, under another name.
+
+    A channel is looked at until a value of it comes with two labels, or it has more than 32 values.
+    """
+
+    def __init__(self, channels: Iterable[str]) -> None:
+        self._open: dict[str, dict[Any, Any]] = {name: {} for name in channels}
+
+    def add(self, values: Mapping[str, Any], label: Any) -> None:
+        """Look at one row."""
+        if label is None or not self._open:
+            return
+        for name in tuple(self._open):
+            value = values.get(name)
+            if value is not None:
+                seen = self._open[name]
+                if seen.setdefault(value, label) != label or len(seen) > 32:
+                    del self._open[name]
+
+    def found(self) -> Iterator[Rejected]:
+        """Yield ``leaking-column`` for those that told two labels or more apart, without a mistake."""
+        for name, seen in self._open.items():
+            if len(set(seen.values())) > 1:
+                words = f"channel {name!r} alone tells the label of every row: is it the answer under another name?"
+                evidence = {"values": {str(value): str(label) for value, label in list(seen.items())[:8]}}
+                yield Rejected(name, "leaking-column", words, 0.8, evidence, name)
 
 
 class Sequences:
