@@ -17,6 +17,7 @@ from modelwright.prepare.column_sample import Sample
 from modelwright.prepare.gather import columns_of
 from modelwright.prepare.issues import Issue
 
+_PIECE = 1 << 18
 _LEAST_ROWS = 30
 """Rows below which "different in every row" and "predicts perfectly" happen by chance."""
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?\Z|\d{1,2}[./]\d{1,2}[./]\d{2,4}([ T].*)?\Z")
@@ -114,6 +115,8 @@ def check(
                 )
             )
         _mix(found.keys, values)
+        del column, dense, values
+        _release()
     if sample is not None:
         found.issues.extend(_together(sample, names))
     return found
@@ -164,11 +167,13 @@ def _numbers(dense: Any, kind: str) -> NDArray[np.float64]:
 
 def _mix(keys: NDArray[np.uint64], values: NDArray[np.float64]) -> None:
     """Fold a column into the rows' keys, in place; an odd multiplier and a rotation keep equal sums apart."""
-    bits = np.where(np.isnan(values), np.float64(1.5e300), values + 0.0).view(np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = (keys ^ bits) * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys[:] = mixed ^ (mixed >> np.uint64(32))
+    for start in range(0, len(keys), _PIECE):
+        part = slice(start, start + _PIECE)
+        bits = np.where(np.isnan(values[part]), np.float64(1.5e300), values[part] + 0.0).view(np.uint64)
+        with np.errstate(over="ignore"):
+            mixed = (keys[part] ^ bits) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        keys[part] = mixed ^ (mixed >> np.uint64(32))
 
 
 def _identifier(name: str, dense: Any, values: NDArray[np.float64], kind: str, present: int, distinct: int) -> str:
@@ -262,6 +267,13 @@ def _category_leak(values: NDArray[np.float64], codes: NDArray[np.int64], kind: 
     if distinct * 5 <= len(values):
         return f"each of its {distinct} values occurs with one class only"
     return telling(values, codes, kind, distinct)
+
+
+def _release() -> None:
+    """Give back what Arrow keeps of the memory that a column took."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def width_of(rows: Path) -> int:

@@ -142,7 +142,7 @@ def assign(
         group_split, conflicts = _follow(groups, group_count, known)
     if covered is None:
         covered = np.zeros(int(strata.max(initial=-1)) + 1, bool)
-    free = np.delete(np.arange(count), conflicts)
+    free = np.delete(np.arange(count), conflicts) if len(conflicts) else np.arange(count)
     _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
     result = group_split[groups]
     result[conflicts] = -1
@@ -179,9 +179,12 @@ def _deal(
     settled = group_split[groups[free]]
     for split in (TRAIN, VALIDATION, TEST):
         left[:, split] -= np.bincount(strata[free][settled == split], minlength=strata_count)
-    by_group = free[np.argsort(groups[free], kind="stable")]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     many = np.flatnonzero((sizes > 1) & (group_split < 0))
+    by_group, starts = free[:0], sizes[:0]
+    if len(many):
+        tied = free[sizes[groups[free]] > 1]
+        by_group = tied[np.argsort(groups[tied], kind="stable")]
+        starts = np.concatenate([[0], np.cumsum(np.where(sizes > 1, sizes, 0))])
     shares = np.asarray(fractions, np.float64)
     for group in many[np.lexsort((order[many], -sizes[many]))]:
         inside = np.bincount(strata[by_group[starts[group] : starts[group + 1]]], minlength=strata_count)
