@@ -18,25 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.canonical import digest_bytes
+from modelwright.runtime.profile_quality import Quality, as_number
 from modelwright.tasks import judging
-from modelwright.tasks.targets import tags_metrics
 
 BLOCK = 1 << 14
 """Values counted at once: 128 KiB, which a core keeps near."""
 FORMAT = 1
 BINS = 20
 CATEGORIES = 64
-RELIABILITY_BINS = 10
 CAPACITY = 10_000
 """Values kept per number while a profile is made: exact quantiles up to here, those of a uniform sample beyond."""
 LEAST_COUNT = 5
 """A category value seen less often is counted as ``other``: a rare value can identify a person, and tests nothing."""
 LONGEST_VALUE = 200
 TRACKED_VALUES = 4096
-
-
-def _as_number(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(values, dtype=np.float64).reshape(-1)
 
 
 def is_category(values: NDArray[Any]) -> bool:
@@ -76,7 +71,7 @@ class _NumberSketch:
         self._squares = 0.0
 
     def add(self, values: NDArray[Any]) -> None:
-        values = _as_number(values)
+        values = as_number(values)
         self.count += values.size
         finite = values[np.isfinite(values)]
         self.missing += values.size - finite.size
@@ -209,7 +204,7 @@ class ProfileBuilder:
         self._seed = seed
         self._inputs: dict[str, _NumberSketch | _CategorySketch] = {}
         self._predictions: dict[str, _NumberSketch | _CategorySketch] = {}
-        self._quality = _Quality(capacity, seed)
+        self._quality = Quality(capacity, seed)
 
     def add_inputs(self, measures: Mapping[str, NDArray[Any]]) -> None:
         """Count a batch of the modality's measures, each ``(n,)``: numbers (NaN is missing) or objects (None is)."""
@@ -262,80 +257,6 @@ class ProfileBuilder:
 
     def _finish(self, sketch: _NumberSketch | _CategorySketch) -> dict[str, Any]:
         return sketch.finish(self._categories if isinstance(sketch, _CategorySketch) else self._bins)
-
-
-class _Quality:
-    """How good the held-out predictions were, by how sure they were: a uniform sample of (certainty, result) pairs."""
-
-    def __init__(self, capacity: int, seed: int) -> None:
-        self._random = np.random.default_rng([seed, 0])
-        self._capacity = capacity
-        self._metric = ""
-        self._keys = np.empty(0)
-        self._certainty = np.empty(0)
-        self._result = np.empty(0)
-        self._count = 0
-        self._total = 0.0
-        self._covered = 0
-
-    def add(self, outputs: Mapping[str, NDArray[Any]], truth: NDArray[Any], target: str) -> None:
-        if target == "category":
-            self._metric = "accuracy"
-            probabilities = np.asarray(outputs["probabilities"], dtype=np.float64)
-            known = np.asarray(np.asarray(truth).reshape(-1) >= 0)
-            certainty = probabilities.max(axis=1)[known]
-            result = (probabilities.argmax(axis=1) == np.asarray(truth).reshape(-1))[known].astype(np.float64)
-        elif target == "tags":
-            self._metric = "jaccard"
-            flags = np.asarray(truth, dtype=np.float64)
-            known = np.asarray(np.isfinite(flags).all(axis=1))
-            decided = np.asarray(outputs["tags"], bool)[known]
-            certainty = tags_metrics.expected_jaccard(np.asarray(outputs["probabilities"])[known], decided)
-            result = tags_metrics.jaccard(flags[known] > 0.5, decided)
-        elif target == "number":
-            self._metric = "mae"
-            wanted = _as_number(truth)
-            known = np.asarray(np.isfinite(wanted))
-            value = _as_number(outputs["value"])
-            low, high = _as_number(outputs.get("low", value)), _as_number(outputs.get("high", value))
-            certainty = (high - low)[known]
-            result = np.abs(value - wanted)[known]
-            self._covered += int(((low <= wanted) & (wanted <= high))[known].sum())
-        else:
-            return
-        self._count += result.size
-        self._total += float(result.sum())
-        keys = np.concatenate([self._keys, self._random.random(result.size)])
-        kept = np.sort(np.argsort(keys, kind="stable")[: self._capacity])
-        self._keys = keys[kept]
-        self._certainty = np.concatenate([self._certainty, certainty])[kept]
-        self._result = np.concatenate([self._result, result])[kept]
-
-    def finish(self) -> dict[str, Any] | None:
-        if not self._count:
-            return None
-        figure = {"metric": self._metric, "estimated": self._total / self._count, "samples": self._count}
-        names = ("confidence", "accuracy") if judging.by_metric(self._metric).share else ("spread", "error")
-        bins = []
-        edges = np.unique(np.quantile(self._certainty, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1]))
-        place = np.searchsorted(edges, self._certainty, side="right")
-        for index in range(edges.size + 1):
-            inside = place == index
-            if inside.any():
-                bins.append(
-                    {
-                        "low": float(self._certainty[inside].min()),
-                        "high": float(self._certainty[inside].max()),
-                        "count": int(inside.sum()),
-                        names[0]: float(self._certainty[inside].mean()),
-                        names[1]: float(self._result[inside].mean()),
-                    }
-                )
-        figure["reliability"] = bins
-        if self._metric == "mae":
-            figure["coverage"] = self._covered / self._count
-            figure["error_std"] = float(self._result.std())
-        return figure
 
 
 @dataclass
@@ -445,7 +366,7 @@ class Counts:
                 self._add_values(name, cells, values)
 
     def _add_numbers(self, name: str, cells: _Cells, values: NDArray[Any]) -> None:
-        numbers = _as_number(values)
+        numbers = as_number(values)
         known = np.isfinite(numbers)
         finite = numbers if known.all() else numbers[known]
         cells.missing += numbers.size - finite.size
