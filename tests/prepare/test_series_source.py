@@ -19,6 +19,7 @@ from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.series import SeriesSource
 from modelwright.prepare.collect.series_rows import Step
 from modelwright.prepare.collect.series_windows import Cutting, Recording, rows_of, rule_label
+from modelwright.prepare.gather import RowWriter
 from modelwright.prepare.index import Index
 from modelwright.testing import source
 
@@ -349,6 +350,18 @@ def test_windows_never_straddle_splits(project: Project) -> None:
     assert np.isfinite(features).all()
     raw = next(iter(dataset.raw("test")))
     assert json.loads(raw).keys() == {"values", "time"}
+
+
+def test_long_windows_are_written_in_small_groups(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    texts = [f"{place}" * 40_000 for place in range(1000, 1300)]
+    with RowWriter(tmp_path / "rows.parquet", {"text": "text"}, texts=True) as writer:
+        for text in texts:
+            writer.add({"text": text})
+    with parquet.ParquetFile(tmp_path / "rows.parquet") as file:
+        assert file.num_row_groups == 2
+        assert file.read()["text"].to_pylist() == texts
 
 
 def test_a_split_by_time_leaves_a_gap_as_long_as_a_window(project: Project) -> None:

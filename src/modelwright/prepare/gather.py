@@ -29,6 +29,7 @@ from modelwright.tasks.base import LabelKind, Labels, Modality, Tabular, Undecod
 from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 _CHUNK = 8192
+_TEXT_GROUP = 32_000_000
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
 _ARROW = {"integer": "int64", "number": "double", "text": "string"}
 
@@ -242,7 +243,7 @@ class Gatherer:
             kept = self.found.columns
         elif any(source.kept == "rows" for source in sources):
             kept = {ROW_TEXT: "text"}
-        with RowWriter(rows, kept) if kept else _NoRows() as writer:
+        with RowWriter(rows, kept, texts=not self._tabular) if kept else _NoRows() as writer:
             for number, source in enumerate(sources):
                 self._progress.begin(f"reading source {number + 1} of {len(sources)}", None)
                 before = len(self.found)
@@ -452,9 +453,12 @@ def source_key(source: Source) -> str:
 
 
 class RowWriter:
-    """Writes ``rows.parquet``: the columns of tables, in order, in row groups of 8,192."""
+    """Writes ``rows.parquet``: the columns of tables, in order, in row groups of 8,192.
 
-    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+    Of ``texts``, which may be long (windows of series are), groups end after 32 million characters too.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str], *, texts: bool = False) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -463,6 +467,7 @@ class RowWriter:
         self._rows: list[Mapping[str, Any]] = []
         self._tables: list[Any] = []
         self._held = 0
+        self._texts, self._size = texts, 0
 
     def __enter__(self) -> Self:
         return self
@@ -482,7 +487,9 @@ class RowWriter:
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row."""
         self._rows.append(row)
-        if len(self._rows) == _CHUNK:
+        if self._texts:
+            self._size += len(row[ROW_TEXT] or "")
+        if len(self._rows) == _CHUNK or self._size >= _TEXT_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -490,9 +497,13 @@ class RowWriter:
 
         if self._rows:
             arrays = [pa.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
-            self._tables.append(pa.Table.from_arrays(arrays, schema=self._schema))
-            self._held += len(self._rows)
-            self._rows = []
+            table = pa.Table.from_arrays(arrays, schema=self._schema)
+            count, self._rows, self._size = len(self._rows), [], 0
+            if self._texts:
+                self._writer.write_table(table, row_group_size=count)
+                return
+            self._tables.append(table)
+            self._held += count
             self._write(last=False)
 
     def _write(self, *, last: bool) -> None:
