@@ -10,10 +10,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from modelwright import registry
+from modelwright import spec as specs
 from modelwright.errors import InputError
-from modelwright.prepare import guess
+from modelwright.prepare import guess, prepare
 from modelwright.prepare.explore import page
 from modelwright.prepare.explore.terms import distinctive
+from modelwright.store import Store
+from modelwright.store.dataset import Dataset
 from modelwright.testing import texts
 
 from .conftest import Project, issues
@@ -45,6 +49,30 @@ def test_a_folder_of_texts_in_any_encoding(project: Project) -> None:
     assert any("damaged.txt" in str(row["path"]) for row in issues(dataset, "broken-encoding"))
     assert [row["path"] for row in issues(dataset, "wrong-language")] == ["0/sport/foreign.txt"]
     assert dataset.features("train", "dense").shape[0] == dataset.count("train")
+
+
+@pytest.mark.parametrize("form", ["folder", "csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("kept", ["files", "rows"])
+def test_exported_texts_are_read_back_the_same(project: Project, tmp_path: Path, form: str, kept: str) -> None:
+    if kept == "files":
+        write_folder(project.root)
+        dataset = project.prepare("input: text\nsources: [folder: texts]\nclean: {drop: []}\n")
+    else:
+        TABLES["jsonl"](project.root / "data.jsonl")
+        dataset = project.prepare("input: text\nlabel: topic\nsources: [table: data.jsonl]\nclean: {drop: []}\n")
+    place = registry.load("dataset_exporters", f"dataset-{form}")(dataset, tmp_path / "out")
+    again = prepare(specs.load(place / "modelwright.yaml"), Store.open(place / ".modelwright"))
+    assert everything(again) == everything(dataset)
+    assert form != "folder" or all(path.suffix == ".txt" for path in (place / "data").rglob("*") if path.is_file())
+
+
+def everything(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return ids and labels of all samples."""
+    return sorted(
+        pair
+        for split in ("train", "validation", "test")
+        for pair in zip(dataset.ids(split), dataset.labels(split), strict=True)
+    )
 
 
 TABLES = {

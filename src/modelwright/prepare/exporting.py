@@ -139,10 +139,11 @@ def _free(name: str, taken: dict[str, str]) -> str:
 def files_of(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
     """Yield ``(split, label, file name, bytes)`` of every kept sample."""
     seen: Counter[str] = Counter()
+    usual = ".txt" if dataset.meta["modality"] == "text" else ""
     for split in SPLITS:
         columns = zip(dataset.ids(split), dataset.labels(split), dataset.raw(split), strict=True)
         for sample, label, data in columns:
-            ending = next((each for magic, each in _ENDINGS if data.startswith(magic)), "")
+            ending = next((each for magic, each in _ENDINGS if data.startswith(magic)), usual)
             copy = f"-{seen[sample]}" if seen[sample] else ""
             seen[sample] += 1
             yield split, label, f"{sample[:32]}{copy}{ending}", data
