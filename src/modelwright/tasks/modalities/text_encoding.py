@@ -90,14 +90,7 @@ def read(raw: bytes) -> Reading:
 
 
 def _clean(raw: bytes, encoding: str, how: str) -> Reading:
-    if encoding == "utf-8":
-        text = raw.decode("utf-8", "replace")
-    elif encoding == "cp1252":
-        # Five bytes mean nothing in Windows-1252; browsers take them for the control characters of Latin-1.
-        text = raw.decode("cp1252", "replace")
-    else:
-        text = raw.decode(encoding, "replace")
-    text = _LONE.sub("\ufffd", text)
+    text = _LONE.sub("\ufffd", raw.decode(encoding, "replace"))
     return Reading(text, encoding, text.count("\ufffd"), how)
 
 
@@ -107,8 +100,7 @@ def _wide(raw: bytes) -> str:
     if len(head) < 4:
         return ""
     # The upper byte of a letter is 0 for Latin, 3 to 6 for Greek, Cyrillic, Hebrew and Arabic, 9 to 15 for India's.
-    even, odd = (len(part) - len(part.translate(None, _UPPER)) for part in (head[0::2], head[1::2]))
-    even, odd = even / len(head[0::2]), odd / len(head[1::2])
+    even, odd = (1.0 - len(part.translate(None, _UPPER)) / len(part) for part in (head[0::2], head[1::2]))
     if max(even, odd) < 0.3 or min(even, odd) > 0.1:
         return ""
     return "utf-16-be" if even > odd else "utf-16-le"

@@ -121,7 +121,8 @@ def _blocks(build: Build, schema: Mapping[str, Any]) -> list[str]:
 def _tf_idf(build: Build, schema: Mapping[str, Any], name: str, weight: float) -> str:
     block = schema[name]
     shortest, longest = text_schema.WORD_GRAMS if name == "words" else text_schema.CHARACTER_GRAMS
-    starts, pool, at = [0] * (shortest - 1), [], 0
+    starts, at = [0] * (shortest - 1), 0
+    pool: list[Any] = []
     for length, count in zip(range(shortest, longest + 1), block["lengths"], strict=True):
         starts.append(len(pool))
         for term in block["terms"][at : at + count]:

@@ -225,7 +225,7 @@ def _terms(by_length: Sequence[Sequence[tuple[str, int]]]) -> dict[str, Any]:
 def idf(schema: Mapping[str, Any], name: str) -> NDArray[np.float32]:
     """Return ``(d,)``: ``ln((1 + n) / (1 + documents)) + 1``, as scikit-learn has it (``smooth_idf``)."""
     documents = np.array(schema[name]["documents"], np.float64)
-    return (np.log((1.0 + schema["documents"]) / (1.0 + documents)) + 1.0).astype(np.float32)
+    return np.asarray(np.log((1.0 + schema["documents"]) / (1.0 + documents)) + 1.0, np.float32)
 
 
 def directions(features: Iterable[NDArray[np.float32]]) -> dict[str, Any]:

@@ -106,11 +106,10 @@ def boilerplate(sketches: NDArray[np.uint8]) -> list[Shared]:
         # Copies of one text begin alike, and are another trouble.
         _, first = np.unique(np.stack([marks[mine, side], same[mine]], 1), axis=0, return_index=True)
         different = mine[np.sort(first)]
-        values, inverse, counts = np.unique(marks[different, side], return_inverse=True, return_counts=True)
+        values, counts = np.unique(marks[different, side], return_counts=True)
         for number in np.flatnonzero(counts >= max(10, REPEATED * len(different))):
             places = np.flatnonzero(marks[:, side] == values[number])
             share = counts[number] / len(different)
             message = f"{counts[number]:,} different texts ({share:.1%}) {word} with the same five words"
             found.append(Shared("boilerplate", round(min(0.2 + share, 0.6), 3), message, places, single=False))
-        del inverse
     return found
