@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], names:
     return json.dumps({"info": {}, "annotations": annotations, "images": images, "categories": categories})
 
 
-def voc(objects: list[tuple[str, tuple[float, float, float, float]]], name: str = "x.jpg", more: str = "") -> str:
+def voc(objects: Sequence[tuple[str, tuple[float, float, float, float]]], name: str = "x.jpg", more: str = "") -> str:
     boxes = "".join(
         f"<object><name>{kind}</name><difficult>1</difficult><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax>"
         f"<ymax>{d}</ymax></bndbox>{more}</object>"
@@ -76,14 +76,18 @@ def coco_files(root: Path) -> None:
         {"id": 3, "image_id": 77, "category_id": 1, "bbox": [1, 2, 30, 40]},
     ]
     files = {"train/_annotations.coco.json": coco(images, notes, ["cat", "dog"])}
-    put(root, files | {f"train/{n}.jpg": picture(n) for n in (1, 2, 4)})  # type: ignore[arg-type]
+    put(root, files | {f"train/{n}.jpg": picture(n) for n in (1, 2, 4)})
 
 
 def case(root: Path, kind: str, output: str, change: Callable[[], object]) -> SourceCase:
     store = Store.open(root / ".modelwright")
+
+    def changed() -> None:
+        change()
+
     return SourceCase(
         lambda: make(kind, Settings("data", root=root, output=output, store=store)),
-        lambda: change() and None,
+        changed,
         lambda: make(kind, Settings("nowhere", root=root, output=output, store=store)),
         root,
     )
@@ -101,7 +105,7 @@ def voc_case(root: Path) -> SourceCase:
         "Annotations/9.xml": voc([]),
         "ImageSets/Main/train.txt": "1\n2\n",
     }
-    put(root / "data", files | {f"JPEGImages/{n}.jpg": picture(n) for n in (1, 2, 3)})  # type: ignore[arg-type]
+    put(root / "data", files | {f"JPEGImages/{n}.jpg": picture(n) for n in (1, 2, 3)})
     return case(root, "voc", "boxes", lambda: put(root / "data", {"Annotations/2.xml": voc([])}))
 
 
@@ -111,7 +115,7 @@ def yolo_case(root: Path) -> SourceCase:
         "labels/train/1.txt": "0 0.5 0.5 0.25 0.5\n1 0.1 0.1 0.2 0.1 0.2 0.3\nx\n7 0.5 0.5 0.1 0.1\n",
         "labels/train/9.txt": "0 0.5 0.5 0.25 0.5\n",
     }
-    put(root / "data", files | {f"images/train/{n}.jpg": picture(n) for n in (1, 2)})  # type: ignore[arg-type]
+    put(root / "data", files | {f"images/train/{n}.jpg": picture(n) for n in (1, 2)})
     return case(root, "yolo", "boxes", lambda: put(root / "data", {"labels/train/2.txt": ""}))
 
 
@@ -131,7 +135,7 @@ def labelstudio_case(root: Path) -> SourceCase:
         task("files/3.jpg", None),
         {"image": "files/4.jpg"},
     ]
-    put(root / "data", {"export.json": json.dumps(tasks)} | {f"files/{n}.jpg": picture(n) for n in (1, 2, 3)})  # type: ignore[operator]
+    put(root / "data", {"export.json": json.dumps(tasks)} | {f"files/{n}.jpg": picture(n) for n in (1, 2, 3)})
     return case(root, "labelstudio", "boxes", lambda: put(root / "data", {"export.json": json.dumps(tasks[:2])}))
 
 

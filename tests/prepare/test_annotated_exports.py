@@ -131,7 +131,7 @@ def test_any_masks_come_back_the_same(kinds: list[int], seed: int, names: list[s
 
 @pytest.mark.parametrize("output", ["category", "number", "tags"])
 def test_answers_come_back_through_label_studio(tmp_path: Path, output: str) -> None:
-    labels = {
+    labels: dict[str, list[Any]] = {
         "category": ["a", "b", "a", "b", "é"],
         "number": [1.5, 2.25, 3, 4, 1e-9],
         "tags": [["a"], [], ["a", "b"], ["b"], ["c"]],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.errors import InputError
-from modelwright.prepare import guessing_series, guessing_sounds, guessing_texts, guessing_videos
+from modelwright.prepare import guessing_drawings, guessing_series, guessing_sounds, guessing_texts, guessing_videos
 from modelwright.prepare.collect.base import Rejected, Settings
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
@@ -63,7 +63,7 @@ class Guess:
 
 
 def guess(path: str | os.PathLike[str]) -> Guess:
-    """Look at a folder of class folders, a table, or a folder or archive of sounds or recordings, and guess the task.
+    """Look at a folder, an archive, a table or an export of annotations, and guess the task.
 
     Raises
     ------
@@ -86,6 +86,10 @@ def guess(path: str | os.PathLike[str]) -> Guess:
     sounds = guessing_sounds.guess(path)
     if sounds is not None:
         return _sounds(path, sounds)
+    drawings = guessing_drawings.guess(path)
+    if drawings is not None:
+        source = {drawings.kind: str(path), **drawings.options}
+        return Guess(drawings.input, drawings.output, None, drawings.metric, [source], list(drawings.reasons))
     recordings = guessing_series.guess(path)
     if recordings is not None:
         return _series(path, recordings)

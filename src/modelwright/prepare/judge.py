@@ -19,6 +19,7 @@ from modelwright.prepare import (
     about,
     checks,
     dividing,
+    empties,
     giveaways,
     mislabelled,
     outliers,
@@ -247,7 +248,8 @@ class Judge:
             found = structured.issues(
                 self._gathered, self._target, self._labels, self._names, self._usable, self._shown
             )
-            structured.mend(self._judge(found), self._gathered, self._target, self._labels, self._names)
+            told = self._judge(empties.sharpened(found, self._labels, self._usable, self._shown))
+            structured.mend(told, self._gathered, self._target, self._labels, self._names)
 
     def _vouching(self) -> list[Tie]:
         """Return the ties of samples that would vouch for each other's mistakes, one learned and the other checked.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
 BACKGROUND = "background"
+_MOST_CROSSINGS = 20_000_000
 Ring = list[list[float]]
 
 
@@ -172,14 +173,35 @@ def drawn(each: Mapping[str, Any], width: int, height: int) -> NDArray[np.bool_]
     rings: Sequence[Ring] = each.get("polygons", ())
     if not rings:
         return None
-    from PIL import Image, ImageDraw
+    inside = np.zeros((height, width), bool)
+    return inside if all(_fill(inside, np.array(ring, np.float64)) for ring in rings) else None
 
-    inside = Image.new("1", (width, height))
-    draw = ImageDraw.Draw(inside)
-    for ring in rings:
-        # Pillow fills pixels whose middle is inside when corners are given from the middle of the first pixel.
-        draw.polygon([(x - 0.5, y - 0.5) for x, y in ring], fill=1)
-    return np.asarray(inside)
+
+def _fill(inside: NDArray[np.bool_], ring: NDArray[np.float64]) -> bool:
+    """Add the pixels whose middle is within a closed line ``(n, 2)`` (even-odd rule); False if it is absurdly long.
+
+    Every edge crosses the middles of some rows; from each crossing on, to the right, inside and outside change places.
+    """
+    height, width = inside.shape
+    x, y = ring[:, 0], ring[:, 1] - 0.5
+    after_x, after_y = np.roll(x, -1), np.roll(y, -1)
+    low = np.clip(np.ceil(np.minimum(y, after_y)), 0, height).astype(np.int64)
+    high = np.clip(np.ceil(np.maximum(y, after_y)), 0, height).astype(np.int64)
+    counts = high - low
+    if int(counts.sum()) > _MOST_CROSSINGS:
+        return False
+    left, right = (int(each) for each in np.clip([np.floor(x.min()), np.ceil(x.max()) + 1], 0, width))
+    top, bottom = int(low.min()), int(high.max())
+    if right <= left or bottom <= top:
+        return True
+    edge = np.repeat(np.arange(len(ring)), counts)
+    rows = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + low[edge]
+    slope = (after_x - x)[edge] / (after_y - y)[edge]
+    first = np.clip(np.ceil(x[edge] + (rows - y[edge]) * slope - 0.5), left, right).astype(np.int64) - left
+    wide, tall = right - left + 1, bottom - top
+    changes = np.bincount((rows - top) * wide + first, minlength=tall * wide).reshape(tall, wide)
+    inside[top:bottom, left:right] |= (np.cumsum(changes, 1)[:, :-1] & 1).astype(bool)
+    return True
 
 
 def bounds(rings: Sequence[Ring]) -> tuple[float, float, float, float]:

@@ -15,6 +15,9 @@ WINDOW = 1 << 18
 LONGEST = 64 << 20
 """Characters of the longest single element."""
 _BLANK = " \t\r\n"
+_NUMBER = "0123456789.eE+-"
+_LONGEST_TAIL = 8
+"""Characters behind what looks like a number from which it is one."""
 _DECODER = json.JSONDecoder()
 
 
@@ -84,11 +87,12 @@ class _Text:
             except ValueError as error:  # a number of more digits than Python turns into one
                 raise self.wrong(str(error).split(";", maxsplit=1)[0]) from None
             else:
-                # A number may go on behind the window's end.
-                if end < len(self.text) or self.ended:
+                # A number may go on behind the window's end, of which "0." or "1e" shows a part.
+                whole = len(self.text) - end > _LONGEST_TAIL or self.text[end:].strip(_NUMBER)
+                if whole or self.ended or not isinstance(found, (int, float)):
                     self.at = end
                     return found
-                trouble = "a value that does not end"
+                trouble = "a number that does not end"
             ahead = len(self.text) - self.at
             if self.ended:
                 raise self.wrong(trouble)

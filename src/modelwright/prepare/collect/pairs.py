@@ -66,11 +66,11 @@ class PairsSource(AnnotatedSource):
         asked, suffix = self.options.text("masks"), self.options.text("suffix")
         ways = []
         if asked is not None or suffix is None:
-            ways.append(_by_folder(every, (asked.strip("/").lower(),) if asked is not None else FOLDERS))
+            ways.append(by_folder(every, (asked.strip("/").lower(),) if asked is not None else FOLDERS))
         if suffix is not None or asked is None:
-            ways.append(_by_suffix(every, (suffix,) if suffix is not None else SUFFIXES))
+            ways.append(by_suffix(every, (suffix,) if suffix is not None else SUFFIXES))
         if asked is None and suffix is None:
-            ways.append(_by_ending(every))
+            ways.append(by_ending(every))
         best = max(ways, key=lambda layout: sum(mask is not None for mask in layout.masks.values()))
         matched = sum(mask is not None for mask in best.masks.values())
         if not matched:
@@ -144,7 +144,7 @@ class PairsSource(AnnotatedSource):
         return sorted(found["classes"]) if output == "tags" else found
 
 
-def _by_folder(every: Sequence[str], folders: Sequence[str]) -> Layout:
+def by_folder(every: Sequence[str], folders: Sequence[str]) -> Layout:
     """Match by the name below a folder of masks and the folder beside it."""
     found: dict[tuple[str, str], str] = {}
     rest: list[tuple[str, list[str]]] = []
@@ -181,7 +181,7 @@ def _also(above: str, below: str) -> Iterator[tuple[str, str]]:
         yield above, below + suffix
 
 
-def _by_suffix(every: Sequence[str], suffixes: Sequence[str]) -> Layout:
+def by_suffix(every: Sequence[str], suffixes: Sequence[str]) -> Layout:
     """Match ``name`` and ``name_mask`` in one folder."""
     best = Layout({}, [], "by suffix")
     stems = {(folder_of(name), stem(name)): name for name in every}
@@ -201,7 +201,7 @@ def _by_suffix(every: Sequence[str], suffixes: Sequence[str]) -> Layout:
     return best
 
 
-def _by_ending(every: Sequence[str]) -> Layout:
+def by_ending(every: Sequence[str]) -> Layout:
     """Match ``name.jpg`` and ``name.png`` in one folder: the PNG is the mask, being without loss."""
     places: dict[str, dict[str, str]] = {}
     for name in every:
