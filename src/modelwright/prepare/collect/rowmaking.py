@@ -110,6 +110,8 @@ class RowMaker:
         typed: dict[str, Any] = {}
         for name, kind in columns.items():
             value = row.get(name)
+            if isinstance(value, list):
+                value = None  # a list is a label at most
             if value is None or kind == "text":
                 typed[name] = None if value is None else str(value)
                 continue
