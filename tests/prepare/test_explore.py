@@ -282,7 +282,7 @@ def test_a_million_samples_take_a_small_page(tmp_path: Path) -> None:
         "path": text,
         "label": pa.DictionaryArray.from_arrays(codes, [f"class {n}" for n in range(30)]).cast(pa.string()),
         "split": pa.DictionaryArray.from_arrays(splits, ["train", "validation", "test"]).cast(pa.string()),
-        "group": text,
+        "group": pa.array([f"{number:016x}" for number in range(count)]),
         "status": pa.array(["kept"] * count),
         "annotation": pa.array(["source"] * count),
         **{f"measure.{name}": random.normal(size=count) for name in ("brightness", "contrast", "width", "height")},

@@ -187,13 +187,17 @@ def _node(node: Mapping[str, Any], place: tuple[float, float, float], fill: str,
     )
 
 
+_REACH = 200.0
+"""How far a curve runs straight at most: one that goes back a long way would leave the picture."""
+
+
 def _edge(route: Sequence[tuple[float, float, float]], tip: str) -> Element:
     """Draw a curve from the right of the first place to the left of the last, straight through those between."""
     middle = _HEIGHT / 2
     curve = ""
     for (x1, y1, width), (x2, y2, across) in pairwise(route):
         x1, y1, y2 = x1 + width, y1 + middle, y2 + middle
-        reach = max(24.0, abs(x2 - x1) / 2)
+        reach = max(24.0, min(abs(x2 - x1) / 2, _REACH))
         if not curve:
             curve = "M{},{}".format(*map(coordinate, (x1, y1)))
         curve += "C{},{} {},{} {},{}".format(*map(coordinate, (x1 + reach, y1, x2 - reach, y2, x2, y2)))

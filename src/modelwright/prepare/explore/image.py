@@ -93,7 +93,7 @@ def _sheet(view: View) -> Element | None:
     shown_classes = view.groups[:_CLASSES]
     if not shown_classes:
         return None
-    each_class = max(4, min(10, 120 // len(shown_classes)))
+    each_class = max(4, min(10, 120 // len(shown_classes))) if len(shown_classes) > 1 else 40
     parts: list[Any] = []
     for name, places in shown_classes:
         shown = [

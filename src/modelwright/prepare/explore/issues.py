@@ -22,7 +22,7 @@ _PAIRS = 20_000
 
 def sections(view: View) -> list[Element]:
     """Return what people should look at first."""
-    return [_worst(view), _mislabelled(view)]
+    return [_worst(view)] if view.label_kind == "none" else [_worst(view), _mislabelled(view)]
 
 
 def _worst(view: View) -> Element:

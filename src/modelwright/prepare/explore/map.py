@@ -69,9 +69,8 @@ def sections(view: View) -> list[Element]:
                   marks="has an issue", ordered=ordered),
             draw.h(
                 "p",
-                f"Of {of}. What lies together is alike; colours are {_what(view)}. One colour deep inside another is "
-                "worth a look, and so is an island: a second camera, a series of copies, another unit. Distances "
-                "between islands mean little.",
+                f"Of {of}. What lies together is alike{_colours(view)}. An island is worth a look: a second camera, a "
+                f"series of copies, another unit{_inside(view)}. Distances between islands mean little.",
             ),
             draw.details(
                 f"The same by principal components ({sum(explained):.0%} of the differences in two directions)",
@@ -82,10 +81,15 @@ def sections(view: View) -> list[Element]:
     ]  # fmt: skip
 
 
-def _what(view: View) -> str:
-    return {"number": "fifths of the answer", "none": "all one", "structured": "each sample's most frequent class"}.get(
-        view.label_kind, "classes"
-    )
+def _colours(view: View) -> str:
+    if view.label_kind == "none":
+        return ""
+    what = {"number": "fifths of the answer", "structured": "each sample's most frequent class"}
+    return f"; colours are {what.get(view.label_kind, 'classes')}"
+
+
+def _inside(view: View) -> str:
+    return "" if view.label_kind == "none" else "; so is one colour deep inside another"
 
 
 def _chosen(view: View, marked: dict[int, list[str]]) -> NDArray[np.int64]:
