@@ -126,6 +126,15 @@ ADVICE: Mapping[str, Advice] = {
     "leaking-form": Advice(
         "review", "keep", "production sends one size or rate for all classes; what was told by it is told no more"
     ),
+    "leaking-border": Advice(
+        "review", "review", "production has no frame or mark by class: crop the border away, or photograph all alike"
+    ),
+    "odd-colour": Advice(
+        "review", "keep", "another camera, a scanner or a stray file: does production send such ones?"
+    ),
+    "odd-size": Advice("review", "keep", "a size of its own often has a source of its own: a thumbnail, a screenshot"),
+    "odd-aspect": Advice("review", "keep", "a model's input has one shape: such a picture is squeezed into it"),
+    "turned": Advice("keep", "keep", "it is turned upright here and in production; other programs may not do so"),
     "confounded-group": Advice("review", "keep", "only data in which groups hold several classes can tell them apart"),
     "label-variants": Advice("fix", "review", "labels that differ only in spelling are probably the same"),
     "rare-class": Advice("keep", "keep", "kept for training only: it can be neither validated nor tested"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.prepare import (
     about,
+    appearance,
     checks,
     dividing,
     empties,
@@ -130,6 +131,7 @@ class Judge:
             self._near()
         self._judge(unusual.issues(gathered, self._modality, self._usable, self._shown))
         self._judge(unusual.mixtures(gathered, self._modality, self._usable))
+        self._judge(appearance.odd_colours(gathered, self._usable, self._shown))
         self._giveaways()
         self._parts()
         for each in self._decided:
@@ -236,6 +238,10 @@ class Judge:
                 return sketches_of(sketched, gathered, self._look, places)
 
             self._judge(giveaways.shared_names(gathered, sketched, sketches, codes, usable, shown))
+            if classes:
+                tied = np.concatenate([tie.pairs for tie in self._ties])
+                groups = split.union(len(usable), tied)
+                self._judge(appearance.telling_border(modality, sketches, codes, self._names, usable, groups))
         if classes:
             self._judge(giveaways.confounded(gathered, codes, self._names, usable))
             if not self._tabular:

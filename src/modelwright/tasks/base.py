@@ -233,6 +233,14 @@ class Croppable(Protocol):
 
 
 @runtime_checkable
+class Bordered(Protocol):
+    """What a modality may have beside :class:`Sketched` whose samples have an edge that is not what they show."""
+
+    def border(self, sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return ``(n, d)`` features of the edges and ``(n, e)`` of what is inside of ``(n, sketch_bytes)`` sketches."""
+
+
+@runtime_checkable
 class Carried(Protocol):
     """What a modality may have whose samples come in a form that is no part of what they show."""
 

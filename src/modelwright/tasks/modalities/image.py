@@ -85,6 +85,8 @@ class Image:
 
     sketch_bytes: ClassVar[int] = image_sketch.BYTES
     carried: ClassVar[tuple[str, ...]] = ("width", "height")
+    # A picture of odd width has an odd height or an odd aspect.
+    unusual: ClassVar[Mapping[str, str]] = {"height": "odd-size", "aspect": "odd-aspect"}
 
     def sketch(self, inputs: Arrays) -> Sketch:
         """Return the sketch of one picture; see :mod:`~modelwright.tasks.modalities.image_sketch`."""
@@ -101,6 +103,10 @@ class Image:
         small, grey, _ = image_sketch.parts(sketches)
         hashes, there = crops.cropped_hashes(grey)
         return hashes, there & ~small
+
+    def border(self, sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return ``(n, 504)`` of the outermost sixteenth all around, and ``(n, 294)`` of what is inside."""
+        return image_sketch.border(sketches)
 
     def vectors(self, sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return ``(n, 384) float32``: coarse brightness and colours."""

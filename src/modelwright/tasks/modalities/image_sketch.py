@@ -63,6 +63,33 @@ def alike(one: bytes, other: bytes, photo: float) -> bool:
     return agreement(grey[0], grey[1]) >= photo or aligned_agreement(grey[0], grey[1]) >= photo
 
 
+def border(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return ``(n, 504)`` of the edge and ``(n, 294)`` of what is inside.
+
+    Of the edge: its pixels (two of 32 in brightness, one of 16 in colour); and of each side and each corner of the
+    outermost line which of 16 steps of brightness it has on the average, with how even a side is in four steps: no
+    straight line through brightness tells a frame of middle grey from a black and a white one, steps do.
+    """
+    _, grey, colour = parts(sketches)
+    count = len(sketches)
+    ring, halves = np.ones((SIDE, SIDE), bool), np.ones((HALF, HALF), bool)
+    ring[2:-2, 2:-2] = halves[1:-1, 1:-1] = False
+    sides = np.stack([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], 1).astype(np.float32)
+    corners = grey[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    steps = np.concatenate([sides.mean(2), corners], 1) / 16
+    even = np.searchsorted(np.array([1.0, 4.0, 16.0]), sides.std(2).ravel()).reshape(count, -1)
+    blocks = [
+        grey[:, ring],
+        colour[:, :, halves].reshape(count, -1),
+        np.eye(16)[steps.astype(np.int64)].reshape(count, -1),
+        np.eye(4)[even].reshape(count, -1),
+    ]
+    light = grey[:, 2:-2, 2:-2].reshape(count, HALF - 2, 2, HALF - 2, 2).mean((2, 4), dtype=np.float32)
+    tint = colour[:, :, 1:-1, 1:-1].reshape(count, 2, HALF // 2 - 1, 2, HALF // 2 - 1, 2)
+    inside = [light.reshape(count, -1), tint.mean((3, 5), dtype=np.float32).reshape(count, -1)]
+    return np.concatenate(blocks, 1, dtype=np.float32), np.concatenate(inside, 1)
+
+
 def vectors(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return ``(n, 384) float32``: brightness on a 16 × 16 grid and colours on 8 × 8, about -1 to 1."""
     _, grey, colour = parts(sketches)
