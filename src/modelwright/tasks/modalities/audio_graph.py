@@ -3,7 +3,8 @@
 The Fourier transform is a convolution with windowed sines and cosines and not the operator ``STFT``: onnxruntime's is
 five times slower, and its result differs from torch's by 0.03 of a logarithm where this one differs by less than 0.001.
 Bands and cosine transform are matrices from the left, so that a sample's sums do not depend on who else is in the
-batch."""
+batch.
+"""
 
 from __future__ import annotations
 

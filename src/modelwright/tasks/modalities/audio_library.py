@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,13 +169,3 @@ def _pages(raw: bytes) -> tuple[bytes, float]:
         ended = bool(raw[at + 5] & 0x04)
         at += size
     return raw[:at], 0.0 if ended else _A_LITTLE
-
-
-def version() -> str | None:
-    """Return libsndfile's version, or None where it is not installed; for ``mw doctor``."""
-    try:
-        import soundfile
-    except (ImportError, OSError):
-        return None
-    found: Any = soundfile.__libsndfile_version__
-    return str(found)
