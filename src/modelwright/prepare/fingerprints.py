@@ -8,7 +8,7 @@ from modelwright import canonical
 from modelwright.prepare.collect.base import open_all
 from modelwright.prepare.index import Index
 
-VERSION = 3
+VERSION = 4
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""
 
 

@@ -32,6 +32,8 @@ FAR = 3.5
 """Robust deviations of the logarithm of the distance from which a sample is an outlier (Iglewicz and Hoaglin 1993)."""
 _CLIP = 20.0
 """Robust deviations beyond which a single measure counts no more: one absurd figure is found by its own check."""
+SHARE = 0.005
+"""No more than this share of the samples (and at least three) is listed: where more are far, tails are heavy here."""
 LISTED = 100
 _PIECE = 1024
 
@@ -44,14 +46,17 @@ def issues(
     shown: Callable[[int], str],
 ) -> Iterator[Issue]:
     """Yield ``outlier`` for samples far from all others, the farthest first."""
-    places = np.flatnonzero(usable)
+    # A sample without a hash (one word, silence, a flat picture) says too little to be unlike the others.
+    says = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool)
+    places = np.flatnonzero(usable & says)
     if len(places) > MOST:
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
     inside, sketches = sketches_of(modality, gathered, look, places)
     if len(inside) < LEAST:
         return
     z = farness(together(modality.vectors(sketches), measured(gathered, places[inside])))
-    for position in np.argsort(-z, kind="stable")[:LISTED].tolist():
+    most = min(LISTED, max(3, round(SHARE * len(z))))
+    for position in np.argsort(-z, kind="stable")[:most].tolist():
         far = float(z[position])
         if far < FAR:
             return
