@@ -46,9 +46,7 @@ def issues(
     shown: Callable[[int], str],
 ) -> Iterator[Issue]:
     """Yield ``outlier`` for samples far from all others, the farthest first."""
-    # A sample without a hash (one word, silence, a flat picture) says too little to be unlike the others.
-    says = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool)
-    places = np.flatnonzero(usable & says)
+    places = np.flatnonzero(usable)
     if len(places) > MOST:
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
     inside, sketches = sketches_of(modality, gathered, look, places)
