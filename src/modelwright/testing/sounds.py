@@ -37,14 +37,14 @@ def wav(samples: Floats, rate: int = 8000, kind: Kind = "pcm16", *, announced: i
 
 def _stored(values: NDArray[np.float64], kind: str, bits: int) -> bytes:
     if kind.startswith("float"):
-        return values.astype(f"<f{bits // 8}").tobytes()
+        return bytes(values.astype(f"<f{bits // 8}").tobytes())
     top = 2 ** (bits - 1)
     whole = np.clip(np.round(values * top), -top, top - 1).astype(np.int64)
     if bits == 8:
-        return (whole + 128).astype(np.uint8).tobytes()
+        return bytes((whole + 128).astype(np.uint8).tobytes())
     if bits == 24:
         return bytes(whole.astype("<i4").reshape(-1, 1).view(np.uint8)[:, :3].tobytes())
-    return whole.astype(f"<i{bits // 8}").tobytes()
+    return bytes(whole.astype(f"<i{bits // 8}").tobytes())
 
 
 def chirp(seconds: float, rate: int = 8000, low: float = 300.0, high: float = 2000.0, level: float = 0.5) -> Floats:
@@ -83,7 +83,7 @@ def odd_ones() -> tuple[bytes, ...]:
 
 
 def broken_ones() -> tuple[bytes, ...]:
-    """Return what is no sound: nothing, text, a pointer, a page, no samples, NaN, headers that contradict each other."""
+    """Return what is no sound: nothing, text, a pointer, a page, no samples, NaN, headers that make no sense."""
     tone = chirp(0.1)
     whole = wav(tone)
     holes = tone.copy()
