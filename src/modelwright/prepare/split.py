@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,8 @@ def assign(
     """
     count = len(groups)
     group_count = len(keys)
+    small: Any = np.int32 if count < 2**31 else np.int64  # of millions of samples, half the memory
+    groups, strata = groups.astype(small, copy=False), strata.astype(small, copy=False)
     result = np.full(count, -1, np.int8)
     conflicts = np.empty(0, np.int64)
     group_split = np.full(group_count, -1, np.int8)
@@ -142,7 +145,7 @@ def assign(
         group_split, conflicts = _follow(groups, group_count, known)
     if covered is None:
         covered = np.zeros(int(strata.max(initial=-1)) + 1, bool)
-    free = np.delete(np.arange(count), conflicts) if len(conflicts) else np.arange(count)
+    free = np.delete(np.arange(count), conflicts) if len(conflicts) else np.arange(count, dtype=small)
     _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
     result = group_split[groups]
     result[conflicts] = -1
@@ -236,8 +239,9 @@ def _every_class_in_train(
     locked: NDArray[np.bool_],
 ) -> None:
     """Move one group of each stratum that training lacks there, unless all of its groups are locked."""
-    here = group_split[groups[free]]
-    lacking = np.setdiff1d(np.unique(strata[free]), np.unique(strata[free][here == TRAIN]))
+    here = strata[free]
+    trained = np.bincount(here[group_split[groups[free]] == TRAIN], minlength=int(here.max(initial=0)) + 1)
+    lacking = np.flatnonzero((np.bincount(here, minlength=len(trained)) > 0) & (trained == 0))
     for stratum in lacking:
         movable = np.setdiff1d(groups[free[strata[free] == stratum]], groups[free[locked]])
         if len(movable):
@@ -248,7 +252,7 @@ def _every_class_in_train(
 
 def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ``(count,)`` group numbers of the connected components of ``pairs (m, 2)``, numbered by first member."""
-    parent = np.arange(count)
+    parent = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
     left, right = pairs[:, 0], pairs[:, 1]
     while len(left):
         # Hook each root to the smallest that it touches, then let all point to their roots (Shiloach, Vishkin 1982).
@@ -258,12 +262,12 @@ def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
             break
         left, right = left[apart], right[apart]
         low, high = np.minimum(one[apart], other[apart]), np.maximum(one[apart], other[apart])
-        np.minimum.at(parent, high, low)
+        np.minimum.at(parent, high, low.astype(parent.dtype))
         while True:
             above = parent[parent]
             if (above == parent).all():
                 break
             parent = above
     roots = parent == np.arange(count)
-    numbered: NDArray[np.int64] = (np.cumsum(roots) - 1)[parent]
+    numbered: NDArray[np.int64] = (np.cumsum(roots, dtype=np.int64) - 1)[parent]
     return numbered
