@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import blocks, bulk, text_rows, typing_columns
+from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Block, Item, Kept, Rejected, Settings, Survey, must_exist, printable
 from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted, sniff
@@ -182,6 +182,8 @@ class TableSource:
         return list(islice(rows, text_rows.LOOKED_AT))
 
     def _survey_text(self, path: File, remarks: list[str]) -> dict[str, str]:
+        from modelwright.prepare.collect import bulk
+
         dialect = sniff(path, self._wanted)
         names, renamed = distinct(dialect.names)
         if renamed and any(name == self._label for name in renamed):
@@ -242,6 +244,8 @@ class TableSource:
     def _counted_by_block(
         self, path: File, dialect: Dialect, names: Sequence[str]
     ) -> tuple[list[typing_columns.Tally], int, int]:
+        from modelwright.prepare.collect import bulk
+
         tallies = [typing_columns.Tally(name) for name in names]
         whole = dialect.delimiter != ","
         reader = bulk.Reader(dialect, names, self._missing, ".")
@@ -265,6 +269,8 @@ class TableSource:
 
     def blocks(self, columns: Mapping[str, str]) -> Iterator[Item | Block | Rejected]:
         """Stream the rows, those of plain text files, Parquet and Arrow by the block."""
+        from modelwright.prepare.collect import blocks, bulk
+
         if type(self._rows) is not RowMaker or self._rows.flags:
             yield from self.items(columns)
             return
