@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.tasks import crops
 from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
-from modelwright.tasks.modalities import image_decoding, image_measures, image_sketch, image_synthesis
+from modelwright.tasks.modalities import image_decoding, image_measures, image_sketch, image_synthesis, image_words
 from modelwright.tasks.modalities.image_decoding import FORMATS, MAX_PIXELS, decode_rgb, load_decoders
 
 __all__ = ["FORMATS", "MAX_PIXELS", "Image", "decode_rgb", "load_decoders"]
@@ -23,6 +23,7 @@ __all__ = ["FORMATS", "MAX_PIXELS", "Image", "decode_rgb", "load_decoders"]
 _SIZES = (96, 128)
 _DENSE_GREY = 32
 _DENSE_COLOUR = 16
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class Image:
@@ -39,6 +40,7 @@ class Image:
         "image/webp",
     )
     encodings: ClassVar[tuple[Encoding, ...]] = ("pixels", "dense", "trees")
+    feature_words: ClassVar[Mapping[str, str]] = image_words.WORDS
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
         """Return ``{"image": (1, H, W, 3) uint8}``: upright, RGB, transparency over white, 16 bits scaled to 8.
@@ -121,15 +123,17 @@ class Image:
             Arrays as :meth:`decode` or :meth:`glance` give them, or lists of such; read once.
         settings
             ``height`` and ``width`` fix the size, ``max_pixels`` the decoder's limit; ``samples`` says how many there
-            are, where the batches are but a part of them.
+            are, where the batches are but a part of them; ``features``: ``auto`` or words of :attr:`feature_words`.
 
         Returns
         -------
         dict
             ``height``, ``width``, ``channels`` (1 or 3), ``mean`` and ``std`` per channel (0..1), ``dense`` ``[h, w]``,
-            ``samples``, ``max_pixels`` where set, and ``reason``: how the size was chosen, in words.
+            ``samples``, ``features`` and ``max_pixels`` where set, and ``reason``: how the size was chosen, in words.
         """
+        words = image_words.chosen(settings.get("features"))
         total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
+        light, lights = 0.0, 0.0
         count, samples, grey = 0, 0, True
         heights: list[int] = []
         widths: list[int] = []
@@ -137,6 +141,10 @@ class Image:
             pixels = images.reshape(-1, 3).astype(np.int64)
             total += pixels.sum(0)
             squares += (pixels * pixels).sum(0)
+            if image_words.greying(words):
+                luma = pixels @ _LUMA
+                light += float(luma.sum())
+                lights += float(np.square(luma).sum())
             count += len(pixels)
             samples += len(images)
             heights += sizes[:, 0].tolist()
@@ -147,19 +155,28 @@ class Image:
         samples = int(settings.get("samples", samples))
         mean = total / (255.0 * count)
         std = np.sqrt(np.maximum(squares / (255.0**2 * count) - mean * mean, 1e-6))
+        if side := image_words.side(words):
+            settings = {**settings, "height": side, "width": side}
         height, width, reason = _choose_size(heights, widths, samples, settings)
+        if image_words.greying(words):
+            grey = True
+            mean[:] = light / (255.0 * count)
+            std[:] = np.sqrt(max(lights / (255.0**2 * count) - float(mean[0]) ** 2, 1e-6))
         channels = 1 if grey else 3
         most = _DENSE_GREY if grey else _DENSE_COLOUR
+        scale = [image_words.scaled(words, *each) for each in zip(mean.tolist(), std.tolist(), strict=True)][:channels]
         schema: dict[str, Any] = {
             "height": height,
             "width": width,
             "channels": channels,
-            "mean": [float(value) for value in mean[:channels]],
-            "std": [float(value) for value in std[:channels]],
+            "mean": [each[0] for each in scale],
+            "std": [each[1] for each in scale],
             "dense": [min(height, most), min(width, most)],
             "samples": samples,
             "reason": reason,
         }
+        if words:
+            schema["features"] = words
         if "max_pixels" in settings:
             schema["max_pixels"] = int(settings["max_pixels"])
         return schema
@@ -168,8 +185,8 @@ class Image:
         """Return ``image (n, H, W, 3) uint8`` → ``features``.
 
         ``pixels``: ``(n, height, width, 3) uint8``, antialiased linear resize (none where the size is right already),
-        grey where training was all grey. ``dense`` and ``trees``: ``(n, h·w·channels) float32``, standardised pixels of
-        a smaller copy.
+        grey where training was all grey, then what the words of ``features`` say. ``dense`` and ``trees``:
+        ``(n, h·w·channels) float32``, standardised pixels of a smaller copy.
         """
         from modelwright.tasks.modalities import image_graph
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from modelwright.tasks.modalities import image_words
 from modelwright.tasks.onnx_build import model
 
 # ITU-R BT.601, what Pillow and most cameras use.
@@ -20,7 +21,11 @@ def pixels(schema: Mapping[str, Any]) -> ModelProto:
     The resize works on 8 bits: a 64-megapixel input needs no float copy, and at the right size it changes nothing.
     """
     height, width = int(schema["height"]), int(schema["width"])
-    if schema["channels"] == 3:
+    if schema.get("features"):
+        nodes, constants = _resize("image", "resized", height, width)
+        more, values = image_words.steps(schema["features"], "resized", "features")
+        nodes, constants = nodes + more, constants + values
+    elif schema["channels"] == 3:
         nodes, constants = _resize("image", "features", height, width)
     else:
         nodes, constants = _resize("image", "resized", height, width)
@@ -38,7 +43,13 @@ def dense(schema: Mapping[str, Any]) -> ModelProto:
     """Return ``image (n, H, W, 3) uint8`` → ``features (n, h·w·channels) float32``, standardised pixels."""
     height, width = (int(side) for side in schema["dense"])
     channels = int(schema["channels"])
-    nodes, constants = _resize("image", "resized", height, width)
+    if schema.get("features"):  # what is done to the picture is done at the model's size
+        nodes, constants = _resize("image", "whole", int(schema["height"]), int(schema["width"]))
+        more, values = image_words.steps(schema["features"], "whole", "changed")
+        again, sizes = _resize("changed", "resized", height, width, "dense_size")
+        nodes, constants = nodes + more + again, constants + values + sizes
+    else:
+        nodes, constants = _resize("image", "resized", height, width)
     if channels == 1:
         nodes += _grey("resized", "plain")
         constants.append(numpy_helper.from_array(_LUMA, "luma_weights"))
@@ -57,17 +68,19 @@ def dense(schema: Mapping[str, Any]) -> ModelProto:
     return _model("image_dense", nodes, constants, TensorProto.FLOAT, [height * width * channels])
 
 
-def _resize(source: str, result: str, height: int, width: int) -> tuple[list[NodeProto], list[TensorProto]]:
+def _resize(
+    source: str, result: str, height: int, width: int, size: str = "size"
+) -> tuple[list[NodeProto], list[TensorProto]]:
     node = helper.make_node(
         "Resize",
-        [source, "", "", "size"],
+        [source, "", "", size],
         [result],
         mode="linear",
         antialias=1,
         axes=[1, 2],
         coordinate_transformation_mode="half_pixel",
     )
-    return [node], [numpy_helper.from_array(np.array([height, width], np.int64), "size")]
+    return [node], [numpy_helper.from_array(np.array([height, width], np.int64), size)]
 
 
 def _grey(source: str, result: str) -> list[NodeProto]:
