@@ -10,19 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from modelwright import canonical
 from modelwright.errors import InputError
-from modelwright.prepare.collect import masks
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, must_exist
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.tree import Tree, at, picture_size
-from modelwright.tasks.targets.mask import MOST_CLASSES
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from modelwright.prepare.index import Index
 
 BACKGROUND = "background"
@@ -112,6 +110,8 @@ class Labeller:
     """
 
     def __init__(self, settings: Settings, names: Iterable[str]) -> None:
+        from modelwright.tasks.targets.mask import MOST_CLASSES
+
         self._output, self._store = settings.output, settings.store
         found = set(names)
         self._names = tuple(sorted(found | {BACKGROUND}))
@@ -144,6 +144,10 @@ class Labeller:
         return None
 
     def _mask(self, objects: Sequence[Mapping[str, Any]], size: tuple[int, int] | None) -> Any:
+        import numpy as np
+
+        from modelwright.prepare.collect import masks
+
         if size is None:
             return {"problem": "its picture does not open, so that the size of its mask is not known"}
         width, height = size
@@ -165,6 +169,10 @@ def _one_class(found: Sequence[str]) -> Any:
 
 def drawn(each: Mapping[str, Any], width: int, height: int) -> NDArray[np.bool_] | None:
     """Return ``(height, width)`` pixels of an object by its outlines or its run-length mask; None if it has neither."""
+    import numpy as np
+
+    from modelwright.prepare.collect import masks
+
     pixels: NDArray[np.bool_] | None = each.get("pixels")
     if pixels is not None:
         if pixels.shape != (height, width):
@@ -182,6 +190,8 @@ def _fill(inside: NDArray[np.bool_], ring: NDArray[np.float64]) -> bool:
 
     Every edge crosses the middles of some rows; from each crossing on, to the right, inside and outside change places.
     """
+    import numpy as np
+
     height, width = inside.shape
     x, y = ring[:, 0], ring[:, 1] - 0.5
     after_x, after_y = np.roll(x, -1), np.roll(y, -1)

@@ -6,10 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cached_property
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.annotated import AnnotatedSource, Labeller, Ring, bounds, finite, labelled, sized
@@ -18,6 +15,10 @@ from modelwright.prepare.collect.base import Item, Rejected, Survey
 from modelwright.prepare.collect.coco_parts import CocoFile, pixels_of
 from modelwright.prepare.collect.json_stream import keys
 from modelwright.prepare.collect.tree import Remarks, base_of, folder_of, said_split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _PARTS = frozenset({"images", "annotations", "categories"})
 _NAMED = re.compile(r"(?:instances|annotations|person_keypoints)_(.+)\.json\Z")
@@ -210,5 +211,7 @@ def _outline(found: Any) -> tuple[list[Ring], NDArray[np.bool_] | None]:
 
 
 def _around(pixels: NDArray[np.bool_]) -> list[float]:
+    import numpy as np
+
     rows, across = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
     return [float(across[0]), float(rows[0]), float(across[-1] - across[0] + 1), float(rows[-1] - rows[0] + 1)]

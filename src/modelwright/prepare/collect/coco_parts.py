@@ -7,14 +7,15 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from modelwright.prepare.collect.base import Rejected
 from modelwright.prepare.collect.json_stream import JsonError, elements
 from modelwright.prepare.collect.tree import Remarks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_PIXELS = 64_000_000
 
@@ -53,6 +54,8 @@ class CocoFile:
 
     def read(self, file: BinaryIO) -> None:
         """Read everything; a file that breaks off keeps what came before."""
+        import numpy as np
+
         end = 0
         try:
             for key, value in elements(file):
@@ -79,6 +82,8 @@ class CocoFile:
 
     def objects(self, image: Any) -> Iterator[dict[str, Any]]:
         """Yield the annotations of one picture, in the file's order."""
+        import numpy as np
+
         number = self._numbers.get(image)
         if number is None:
             return
@@ -142,6 +147,8 @@ def pixels_of(rle: Any) -> NDArray[np.bool_] | None:
     Runs go down the columns, the first is of pixels outside. The packed form: each number, from the third one on less
     the one before the last, in pieces of five bits, the lowest first, ``48`` added, and the sixth bit for "goes on".
     """
+    import numpy as np
+
     if not isinstance(rle, Mapping):
         return None
     size, counts = rle.get("size"), rle.get("counts")

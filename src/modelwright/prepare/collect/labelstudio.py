@@ -29,8 +29,8 @@ class LabelStudioSource(AnnotatedSource):
 
     The location is the exported JSON file (the full form, not JSON-MIN), or a folder or archive with it. Files are
     found by the end of their address (``/data/local-files/?d=…``, ``/data/upload/…``, a path, or a web address, which
-    is never fetched) in ``files``, or beside the export. Percent become pixels. Of several annotations of a task the one
-    marked as ground truth counts, or else the newest; skipped ones and predictions do not. A task without annotation
+    is never fetched) in ``files``, or beside the export. Percent become pixels. Of several annotations of a task that
+    one marked as ground truth counts, or else the newest; skipped ones and predictions do not. A task without one
     has no label. Texts are in the tasks themselves. Order: the export's.
     """
 

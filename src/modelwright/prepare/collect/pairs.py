@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import masks
 from modelwright.prepare.collect.annotated import AnnotatedSource, labelled
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, Survey
 from modelwright.prepare.collect.tree import (
@@ -20,6 +19,9 @@ from modelwright.prepare.collect.tree import (
     said_split,
     stem,
 )
+
+if TYPE_CHECKING:
+    from modelwright.prepare.collect import masks
 
 FOLDERS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth",
@@ -84,6 +86,8 @@ class PairsSource(AnnotatedSource):
     @cached_property
     def _meaning(self) -> tuple[masks.Values, str]:
         """What the masks' values stand for, by an even sample of them."""
+        from modelwright.prepare.collect import masks
+
         given, threshold = self.options.texts("names"), self.options.whole("threshold", 1, 255)
         if threshold is not None:
             if given and len(given) != 2:
@@ -133,6 +137,8 @@ class PairsSource(AnnotatedSource):
         yield from remarks.rest()
 
     def _label(self, item: Item, mask: str) -> Any:
+        from modelwright.prepare.collect import masks
+
         output = self.settings.output
         if output == "none":
             return None
