@@ -42,6 +42,8 @@ class RowMaker:
         Column with the sample's split, no input.
     flags
         Columns that are a tag each, 0 or 1; in place of ``label``.
+    unlabelled
+        Nothing is to be predicted: no label is missed, and a column named as one is no input.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class RowMaker:
         time: str | None = None,
         split: str | None = None,
         flags: Sequence[str] = (),
+        unlabelled: bool = False,
     ) -> None:
         self._label, self._group, self._missing, self._where = label, group, missing, where
         self._flags = tuple(flags)
         if self._flags:
             self._label = None
         self._time, self._split = time, split
+        self._unlabelled = unlabelled
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -97,7 +101,7 @@ class RowMaker:
                     code="missing-column",
                     hint=f"did you mean {near[0]!r}?" if near else _SET.get(what, ""),
                 )
-        if self._label is None and not self._flags:
+        if self._label is None and not self._flags and not self._unlabelled:
             short = table.rpartition("/")[2]
             raise InputError(
                 f"{self._where}: the spec doesn't say which column to predict; columns of {short}: {some(names)}",

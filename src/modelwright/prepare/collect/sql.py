@@ -68,6 +68,7 @@ class SqlSource:
             self._where,
             time=options.text("time"),
             split=options.text("split"),
+            unlabelled=settings.output == "none",
         )
         scheme = settings.location.partition(":")[0].partition("+")[0]
         if scheme not in {"sqlite", "postgresql", "postgres"}:

@@ -85,6 +85,7 @@ class TableSource:
             time=asked.text("time"),
             split=asked.text("split"),
             flags=asked.texts("labels"),
+            unlabelled=settings.output == "none",
         )
         header = options.get("header")
         if header is not None and not isinstance(header, bool):
