@@ -116,7 +116,7 @@ def check(
             )
         _mix(found.keys, values)
         del column, dense, values
-        _release()
+        release()
     if sample is not None:
         found.issues.extend(_together(sample, names))
     return found
@@ -150,12 +150,19 @@ def _facts(dense: Any) -> tuple[str, int, int, Any]:
     missing = int(dense.null_count)
     if kinds.is_integer(dense.type) or kinds.is_floating(dense.type):
         kind = "integer" if kinds.is_integer(dense.type) else "number"
-        # Sorted, not hashed: a table of millions of different numbers would take ten times their own memory.
-        values = np.sort(dense.drop_null().to_numpy(zero_copy_only=False))
-        known = values[: np.searchsorted(values, np.nan)] if kind == "number" else values
-        return kind, missing, int((np.diff(known) != 0).sum()) + bool(len(known)), dense
+        return kind, missing, different(dense), dense
     coded = dense.dictionary_encode()
     return "text", missing, len(coded.dictionary), coded
+
+
+def different(dense: Any) -> int:
+    """Return how many different values an Arrow array of numbers holds, null and NaN aside.
+
+    Sorted, not hashed: for millions of different numbers a hash table takes ten times their own memory.
+    """
+    values = np.sort(dense.drop_null().to_numpy(zero_copy_only=False))
+    known = values[: np.searchsorted(values, np.nan)] if values.dtype.kind == "f" else values
+    return int((np.diff(known) != 0).sum()) + bool(len(known))
 
 
 def _numbers(dense: Any, kind: str) -> NDArray[np.float64]:
@@ -269,7 +276,7 @@ def _category_leak(values: NDArray[np.float64], codes: NDArray[np.int64], kind: 
     return telling(values, codes, kind, distinct)
 
 
-def _release() -> None:
+def release() -> None:
     """Give back what Arrow keeps of the memory that a column took."""
     import pyarrow as pa
 

@@ -41,25 +41,23 @@ def sections(view: View) -> list[Element]:
 
 def _number(groups: Any) -> NDArray[np.uint64]:
     """Return ``(n,)`` the numbers that 16 hexadecimal characters each stand for."""
-    text = np.frombuffer(groups.buffers()[2], np.uint8)[groups.offset * 16 :][: 16 * len(groups)].reshape(-1, 16)
-    digits = np.where(text >= 97, text - 87, text - 48).astype(np.uint64)
-    made = np.zeros(len(groups), np.uint64)
-    for place in range(16):
-        made = (made << np.uint64(4)) | digits[:, place]
-    return made
+    text = groups.buffers()[2].to_pybytes()[groups.offset * 16 : (groups.offset + len(groups)) * 16]
+    return np.frombuffer(bytes.fromhex(text.decode("ascii")), ">u8").astype(np.uint64)
 
 
 def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of groups, and of each its size and how many splits it is in."""
+    """Return the number of groups, and of each its size, and 1 if it lies in one split, 2 if in more."""
     # As numbers: a dictionary of millions of different texts would take ten times their own memory.
     numbers = [_number(chunk) for chunk in view.samples["group"].chunks]
     known = np.concatenate(numbers)[view.kept] if numbers else np.empty(0, np.uint64)
     if not len(known):
         return 0, np.empty(0, np.int64), np.empty(0, np.int64)
-    codes = np.unique(known, return_inverse=True)[1]
-    sizes = np.bincount(codes)
-    both = np.unique(codes.astype(np.int64) * 3 + view.splits[view.kept])
-    return int((sizes > 0).sum()), sizes, np.bincount(both // 3, minlength=len(sizes))
+    order = np.argsort(known)
+    known = known[order]
+    starts = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1]]))
+    where = view.splits[view.kept][order]
+    torn = np.maximum.reduceat(where, starts) != np.minimum.reduceat(where, starts)
+    return len(starts), np.diff(starts, append=len(known)), torn.astype(np.int64) + 1
 
 
 def _closest(view: View) -> Element | None:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.columns import different, release
 from modelwright.prepare.explore.associations import (
     Codes,
     Column,
@@ -118,6 +119,8 @@ class Table:
         assert self._view.rows is not None
         for name, column in columns_of(self._view.rows):
             yield self._facts(name, column)
+            del column
+            release()
 
     def _facts(self, name: str, column: object) -> Facts:
         import pyarrow as pa
@@ -127,7 +130,8 @@ class Table:
         dense = column.combine_chunks()  # type: ignore[attr-defined]
         whole = dense if self._view.kept.all() else dense.filter(pa.array(self._view.kept))
         kind = "integer" if kinds.is_integer(dense.type) else "number" if kinds.is_floating(dense.type) else "text"
-        distinct = int(compute.count_distinct(whole, mode="only_valid").as_py())
+        texts = kind == "text"
+        distinct = int(compute.count_distinct(whole, mode="only_valid").as_py()) if texts else different(whole)
         some = dense.take(pa.array(self.sampled))
         numbers: Floats | None = None
         codes: Codes | None = None
