@@ -17,10 +17,10 @@ from PIL import Image
 from modelwright.errors import InputError
 from modelwright.prepare import guess
 from modelwright.prepare.collect import masks
-from modelwright.prepare.collect.annotated import drawn
 from modelwright.prepare.collect.base import Item, Rejected, Settings, make
 from modelwright.prepare.collect.coco_parts import pixels_of
 from modelwright.prepare.collect.json_stream import JsonError, elements
+from modelwright.prepare.collect.labelling import drawn
 from modelwright.prepare.collect.labelstudio_regions import painted
 from modelwright.prepare.collect.tree import picture_size
 from modelwright.prepare.collect.xml_tree import XmlError, parse

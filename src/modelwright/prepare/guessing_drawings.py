@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from modelwright.prepare.collect.base import printable
 from modelwright.prepare.collect.json_stream import JsonError, elements, keys
 from modelwright.prepare.collect.member_files import MemberFile
-from modelwright.prepare.collect.pairs import FOLDERS, SUFFIXES, by_ending, by_folder, by_suffix
+from modelwright.prepare.collect.pairing import FOLDERS, SUFFIXES, by_ending, by_folder, by_suffix
 from modelwright.prepare.collect.tree import PICTURES, base_of, ending, stem
 from modelwright.store.packed import archive_kind, open_archive
 

@@ -9,16 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.annotated import AnnotatedSource, Labeller, Ring, bounds, finite, labelled, sized
+from modelwright.prepare.collect.annotated import AnnotatedSource, labelled, sized
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Item, Rejected, Survey
-from modelwright.prepare.collect.coco_parts import CocoFile, pixels_of
 from modelwright.prepare.collect.json_stream import keys
 from modelwright.prepare.collect.tree import Remarks, base_of, folder_of, said_split
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from modelwright.prepare.collect.coco_parts import CocoFile
+    from modelwright.prepare.collect.labelling import Labeller
 
 _PARTS = frozenset({"images", "annotations", "categories"})
 _NAMED = re.compile(r"(?:instances|annotations|person_keypoints)_(.+)\.json\Z")
@@ -46,6 +45,8 @@ class CocoSource(AnnotatedSource):
 
     @cached_property
     def _files(self) -> list[CocoFile]:
+        from modelwright.prepare.collect.coco_parts import CocoFile
+
         outlines = self.settings.output in {"boxes", "mask"}
         scratch = cache_of(self.settings).parent / "coco"
         made = []
@@ -100,6 +101,8 @@ class CocoSource(AnnotatedSource):
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
         """Stream the listed pictures, then what nobody listed."""
+        from modelwright.prepare.collect.labelling import Labeller
+
         yield from self.tree.found.refused
         names = {name for file in self._files for name in file.categories.values()}
         labeller = Labeller(self.settings, names)
@@ -145,7 +148,7 @@ class CocoSource(AnnotatedSource):
             yield wrong
         objects = []
         for each in file.objects(number):
-            found = _object(each, file.categories)
+            found = file.object(each)
             if isinstance(found, str):
                 kind, _, words = found.partition(": ")
                 message = f"{file.name}: annotation {each.get('id')!r} of {path} {words}, and is left out"
@@ -168,50 +171,3 @@ class CocoSource(AnnotatedSource):
 def _split(name: str) -> str | None:
     found = _NAMED.match(base_of(name))
     return found.group(1) if found else None
-
-
-def _object(each: Mapping[str, Any], categories: Mapping[Any, str]) -> dict[str, Any] | str:
-    """Return an annotated object, or ``kind: why not``."""
-    category = each.get("category_id")
-    name = categories.get(category) if isinstance(category, (int, str)) else None
-    if name is None or not name.strip():
-        return f"dangling-annotation: has the category {str(category)[:40]!r}, which is not listed"
-    rings, pixels = _outline(each.get("segmentation"))
-    box = each.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(finite(value) for value in box):
-        if rings:
-            box = list(bounds(rings))
-        elif pixels is not None and pixels.any():
-            box = _around(pixels)
-        else:
-            return f"bad-annotation: has the box {str(box)[:60]}, which is none"
-    made: dict[str, Any] = {"class": name, **dict(zip(("x", "y", "width", "height"), map(float, box), strict=True))}
-    if rings:
-        made["polygons"] = rings
-    if pixels is not None:
-        made["pixels"] = pixels
-    if each.get("iscrowd") in (1, True):
-        made["crowd"] = True
-    for flag in ("difficult", "truncated"):
-        if each.get(flag) in (1, True):
-            made[flag] = True
-    return made
-
-
-def _outline(found: Any) -> tuple[list[Ring], NDArray[np.bool_] | None]:
-    """Return polygons and run-length pixels of a segmentation, as far as it has any that are sound."""
-    if isinstance(found, list):
-        rings = [
-            [[float(x), float(y)] for x, y in zip(flat[::2], flat[1::2], strict=True)]
-            for flat in found
-            if isinstance(flat, list) and len(flat) >= 6 and len(flat) % 2 == 0 and all(finite(value) for value in flat)
-        ]
-        return rings, None
-    return [], pixels_of(found)
-
-
-def _around(pixels: NDArray[np.bool_]) -> list[float]:
-    import numpy as np
-
-    rows, across = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-    return [float(across[0]), float(rows[0]), float(across[-1] - across[0] + 1), float(rows[-1] - rows[0] + 1)]

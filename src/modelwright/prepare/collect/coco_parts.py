@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from modelwright.prepare.collect.annotated import Ring, bounds, finite
 from modelwright.prepare.collect.base import Rejected
 from modelwright.prepare.collect.json_stream import JsonError, elements
 from modelwright.prepare.collect.tree import Remarks
@@ -92,6 +93,33 @@ class CocoFile:
             self._spool.seek(place)
             found: dict[str, Any] = json.loads(self._spool.readline())
             yield found
+
+    def object(self, each: Mapping[str, Any]) -> dict[str, Any] | str:
+        """Return an annotated object, or ``kind: why not``."""
+        category = each.get("category_id")
+        name = self.categories.get(category) if isinstance(category, (int, str)) else None
+        if name is None or not name.strip():
+            return f"dangling-annotation: has the category {str(category)[:40]!r}, which is not listed"
+        rings, pixels = _outline(each.get("segmentation"))
+        box = each.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(finite(value) for value in box):
+            if rings:
+                box = list(bounds(rings))
+            elif pixels is not None and pixels.any():
+                box = _around(pixels)
+            else:
+                return f"bad-annotation: has the box {str(box)[:60]}, which is none"
+        made: dict[str, Any] = {"class": name, **dict(zip(("x", "y", "width", "height"), map(float, box), strict=True))}
+        if rings:
+            made["polygons"] = rings
+        if pixels is not None:
+            made["pixels"] = pixels
+        if each.get("iscrowd") in (1, True):
+            made["crowd"] = True
+        for flag in ("difficult", "truncated"):
+            if each.get(flag) in (1, True):
+                made[flag] = True
+        return made
 
     def _say(self, kind: str, what: str, words: str, severity: float = 0.6) -> None:
         rejected = Rejected(f"{self.name}#{str(what)[:80]}", kind, f"{self.name} {words[:300]}", severity)
@@ -186,3 +214,22 @@ def _unpacked(text: str) -> list[int] | None:
                 value -= 1 << shift
         runs.append(value + runs[-2] if len(runs) > 2 else value)
     return runs
+
+
+def _outline(found: Any) -> tuple[list[Ring], NDArray[np.bool_] | None]:
+    """Return polygons and run-length pixels of a segmentation, as far as it has any that are sound."""
+    if isinstance(found, list):
+        rings = [
+            [[float(x), float(y)] for x, y in zip(flat[::2], flat[1::2], strict=True)]
+            for flat in found
+            if isinstance(flat, list) and len(flat) >= 6 and len(flat) % 2 == 0 and all(finite(value) for value in flat)
+        ]
+        return rings, None
+    return [], pixels_of(found)
+
+
+def _around(pixels: NDArray[np.bool_]) -> list[float]:
+    import numpy as np
+
+    rows, across = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+    return [float(across[0]), float(rows[0]), float(across[-1] - across[0] + 1), float(rows[-1] - rows[0] + 1)]

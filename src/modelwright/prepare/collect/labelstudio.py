@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.annotated import AnnotatedSource, Labeller, labelled, sized
+from modelwright.prepare.collect.annotated import AnnotatedSource, labelled, sized
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 from modelwright.prepare.collect.json_stream import JsonError, elements
-from modelwright.prepare.collect.labelstudio_regions import names_of, objects_of, simple_label
 from modelwright.prepare.collect.tree import Remarks, base_of, picture_size, said_split
+
+if TYPE_CHECKING:
+    from modelwright.prepare.collect.labelling import Labeller
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)\Z")
 _FIELDS = {
@@ -94,6 +96,8 @@ class LabelStudioSource(AnnotatedSource):
     @cached_property
     def _looked(self) -> tuple[str, set[str], int]:
         """The data key, all class names in regions, and how many tasks there are."""
+        from modelwright.prepare.collect.labelstudio_regions import names_of
+
         fields: dict[str, int] = {}
         classes: set[str] = set()
         count = 0
@@ -132,6 +136,9 @@ class LabelStudioSource(AnnotatedSource):
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
         """Stream the tasks."""
+        from modelwright.prepare.collect.labelling import Labeller
+        from modelwright.prepare.collect.labelstudio_regions import simple_label
+
         field, classes, _ = self._looked
         labeller = Labeller(self.settings, classes)
         remarks = Remarks()
@@ -158,6 +165,8 @@ class LabelStudioSource(AnnotatedSource):
     def _file(
         self, where: str, value: str, task: Mapping[str, Any], labeller: Labeller, seen: set[str], remarks: Remarks
     ) -> Iterator[Item | Rejected]:
+        from modelwright.prepare.collect.labelstudio_regions import names_of, objects_of, simple_label
+
         path = self._locate(value)
         if path is None:
             words = f"{where} is about {value[:200]!r}, which is not there, or more than once (nothing is fetched)"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.annotated import AnnotatedSource, Labeller, Ring, finite, labelled, sized
+from modelwright.prepare.collect.annotated import AnnotatedSource, Ring, finite, labelled, sized
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, Survey
 from modelwright.prepare.collect.tree import PICTURES, base_of, ending, folder_of, said_split, stem
 from modelwright.prepare.collect.xml_tree import LARGEST, Element, XmlError, parse
+
+if TYPE_CHECKING:
+    from modelwright.prepare.collect.labelling import Labeller
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LISTS = ("train", "val", "test")
@@ -59,6 +62,8 @@ class VocSource(AnnotatedSource):
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
         """Stream the annotated pictures, then those without annotations."""
+        from modelwright.prepare.collect.labelling import Labeller
+
         yield from self.tree.found.refused
         labeller = Labeller(self.settings, ())
         stems: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.annotated import AnnotatedSource, Labeller, bounds, finite, labelled
+from modelwright.prepare.collect.annotated import AnnotatedSource, bounds, finite, labelled
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, Survey
 from modelwright.prepare.collect.classes import class_names
 from modelwright.prepare.collect.tree import base_of, ending, folder_of, picture_size, said_split, stem
@@ -95,6 +95,8 @@ class YoloSource(AnnotatedSource):
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:  # noqa: ARG002 - the seam's signature
         """Stream the pictures, then label files without one."""
+        from modelwright.prepare.collect.labelling import Labeller
+
         yield from self.tree.found.refused
         names, _ = self._named
         labeller = Labeller(self.settings, names)
