@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
+from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
 from modelwright.prepare import split, tables
@@ -64,6 +65,7 @@ def prepare(
         Nothing to learn from: no such path, nothing readable, a label column that isn't there, one class only.
     """
     modality, target = tasks.modality(spec.input), tasks.labels(spec.output)
+    keep_freed()
     with store.artifacts.begin("dataset") as writer, Index(store.cache_dir("prepare")) as index:
         sources = open_all(spec, store)
         recorded = [source.record(progress) for source in sources if isinstance(source, Recording)]

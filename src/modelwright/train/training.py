@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import settle_openmp, usable_cores
 from modelwright.errors import ModelwrightError
 from modelwright.models import files
@@ -154,6 +155,7 @@ def train(
         If no candidate could be fitted.
     """
     settle_openmp()
+    keep_freed()
     began = time.monotonic()
     metric, loss = plan.metric_of(spec, dataset.target), plan.loss_of(spec, dataset.target)
     progress.say(f"candidates are compared by {metric.name}: {metric.reason}")
