@@ -32,6 +32,22 @@ MOST_LISTED = 1000
 _KEPT_FILES = 4
 
 
+LISTED_SHARE = 0.1
+"""Share of the samples that is listed at most (but 20 always may be): where more look wrong, it mostly is the light
+features that cannot tell the classes apart, and the worst are worth a look first."""
+
+
+def most_listed(samples: int) -> int:
+    """Return how many of so many samples are listed at most.
+
+    Examples
+    --------
+    >>> most_listed(100), most_listed(5000), most_listed(1_000_000)
+    (20, 500, 1000)
+    """
+    return min(MOST_LISTED, max(20, round(LISTED_SHARE * samples)))
+
+
 @dataclass(frozen=True)
 class Samples:
     """What the check needs of ``n`` samples.
@@ -192,7 +208,7 @@ def _classes(
         (place, best)
         for place, best in zip(suspects.places.tolist(), suspects.suggested.tolist(), strict=True)
         if free[place]
-    ][:MOST_LISTED]
+    ][: most_listed(len(given))]
     listed = {place for place, _ in chosen}
     for place in np.flatnonzero(free).tolist():
         if place not in listed and asked(int(places[place])):
