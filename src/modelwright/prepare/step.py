@@ -65,7 +65,8 @@ def prepare(
         Nothing to learn from: no such path, nothing readable, a label column that isn't there, one class only.
     """
     modality, target = tasks.modality(spec.input), tasks.labels(spec.output)
-    keep_freed()
+    if not isinstance(modality, tasks.Tabular):
+        keep_freed()
     with store.artifacts.begin("dataset") as writer, Index(store.cache_dir("prepare")) as index:
         sources = open_all(spec, store)
         recorded = [source.record(progress) for source in sources if isinstance(source, Recording)]
@@ -101,6 +102,7 @@ def prepare(
                 meta, {"sources": canonical.digest_value(digests)}, None if spec.synthesize.ways else key, observed
             ),
         )
+    del gatherer, gathered, judge, outcome  # the page needs the memory
     if spec.synthesize.ways:
         made = synthesize(made, spec.synthesize, key=key, progress=progress)
     from modelwright.prepare.explore import attach
