@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modelwright import registry
 from modelwright.errors import SpecError
-from modelwright.spec import Draft, Source, Spec, load, loads, write
+from modelwright.spec import Draft, Source, Spec, load, loads, source_options, vocabulary, write
 from modelwright.spec import keys as table
 from modelwright.spec.model import PARTS
 from modelwright.spec.reference import EXAMPLE, text
@@ -227,22 +227,22 @@ def test_every_key_has_its_heading_and_its_default_passes_its_own_check() -> Non
 
 
 def test_options_of_sources_are_those_the_sources_have() -> None:
-    for kind, options in table.SOURCE_OPTIONS.items():
+    for kind, options in source_options.SOURCE_OPTIONS.items():
         assert set(options) == set(registry.load("sources", kind).option_names), kind
 
 
 def test_metrics_are_those_the_targets_have() -> None:
-    for name, metrics in table.METRICS.items():
+    for name, metrics in vocabulary.METRICS.items():
         target = registry.load("targets", name)
         assert set(metrics) == set(target.higher_is_better), name
-        assert table.LOSSES[name] == target.losses
+        assert vocabulary.LOSSES[name] == target.losses
 
 
 def test_kinds_of_issues_are_those_that_prepare_finds() -> None:
     from modelwright.prepare.issues import ADVICE, UNUSABLE
 
-    assert set(ADVICE) | set(UNUSABLE) <= set(table.ISSUE_KINDS)
-    assert list(table.ISSUE_KINDS) == sorted(table.ISSUE_KINDS)
+    assert set(ADVICE) | set(UNUSABLE) <= set(vocabulary.ISSUE_KINDS)
+    assert list(vocabulary.ISSUE_KINDS) == sorted(vocabulary.ISSUE_KINDS)
 
 
 def test_reading_a_spec_loads_nothing_heavy() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from modelwright import registry
 from modelwright.errors import SpecError
 from modelwright.spec import keys as table
+from modelwright.spec import source_options, vocabulary
 from modelwright.spec.document import Node, mistake, parse, read_text
 from modelwright.spec.model import (
     Clean,
@@ -128,7 +129,7 @@ class _Reader:
             for name, key in table.section_keys("").items()
         }
         sources = self.sources(top, root)
-        plain["input"] = plain["input"] or table.INPUTS.get(sources[0].kind, "image")
+        plain["input"] = plain["input"] or source_options.INPUTS.get(sources[0].kind, "image")
         plain["input"] = "image" if plain["input"] == "video" else plain["input"]
         if plain["name"] is None:
             plain["name"] = name_of(self.path.absolute().parent.name)
@@ -154,7 +155,7 @@ class _Reader:
 
     def sources(self, top: Mapping[str, tuple[Node, Node]], root: Node) -> tuple[Source, ...]:
         """Return the sources; there must be one."""
-        kinds = [*registry.BUILT_IN["sources"], *table.ALIASES]
+        kinds = [*registry.BUILT_IN["sources"], *source_options.ALIASES]
         right = "a list, such as '- folder: photos/' or '- table: data.csv'"
         if "sources" not in top:
             raise mistake(
@@ -174,7 +175,7 @@ class _Reader:
             raise self.wrong(node, key, f"a kind and a location, such as 'folder: photos/'; kinds: {', '.join(kinds)}")
         named = [pair for pair in node.pairs if pair[0].text in kinds]
         if not named:
-            kinds = [*registry.names("sources"), *table.ALIASES]
+            kinds = [*registry.names("sources"), *source_options.ALIASES]
             named = [pair for pair in node.pairs if pair[0].text in kinds]
         if not named:
             first = node.pairs[0][0]
@@ -186,11 +187,11 @@ class _Reader:
                 hint=f"did you mean {near!r}?" if near else "",
             )
         word, location = named[0]
-        kind = table.ALIASES.get(word.text, word.text)
+        kind = source_options.ALIASES.get(word.text, word.text)
         if location.kind != "scalar" or location.is_null or not location.text.strip() or "\0" in location.text:
             raise self.wrong(location, f"{key}.{word.text}", "a path or a word, such as photos/")
         options: dict[str, Any] = {}
-        known = table.SOURCE_OPTIONS.get(kind)
+        known = source_options.SOURCE_OPTIONS.get(kind)
         for name, value in node.pairs:
             if name is word:
                 continue
@@ -218,8 +219,8 @@ class _Reader:
         """Return the limits; a metric that validation never reports is a mistake now, not after training."""
         if node.is_null:
             return ()
-        own = table.METRICS.get(output)
-        words = [*(own or ()), *table.MEASUREMENTS]
+        own = vocabulary.METRICS.get(output)
+        words = [*(own or ()), *vocabulary.MEASUREMENTS]
         if node.kind != "map":
             raise self.wrong(node, "accept", f"metric to limit, such as '{words[0]}: \">= 0.9\"'")
         made = []
@@ -336,7 +337,7 @@ class _Reader:
 
     def check_train(self, train: Mapping[str, Any], output: str) -> None:
         """Check metric and loss against the output, and the folds."""
-        for name, words in (("metric", table.METRICS.get(output)), ("loss", table.LOSSES.get(output))):
+        for name, words in (("metric", vocabulary.METRICS.get(output)), ("loss", vocabulary.LOSSES.get(output))):
             if words and train[name] not in ("auto", *words):
                 near = nearest(train[name], words)
                 raise mistake(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from modelwright.spec import keys as table
+from modelwright.spec import source_options, vocabulary
 
 EXAMPLE = """\
 name: belt-fruit
@@ -52,16 +53,16 @@ def text() -> str:
     parts.append(
         '```yaml\nsources:\n  - folder: photos/\n  - table: more/*.csv\n    missing: ["-"]\n  - feedback: server\n```\n'
     )
-    for kind, options in table.SOURCE_OPTIONS.items():
-        others = [word for word, meant in table.ALIASES.items() if meant == kind]
+    for kind, options in source_options.SOURCE_OPTIONS.items():
+        others = [word for word, meant in source_options.ALIASES.items() if meant == kind]
         also = f" (also: {', '.join(f'`{word}`' for word in others)})" if others else ""
         parts.append(f"### `{kind}`{also}\n")
         rows = [f"- `{name}`: {type_.allowed}" for name, type_ in options.items()]
         parts.append("\n".join(rows) + "\n" if rows else "No options.\n")
     parts.append(f"## `accept`\n\n{table.SPECIAL['accept']} A list of limits for one metric is allowed.\n")
-    for output, metrics in table.METRICS.items():
+    for output, metrics in vocabulary.METRICS.items():
         parts.append(f"- for `output: {output}`: {', '.join(f'`{name}`' for name in metrics)}")
-    parts.append(f"- measured, for every output: {', '.join(f'`{name}`' for name in table.MEASUREMENTS)}\n")
+    parts.append(f"- measured, for every output: {', '.join(f'`{name}`' for name in vocabulary.MEASUREMENTS)}\n")
     for section, doc in table.SECTIONS.items():
         parts.append(f"## `{section}`\n\n{doc}\n")
         parts += [_key(key) for key in table.section_keys(section).values()]
