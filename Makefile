@@ -14,7 +14,7 @@ demo: $(VENV)/.installed-train
 	$(BIN)/mw demo $(ARGS)
 
 test: $(VENV)/.installed-dev check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
