@@ -118,6 +118,15 @@ ADVICE: Mapping[str, Advice] = {
     "too-many-frames": Advice(
         "keep", "keep", "the first frames are used; 'every' or 'most' of the source takes others"
     ),
+    "blurry": Advice("review", "keep", "out of focus or moved: kept if production sends such pictures too"),
+    "dark": Advice("review", "keep", "hardly anything can be seen; kept if production sends such pictures too"),
+    "overexposed": Advice("review", "keep", "burnt out to white; kept if production sends such pictures too"),
+    "low-information": Advice("review", "keep", "next to nothing is on it"),
+    "clipped": Advice("review", "keep", "recorded too loud: what was cut off is lost"),
+    "noisy": Advice("review", "keep", "kept if production is as noisy"),
+    "silent": Advice("review", "keep", "nothing can be heard; drop it unless silence is a class"),
+    "mixed-rates": Advice("keep", "keep", "brought to one rate when they are read"),
+    "mixed-channels": Advice("keep", "keep", "brought to one channel when they are read"),
     "outlier": Advice("review", "keep", "unlike all others: a stray file, or a rare case worth more of its kind"),
     "name-disagrees": Advice("review", "keep", "names usually say the class here, and this one says another"),
     "leaking-name": Advice(
