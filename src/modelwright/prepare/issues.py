@@ -39,6 +39,7 @@ UNUSABLE = frozenset(
         "nested-archive",
         "missing-file",
         "missing-mask",
+        "wrong-type",
     }
 )
 """Kinds that leave nothing to learn from: dropped whatever anybody decides."""
