@@ -174,7 +174,7 @@ def _cleanlab(labels: NDArray[np.int64], probabilities: Floats, folder: Path) ->
 def _same_probabilities(
     column: str, labels: NDArray[np.int64], clean: NDArray[np.int64], probabilities: Floats
 ) -> list[Record]:
-    from modelwright.prepare.labels import confident
+    from modelwright.prepare.clean.labels import confident
 
     inside = np.flatnonzero(np.isfinite(probabilities).all(1))
     given, wrong, values = labels[inside], (labels != clean)[inside], probabilities[inside]
@@ -207,7 +207,7 @@ def _same_probabilities(
 
 
 def _whole_way(column: str, labels: NDArray[np.int64], clean: NDArray[np.int64], mine: dict[str, Any]) -> list[Record]:
-    from modelwright.prepare.labels import confident
+    from modelwright.prepare.clean.labels import confident
 
     out = WORK / "labels" / f"convnet-{column}.npz"
     script = [

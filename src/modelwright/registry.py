@@ -20,11 +20,11 @@ from modelwright.errors import InputError
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "modalities": {
-        "image": "modelwright.tasks.modalities.image:Image",
-        "table": "modelwright.tasks.modalities.table:Table",
-        "text": "modelwright.tasks.modalities.text:Text",
-        "series": "modelwright.tasks.modalities.series:Series",
-        "audio": "modelwright.tasks.modalities.audio:Audio",
+        "image": "modelwright.tasks.modalities.image.modality:Image",
+        "table": "modelwright.tasks.modalities.table.modality:Table",
+        "text": "modelwright.tasks.modalities.text.modality:Text",
+        "series": "modelwright.tasks.modalities.series.modality:Series",
+        "audio": "modelwright.tasks.modalities.audio.modality:Audio",
     },
     "targets": {
         "category": "modelwright.tasks.targets.category:Category",
@@ -65,10 +65,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "folder": "modelwright.package.exporters:export_folder",
     },
     "dataset_exporters": {
-        "dataset-folder": "modelwright.prepare.exporting:export_folder",
-        "dataset-csv": "modelwright.prepare.exporting:export_csv",
-        "dataset-jsonl": "modelwright.prepare.exporting:export_jsonl",
-        "dataset-parquet": "modelwright.prepare.exporting:export_parquet",
+        "dataset-folder": "modelwright.prepare.exports.plain:export_folder",
+        "dataset-csv": "modelwright.prepare.exports.plain:export_csv",
+        "dataset-jsonl": "modelwright.prepare.exports.plain:export_jsonl",
+        "dataset-parquet": "modelwright.prepare.exports.plain:export_parquet",
         "dataset-coco": "modelwright.prepare.exports.coco:export_coco",
         "dataset-voc": "modelwright.prepare.exports.voc:export_voc",
         "dataset-yolo": "modelwright.prepare.exports.yolo:export_yolo",

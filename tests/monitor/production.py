@@ -12,7 +12,7 @@ from modelwright.runtime.profile import ProfileBuilder
 from modelwright.spec import Spec, loads
 from modelwright.store import Artifact, Store
 from modelwright.store.logs import Record
-from modelwright.tasks.modalities.image import Image
+from modelwright.tasks.modalities.image.modality import Image
 from modelwright.testing.camera import png
 
 SECOND = 1_000_000_000

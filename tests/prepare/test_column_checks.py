@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from modelwright.prepare.columns import check
+from modelwright.prepare.clean.columns import check
 
 N = 2000
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageEnhance
 
-from modelwright.prepare import likeness
+from modelwright.prepare.clean import likeness
 from modelwright.tasks.base import Croppable
 from modelwright.tasks.crops import LEFT, STARTS, aligned_agreement, cropped_hashes
 from modelwright.tasks.likeness import agreement, perceptual_hash
-from modelwright.tasks.modalities import image_sketch
-from modelwright.tasks.modalities.image import Image
+from modelwright.tasks.modalities.image import sketch as image_sketch
+from modelwright.tasks.modalities.image.modality import Image
 
 from .conftest import picture
 

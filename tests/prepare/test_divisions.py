@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from modelwright.errors import InputError
-from modelwright.prepare import chronology, folds, given, proof
-from modelwright.prepare.split import NAMES, TEST, TRAIN, VALIDATION
+from modelwright.prepare.divide import chronology, folds, given, proof
+from modelwright.prepare.divide.split import NAMES, TEST, TRAIN, VALIDATION
 
 FRACTIONS = (0.7, 0.1, 0.2)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelwright.prepare.giveaways import cramers_v, pattern, words
+from modelwright.prepare.clean.giveaways import cramers_v, pattern, words
 
 from .conftest import Project, issues, picture
 

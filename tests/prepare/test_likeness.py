@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelwright.prepare import likeness
+from modelwright.prepare.clean import likeness
 from modelwright.tasks.likeness import perceptual_hash
-from modelwright.tasks.modalities import image_sketch
+from modelwright.tasks.modalities.image import sketch as image_sketch
 
 from .conftest import picture
 
@@ -33,7 +33,7 @@ def test_search_finds_what_all_pairs_would(seed: int, count: int, radius: int) -
     found = likeness.pairs(hashes, radius)
     assert (found[:, 0] < found[:, 1]).all()
     assert all(near[one, other] for one, other in found.tolist())
-    from modelwright.prepare.split import union
+    from modelwright.prepare.divide.split import union
 
     everything = np.argwhere(np.triu(near, 1))
     np.testing.assert_array_equal(union(count, found), union(count, everything))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelwright.prepare import about, checks, prepare
+from modelwright.prepare import about, prepare
+from modelwright.prepare.clean import checks
 from modelwright.spec import loads
 from modelwright.store import Store
 

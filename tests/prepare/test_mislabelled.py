@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelwright.prepare.labels import predictions
+from modelwright.prepare.clean.labels import predictions
 from modelwright.project import open_project
 from modelwright.testing.camera import Digits, write_digits
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelwright.prepare.outliers import farness, principal, together
-from modelwright.prepare.unusual import distance
+from modelwright.prepare.clean.outliers import farness, principal, together
+from modelwright.prepare.clean.unusual import distance
 
 from .conftest import Project, issues, picture
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright import canonical
-from modelwright.prepare import prepare, split
+from modelwright.prepare import prepare
+from modelwright.prepare.divide import split
 from modelwright.spec import loads
 from modelwright.store import Store
 from modelwright.store.logs import Record

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwright.prepare import split
+from modelwright.prepare.divide import split
 
 FRACTIONS = (0.7, 0.1, 0.2)
 

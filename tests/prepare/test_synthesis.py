@@ -14,17 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modelwright.errors import InputError
-from modelwright.prepare.synthesis import ways_of
+from modelwright.prepare.synthesize.synthesis import ways_of
 from modelwright.tasks import base as tasks
-from modelwright.tasks.modalities import (
-    audio_synthesis,
-    image_synthesis,
-    series_synthesis,
-    table_synthesis,
-    text_synthesis,
-)
-from modelwright.tasks.modalities.audio_clips import wav
-from modelwright.tasks.modalities.series_reading import read, written
+from modelwright.tasks.modalities.audio import synthesis as audio_synthesis
+from modelwright.tasks.modalities.audio.clips import wav
+from modelwright.tasks.modalities.image import synthesis as image_synthesis
+from modelwright.tasks.modalities.series import synthesis as series_synthesis
+from modelwright.tasks.modalities.series.reading import read, written
+from modelwright.tasks.modalities.table import synthesis as table_synthesis
+from modelwright.tasks.modalities.text import synthesis as text_synthesis
 
 from .conftest import Project, picture
 

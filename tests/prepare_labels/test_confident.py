@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from modelwright.prepare.labels import confident
-from modelwright.prepare.labels.folds import deal
+from modelwright.prepare.clean.labels import confident
+from modelwright.prepare.clean.labels.folds import deal
 
 
 def made(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from modelwright.prepare.labels import numbers, patches, predictions, ridge
+from modelwright.prepare.clean.labels import numbers, patches, predictions, ridge
 from modelwright.progress import SILENT
-from modelwright.tasks.modalities import image_sketch
+from modelwright.tasks.modalities.image import sketch as image_sketch
 
 
 def slow_way(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from modelwright.prepare.labels import predictions, tags
-from modelwright.prepare.labels.check import Samples, issues
+from modelwright.prepare.clean.labels import predictions, tags
+from modelwright.prepare.clean.labels.check import Samples, issues
 from modelwright.progress import SILENT
 from modelwright.tasks.targets.tags import Tags
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from scipy import fft, signal
 
 from modelwright.errors import InputError
-from modelwright.tasks.modalities import audio_clips, audio_features, audio_spectrum
-from modelwright.tasks.modalities.audio import Audio, brought, loudest
-from modelwright.tasks.modalities.audio_resample import ratio, resample, taps
+from modelwright.tasks.modalities.audio import clips as audio_clips
+from modelwright.tasks.modalities.audio import features as audio_features
+from modelwright.tasks.modalities.audio import spectrum as audio_spectrum
+from modelwright.tasks.modalities.audio.modality import Audio, brought, loudest
+from modelwright.tasks.modalities.audio.resample import ratio, resample, taps
 from modelwright.testing.modality import session
 from modelwright.testing.sounds import chirp, wav, word
 

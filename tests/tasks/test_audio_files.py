@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import audio_files, audio_mpeg, audio_wav
+from modelwright.tasks.modalities.audio import files as audio_files
+from modelwright.tasks.modalities.audio import mpeg as audio_mpeg
+from modelwright.tasks.modalities.audio import wav as audio_wav
 from modelwright.testing.sounds import Kind, broken_ones, chirp, odd_ones, wav
 
 KINDS: tuple[Kind, ...] = ("pcm8", "pcm16", "pcm24", "pcm32", "float32", "float64")

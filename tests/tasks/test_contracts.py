@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from modelwright import registry
-from modelwright.spec.keys import METRICS
+from modelwright.spec.vocabulary import METRICS
 from modelwright.tasks import base
 from modelwright.testing import labels
 from modelwright.testing import modality as modalities

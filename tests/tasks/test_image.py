@@ -21,8 +21,8 @@ from PIL import ImageFilter
 
 from modelwright.errors import InputError
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import image_measures
-from modelwright.tasks.modalities.image import Image
+from modelwright.tasks.modalities.image import measures as image_measures
+from modelwright.tasks.modalities.image.modality import Image
 from modelwright.testing.modality import session
 
 IMAGE = Image()
@@ -144,7 +144,7 @@ def test_pictures_are_converted_in_parts_as_in_one(mode: str, monkeypatch: pytes
         picture = Pillow.fromarray(noise(40, 30)).convert(mode)
     raw = encoded(picture, "TIFF")
     whole = decoded(raw)
-    monkeypatch.setattr("modelwright.tasks.modalities.image_decoding._BLOCK_PIXELS", 100)
+    monkeypatch.setattr("modelwright.tasks.modalities.image.decoding._BLOCK_PIXELS", 100)
     np.testing.assert_array_equal(decoded(raw), whole)
 
 

@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 
 from modelwright.prepare.scan import Eye
 from modelwright.tasks.base import Glancing, UndecodableError
-from modelwright.tasks.modalities import image_measures
-from modelwright.tasks.modalities.image import Image
+from modelwright.tasks.modalities.image import measures as image_measures
+from modelwright.tasks.modalities.image.modality import Image
 
 IMAGE = Image()
 # Of one decoded small and one decoded in full; an entry beside sharpness is absolute, on a scale of 0 to 1.

@@ -14,8 +14,8 @@ from scipy import ndimage
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.tasks.base import Encoding
-from modelwright.tasks.modalities import image_words
-from modelwright.tasks.modalities.image import Image
+from modelwright.tasks.modalities.image import words as image_words
+from modelwright.tasks.modalities.image.modality import Image
 from modelwright.testing.modality import CHECKS, ModalityCase
 
 IMAGE = Image()

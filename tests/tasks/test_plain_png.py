@@ -14,7 +14,8 @@ from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import image, plain_png
+from modelwright.tasks.modalities.image import modality as image
+from modelwright.tasks.modalities.image import plain_png
 
 
 def written(pixels: NDArray[np.uint8], mode: str | None = None, **options: Any) -> bytes:

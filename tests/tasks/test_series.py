@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import series_graph, series_plan, series_reading, series_sketch, series_time
-from modelwright.tasks.modalities.series import Series
-from modelwright.tasks.modalities.series_measures import TimeTally, longest_run
+from modelwright.tasks.modalities.series import graph as series_graph
+from modelwright.tasks.modalities.series import plan as series_plan
+from modelwright.tasks.modalities.series import reading as series_reading
+from modelwright.tasks.modalities.series import sketch as series_sketch
+from modelwright.tasks.modalities.series import time as series_time
+from modelwright.tasks.modalities.series.measures import TimeTally, longest_run
+from modelwright.tasks.modalities.series.modality import Series
 from modelwright.testing.modality import session
 
 SERIES = Series()

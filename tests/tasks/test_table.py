@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.tasks.base import Encoding, UndecodableError
-from modelwright.tasks.modalities import dates, table_features
-from modelwright.tasks.modalities.table import Table
+from modelwright.tasks.modalities.table import dates
+from modelwright.tasks.modalities.table import features as table_features
+from modelwright.tasks.modalities.table.modality import Table
 from modelwright.testing.modality import same, session
 
 TABLE = Table()

@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 
 from modelwright.errors import InputError
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import text_encoding, text_graph, text_schema, text_sketch, text_together, text_words
-from modelwright.tasks.modalities.text import Text
+from modelwright.tasks.modalities.text import encoding as text_encoding
+from modelwright.tasks.modalities.text import graph as text_graph
+from modelwright.tasks.modalities.text import schema as text_schema
+from modelwright.tasks.modalities.text import sketch as text_sketch
+from modelwright.tasks.modalities.text import together as text_together
+from modelwright.tasks.modalities.text import words as text_words
+from modelwright.tasks.modalities.text.modality import Text
 from modelwright.testing import texts
 from modelwright.testing.modality import session
 

@@ -22,7 +22,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.progress import SILENT, Progress
 from modelwright.runtime.predictor import Predictor
-from modelwright.tasks.modalities.headers import distinct
+from modelwright.tasks.modalities.table.headers import distinct
 
 BATCH = 64
 LARGEST_FILE = 256 << 20

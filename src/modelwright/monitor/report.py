@@ -12,7 +12,7 @@ from modelwright.drawing.rows import row_table
 from modelwright.monitor.decoding import InForce
 from modelwright.store import Store
 from modelwright.tasks.judging import by_metric
-from modelwright.tasks.modalities import audio_clips
+from modelwright.tasks.modalities.audio import clips as audio_clips
 
 THUMBNAIL = 96
 DRAWN = 6

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.tasks.base import Modality, UndecodableError
-from modelwright.tasks.modalities import series_reading
-from modelwright.tasks.modalities.audio_clips import wav
+from modelwright.tasks.modalities.audio.clips import wav
+from modelwright.tasks.modalities.series import reading as series_reading
 
 COUNT = 32
 """Golden samples in a package, if there are as many."""

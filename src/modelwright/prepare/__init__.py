@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelwright.prepare.fingerprints import fingerprint
-from modelwright.prepare.guessing import Guess, guess
+from modelwright.prepare.guess.guessing import Guess, guess
 
 if TYPE_CHECKING:
     from modelwright.prepare.step import prepare

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.errors import InputError
-from modelwright.prepare.chronology import Moments
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
 from modelwright.prepare.collect.typing_columns import widest
+from modelwright.prepare.divide.chronology import Moments
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan, Scanner
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.base import LabelKind, Labels, Modality, Tabular, UndecodableError
-from modelwright.tasks.modalities.cells import FLOAT32_MAX
+from modelwright.tasks.modalities.table.cells import FLOAT32_MAX
 
 _CHUNK = 8192
 _TEXT_GROUP = 32_000_000

@@ -15,31 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import (
-    about,
+from modelwright.prepare import about
+from modelwright.prepare.clean import (
     appearance,
     checks,
-    dividing,
     empties,
     giveaways,
     mislabelled,
     outliers,
-    split,
     structured,
     swapped,
     together,
     unusual,
 )
-from modelwright.prepare.columns import ColumnFindings, check
+from modelwright.prepare.clean.columns import ColumnFindings, check
+from modelwright.prepare.clean.labels.check import Predict, Result, Samples
+from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
+from modelwright.prepare.clean.labels.texts import of_texts
+from modelwright.prepare.divide import dividing, split
+from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
-from modelwright.prepare.labels.check import Predict, Result, Samples
-from modelwright.prepare.labels.features import of_files, of_rows, sketches_of
-from modelwright.prepare.labels.texts import of_texts
 from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.proof import Tie
 from modelwright.prepare.scan import Scan, unpack
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.dividing import Division
+from modelwright.prepare.divide.dividing import Division
 from modelwright.prepare.issues import Decided
 
 

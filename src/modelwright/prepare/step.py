@@ -14,15 +14,16 @@ from modelwright import canonical
 from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
-from modelwright.prepare import split, tables
+from modelwright.prepare import tables
 from modelwright.prepare.collect.base import Recording, open_all
-from modelwright.prepare.dividing import told
+from modelwright.prepare.divide import split
+from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.fingerprints import combine
 from modelwright.prepare.gather import Gathered, Gatherer
 from modelwright.prepare.index import Index
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.synthesis import synthesize
+from modelwright.prepare.synthesize.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.prepare import split
+from modelwright.prepare.divide import split
 from modelwright.prepare.gather import Gathered
 from modelwright.prepare.issues import Decided
 

@@ -10,7 +10,7 @@ from modelwright.drawing import chart, page
 from modelwright.drawing.page import Element, h
 from modelwright.drawing.rows import cell, row_table
 from modelwright.errors import InputError
-from modelwright.tasks.modalities import audio_clips
+from modelwright.tasks.modalities.audio import clips as audio_clips
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from modelwright.drawing import chart, page, traces
 from modelwright.drawing.matrix import heatmap
-from modelwright.tasks.modalities import audio_clips
-from modelwright.tasks.modalities.text_encoding import read
+from modelwright.tasks.modalities.audio import clips as audio_clips
+from modelwright.tasks.modalities.text.encoding import read
 from modelwright.validate.scoring import Scored
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def opened(raw: bytes) -> NDArray[np.integer]:
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
-    from modelwright.tasks.modalities import image_decoding as image
+    from modelwright.tasks.modalities.image import decoding as image
 
     image.load_decoders()
     try:

@@ -20,7 +20,7 @@ from modelwright.prepare.collect.series_rows import is_packed
 from modelwright.prepare.collect.typed import typed_file
 from modelwright.store.packed import open_archive
 from modelwright.store.sample_names import os_path, printable
-from modelwright.tasks.modalities import series_time
+from modelwright.tasks.modalities.series import time as series_time
 
 INSIDE, OUTSIDE = "anomaly", "normal"
 """Labels that intervals give: of what lies inside one, and of the rest."""

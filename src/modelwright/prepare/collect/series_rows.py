@@ -26,8 +26,8 @@ from modelwright.prepare.collect.rowmaking import RowMaker, Strays, some, stray_
 from modelwright.prepare.collect.series_table import Query, StepTable
 from modelwright.prepare.collect.sql import SqlSource
 from modelwright.store.packed import archive_kind, open_archive
-from modelwright.tasks.modalities import series_time
-from modelwright.tasks.modalities.series_measures import TimeTally
+from modelwright.tasks.modalities.series import time as series_time
+from modelwright.tasks.modalities.series.measures import TimeTally
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index

@@ -14,7 +14,7 @@ from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import RowMaker
 from modelwright.prepare.collect.sql import SqlSource
 from modelwright.prepare.collect.typed import TypedFile, tallied, typed_file
-from modelwright.tasks.modalities.headers import distinct
+from modelwright.tasks.modalities.table.headers import distinct
 
 
 @dataclass(frozen=True)

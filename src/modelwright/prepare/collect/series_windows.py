@@ -13,7 +13,7 @@ from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.collect.series_rows import Step
 from modelwright.tasks.base import Problem
-from modelwright.tasks.modalities.series_measures import GAP, TimeTally
+from modelwright.tasks.modalities.series.measures import GAP, TimeTally
 
 BLOCK = 10
 """Windows to a stretch, where recordings are too few to be divided whole."""

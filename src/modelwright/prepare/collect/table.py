@@ -21,7 +21,7 @@ from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, TypedFile, typed_file
 from modelwright.store.packed import archive_kind, open_archive
-from modelwright.tasks.modalities.headers import distinct
+from modelwright.tasks.modalities.table.headers import distinct
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index

@@ -176,7 +176,7 @@ def picture_size(item: Item) -> tuple[int, int] | None:
     """Return a picture's width and height as it is decoded (upright), by its header alone; None if that is broken."""
     from PIL import Image as Pillow
 
-    from modelwright.tasks.modalities import image_decoding as image
+    from modelwright.tasks.modalities.image import decoding as image
 
     image.load_decoders()
     try:

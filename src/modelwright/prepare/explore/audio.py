@@ -15,7 +15,8 @@ from modelwright.drawing.spectrogram import png, spectrogram
 from modelwright.prepare.explore.measured import by_class, tiles
 from modelwright.prepare.explore.view import Pictures, View, clip, share
 from modelwright.tasks.base import UndecodableError
-from modelwright.tasks.modalities import audio_clips, audio_sketch
+from modelwright.tasks.modalities.audio import clips as audio_clips
+from modelwright.tasks.modalities.audio import sketch as audio_sketch
 
 _MEASURES = (
     "seconds", "loudness", "peak", "clipped", "silence", "snr", "centroid", "bandwidth", "flatness", "zero_crossing",

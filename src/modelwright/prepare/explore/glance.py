@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.checks import IMBALANCE
+from modelwright.prepare.clean.checks import IMBALANCE
 from modelwright.prepare.explore.view import View, clip, share
 
 _FEW = 30

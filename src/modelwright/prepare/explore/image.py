@@ -15,8 +15,8 @@ from modelwright.drawing.page import Element
 from modelwright.prepare.explore.layout import spread
 from modelwright.prepare.explore.measured import by_class, tiles
 from modelwright.prepare.explore.view import Pictures, View, clip, png, share
-from modelwright.tasks.modalities import image_sketch
-from modelwright.tasks.modalities.image import MAX_PIXELS, decode_rgb
+from modelwright.tasks.modalities.image import sketch as image_sketch
+from modelwright.tasks.modalities.image.modality import MAX_PIXELS, decode_rgb
 
 _MEASURES = ("brightness", "contrast", "sharpness", "saturation", "width", "height")
 _CLASSES = 20

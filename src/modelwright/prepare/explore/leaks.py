@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare import proof, split
+from modelwright.prepare.divide import proof, split
 from modelwright.prepare.explore.view import View, clip
 from modelwright.tasks import base as tasks
 

@@ -11,7 +11,7 @@ import numpy as np
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare import split
+from modelwright.prepare.divide import split
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
 from modelwright.store.dataset import SYNTHETIC
 

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.columns import different, release
+from modelwright.prepare.clean.columns import different, release
 from modelwright.prepare.explore.associations import (
     Codes,
     Column,

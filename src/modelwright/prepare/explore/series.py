@@ -17,9 +17,9 @@ from modelwright.prepare.explore.associations import correlation_ratio
 from modelwright.prepare.explore.found import Found
 from modelwright.prepare.explore.view import Pictures, View, clip
 from modelwright.tasks.base import Arrays
-from modelwright.tasks.modalities import series_sketch
-from modelwright.tasks.modalities.series import Series
-from modelwright.tasks.modalities.series_time import CALENDAR, in_words, length_in_words
+from modelwright.tasks.modalities.series import sketch as series_sketch
+from modelwright.tasks.modalities.series.modality import Series
+from modelwright.tasks.modalities.series.time import CALENDAR, in_words, length_in_words
 
 _CLASSES = 8
 _CHANNELS = 8

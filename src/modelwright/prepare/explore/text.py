@@ -18,8 +18,8 @@ from modelwright.prepare.explore.measured import by_class, tiles
 from modelwright.prepare.explore.terms import Term, distinctive, without_parts
 from modelwright.prepare.explore.view import View, clip, share
 from modelwright.store.dataset import ROW_TEXT
-from modelwright.tasks.modalities.text_encoding import read
-from modelwright.tasks.modalities.text_words import SCRIPTS, normal, script, words
+from modelwright.tasks.modalities.text.encoding import read
+from modelwright.tasks.modalities.text.words import SCRIPTS, normal, script, words
 
 _MEASURES = ("characters", "words", "word_length", "upper", "digits", "symbols", "links", "repetition", "lines")
 _CLASSES = 12

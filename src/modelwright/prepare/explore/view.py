@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.drawing.axes import number as chart_number
-from modelwright.prepare import split
+from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Self
 
-from modelwright.prepare.exporting import make_export
 from modelwright.prepare.exports.drawn import Drawn, pictures, wanted
+from modelwright.prepare.exports.plain import make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 from modelwright.tasks.targets.boxes import FLAGS

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.annotated import bounds
-from modelwright.prepare.exporting import files_of
+from modelwright.prepare.exports.plain import files_of
 from modelwright.store.dataset import SPLITS, Dataset
 from modelwright.tasks.targets.boxes import DECIMALS, FLAGS
 

@@ -9,8 +9,8 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from modelwright.errors import InputError
-from modelwright.prepare.exporting import files_of, make_export
 from modelwright.prepare.exports.drawn import Drawn, only_places, pictures, wanted
+from modelwright.prepare.exports.plain import files_of, make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from modelwright.prepare.exporting import make_export
 from modelwright.prepare.exports.drawn import pictures, wanted
+from modelwright.prepare.exports.plain import make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 from modelwright.store.packed import flat_png

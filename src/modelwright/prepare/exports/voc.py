@@ -9,8 +9,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from modelwright.errors import InputError
-from modelwright.prepare.exporting import make_export
 from modelwright.prepare.exports.drawn import OTHERWISE, Drawn, number, pictures, wanted
+from modelwright.prepare.exports.plain import make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 

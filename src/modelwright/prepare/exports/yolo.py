@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelwright.prepare.exporting import make_export
 from modelwright.prepare.exports.drawn import Drawn, only_places, pictures, wanted
+from modelwright.prepare.exports.plain import make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 

@@ -1,0 +1,1 @@
+"""What is wrong with the data: the checks, one file a kind of trouble."""

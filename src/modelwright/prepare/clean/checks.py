@@ -1,0 +1,329 @@
+"""Checks over all samples together: duplicates, near-duplicates, conflicting labels, balance, label spellings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.prepare import about
+from modelwright.prepare.clean import likeness, wording
+from modelwright.prepare.gather import Gathered
+from modelwright.prepare.issues import Issue
+from modelwright.prepare.scan import Scan
+from modelwright.tasks.base import Croppable, Sketched
+
+CROPS_OF = 200_000
+"""Samples up to which crops are looked for; the search takes nine times as long as that for whole ones."""
+IMBALANCE = 10.0
+"""Largest class over smallest from which imbalance is an issue."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Equal samples.
+
+    Parameters
+    ----------
+    pairs
+        ``(m, 2)`` places that belong in one split.
+    extra
+        Places of the second and later copies with an equal label.
+    conflicting
+        Places whose equals have another label.
+    """
+
+    pairs: NDArray[np.int64]
+    extra: NDArray[np.int64]
+    conflicting: NDArray[np.int64]
+
+
+def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArray[np.bool_]) -> Copies:
+    """Find equal samples by their keys (digests or numbers), and whether their labels agree."""
+    places = np.flatnonzero(usable)
+    if not len(places):
+        empty = np.empty(0, np.int64)
+        return Copies(np.empty((0, 2), np.int64), empty, empty)
+    first = first_equal(keys if len(places) == len(keys) else keys[places])
+    later = np.flatnonzero(first != np.arange(len(first)))
+    pairs = np.stack([places[first[later]], places[later]], 1)
+    # Only members of sets of equals are looked at further: few of millions, as a rule.
+    inside = np.unique(np.concatenate([first[later], later]))
+    _, label_codes = np.unique(labels[places[inside]], return_inverse=True)
+    _, head = np.unique(first[inside], return_inverse=True)
+    both = head.astype(np.int64) * (int(label_codes.max(initial=0)) + 1) + label_codes
+    _, first_both, inverse_both = np.unique(both, return_index=True, return_inverse=True)
+    extra = places[inside[first_both[inverse_both] != np.arange(len(inside))]]
+    kinds = np.bincount(head[first_both], minlength=int(head.max(initial=-1)) + 1)
+    return Copies(pairs, extra, places[inside[kinds[head] > 1]])
+
+
+def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return ``(n,)``: for each key the place of the first one equal to it.
+
+    Examples
+    --------
+    >>> first_equal(np.array([7, 5, 7, 5, 1], np.uint64)).tolist()
+    [0, 1, 0, 1, 4]
+    """
+    whole = keys.view(np.uint64).reshape(len(keys), -1) if keys.dtype.kind == "V" else keys.reshape(len(keys), 1)
+    order = np.argsort(whole[:, 0], kind="stable")
+    ordered = whole[order, 0]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    made = np.empty(len(order), np.int64)
+    made[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
+    later = np.flatnonzero(made != np.arange(len(made)))
+    if whole.shape[1] > 1 and not (whole[later] == whole[made[later]]).all():
+        # Digests that agree in 64 bits and not in all: once in a universe.
+        _, index, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        made = index[inverse].astype(np.int64)
+    return made
+
+
+def near_pairs(
+    gathered: Gathered,
+    usable: NDArray[np.bool_],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Sketched,
+    agreement: float,
+) -> NDArray[np.int64]:
+    """Return ``(m, 2)`` places of near-duplicates that are not equal byte by byte.
+
+    Parameters
+    ----------
+    look
+        Returns the scans of digests, with sketches, for the second look.
+    agreement
+        Agreement asked of ordinary samples, 0..1.
+    """
+    hashed = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool) & usable
+    places = np.flatnonzero(hashed)
+    ids = gathered.id_array()[places]
+    _, first = np.unique(ids, return_index=True)
+    places = places[np.sort(first)]  # equal bytes are grouped already
+    if len(places) < 2:
+        return np.empty((0, 2), np.int64)
+    hashes = np.array(gathered.hashes, np.uint64)[places]
+    candidates = places[likeness.pairs(hashes)]
+    if isinstance(modality, Croppable) and len(places) <= CROPS_OF:
+        candidates = np.unique(np.concatenate([candidates, *_crops(gathered, places, hashes, look, modality)]), axis=0)
+    kept = list(_second_look(gathered, candidates, look, modality, agreement))
+    return np.array(kept, np.int64).reshape(-1, 2)
+
+
+def _crops(
+    gathered: Gathered,
+    places: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Croppable,
+) -> Iterator[NDArray[np.int64]]:
+    """Yield pairs of places of which one may be a crop of the other."""
+    for start in range(0, len(places), 2048):
+        digests = [gathered.id(place) for place in places[start : start + 2048].tolist()]
+        scans = look(digests)
+        sketches = [scans[digest].sketch if digest in scans else None for digest in digests]
+        mine = start + np.flatnonzero([sketch is not None for sketch in sketches])
+        if not len(mine):
+            continue
+        joined = b"".join(sketch for sketch in sketches if sketch is not None)
+        made, there = modality.cropped_hashes(np.frombuffer(joined, np.uint8).reshape(len(mine), -1))
+        mine, made = mine[there], made[there]
+        for near in likeness.between(made.ravel(), hashes):
+            both = np.stack([places[mine[near[:, 0] // made.shape[1]]], places[near[:, 1]]], 1)
+            yield np.sort(both[both[:, 0] != both[:, 1]], 1)
+
+
+def _second_look(
+    gathered: Gathered,
+    candidates: NDArray[np.int64],
+    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    modality: Sketched,
+    agreement: float,
+) -> Iterator[tuple[int, int]]:
+    for start in range(0, len(candidates), 2048):
+        some = candidates[start : start + 2048]
+        scans = look([gathered.id(place) for place in np.unique(some).tolist()])
+        for one, other in some.tolist():
+            left, right = scans.get(gathered.id(one)), scans.get(gathered.id(other))
+            if left is None or right is None or left.sketch is None or right.sketch is None:
+                continue
+            if modality.alike(left.sketch, right.sketch, agreement):
+                yield one, other
+
+
+def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], *, rows: bool) -> Iterator[Issue]:
+    """Yield ``duplicate`` and ``conflicting-labels`` (``conflicting-rows`` for tables: one issue for all)."""
+    if len(found.extra) + len(found.conflicting) > about.MOST:
+        yield from _many_copies(gathered, found, rows=rows)
+        return
+    conflicting = set(found.conflicting.tolist())
+    groups: dict[int, list[int]] = {}
+    for head, place in found.pairs.tolist():
+        groups.setdefault(head, [head]).append(place)
+    extra = set(found.extra.tolist())
+    torn = 0
+    what = "values" if rows else "bytes"
+    for members in groups.values():
+        names = [paths(place) for place in members[:8]]
+        torn += members[0] in conflicting
+        for place in members:
+            others = [name for name, each in zip(names, members[:8], strict=True) if each != place]
+            if place in conflicting and not rows:
+                labels = sorted({_worded(gathered, each) for each in members})
+                mine = _worded(gathered, place)
+                theirs = ", ".join(label for label in labels if label != mine)
+                yield Issue(
+                    "conflicting-labels",
+                    0.9,
+                    f"{paths(place)} is labelled {mine}, and the same bytes also {theirs} ({', '.join(others[:3])})",
+                    place,
+                    gathered.id(place),
+                    f"{gathered.sources[place]}/{paths(place)}",
+                    evidence={"labels": labels, "others": others},
+                )
+            elif place in extra:
+                yield Issue(
+                    "duplicate",
+                    0.4,
+                    f"{paths(place)} has the same {what} as {others[0] if others else names[0]}",
+                    place,
+                    gathered.id(place),
+                    f"{gathered.sources[place]}/{paths(place)}",
+                    evidence={"others": others, "copies": len(members)},
+                )
+    yield from _copies_in_all(gathered, len(extra), torn, len(conflicting), rows=rows)
+
+
+def _many_copies(gathered: Gathered, found: Copies, *, rows: bool) -> Iterator[Issue]:
+    """Yield what :func:`copy_issues` does where there are too many for an issue each."""
+    what = "values" if rows else "bytes"
+    extra = found.extra if rows else np.setdiff1d(found.extra, found.conflicting)
+    if not rows:
+        torn = "has equals with another label"
+        yield from about.samples(gathered, found.conflicting, "conflicting-labels", 0.9, torn)
+    yield from about.samples(gathered, extra, "duplicate", 0.4, f"has the same {what} as an earlier sample")
+    head = np.arange(len(gathered))
+    head[found.pairs[:, 1]] = found.pairs[:, 0]
+    torn_sets = len(np.unique(head[found.conflicting]))
+    yield from _copies_in_all(gathered, len(extra), torn_sets, len(found.conflicting), rows=rows)
+
+
+def _copies_in_all(gathered: Gathered, extra: int, torn: int, conflicting: int, *, rows: bool) -> Iterator[Issue]:
+    share = extra / max(len(gathered), 1)
+    if rows and share >= 0.01:
+        yield Issue(
+            "duplicate-share",
+            round(min(0.2 + share, 0.8), 3),
+            f"{extra} of {len(gathered)} rows ({share:.0%}) are copies of an earlier one, answer included",
+            evidence={"rows": len(gathered), "copies": extra},
+        )
+    if rows and torn:
+        yield Issue(
+            "conflicting-rows",
+            0.3,
+            f"{torn} sets of equal rows have different answers: no model can be right on all of them",
+            evidence={"sets": torn, "rows": conflicting},
+        )
+
+
+def _worded(gathered: Gathered, place: int) -> str:
+    return wording.words(gathered.label(place), gathered.label_kind)
+
+
+def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
+    """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
+    later = np.unique(pairs[:, 1])
+    if len(later) > about.MOST:
+        yield from about.samples(gathered, later, "near-duplicate", 0.4, "looks the same as an earlier sample")
+        return
+    seen: set[int] = set()
+    for one, other in pairs.tolist():
+        if other in seen:
+            continue
+        seen.add(other)
+        same = wording.agree(gathered.label(one), gathered.label(other), gathered.label_kind)
+        yield Issue(
+            "near-duplicate",
+            0.3 if same else 0.7,
+            f"{paths(other)} looks the same as {paths(one)}"
+            + ("" if same else f", but is labelled {_worded(gathered, other)} and not {_worded(gathered, one)}"),
+            other,
+            gathered.id(other),
+            f"{gathered.sources[other]}/{paths(other)}",
+            evidence={"other": paths(one), "other_id": gathered.id(one), "same_label": same},
+        )
+
+
+def balance_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
+    """Yield ``rare-class`` for classes with one sample, and ``imbalance``."""
+    for name, count in counts.items():
+        if count == 1:
+            yield Issue(
+                "rare-class",
+                0.6,
+                f"class {name!r} has one sample only: it can be neither validated nor tested",
+                column=name,
+            )
+    if len(counts) > 1:
+        most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+        ratio = counts[most] / max(counts[least], 1)
+        if ratio >= IMBALANCE:
+            yield Issue(
+                "imbalance",
+                min(0.3 + ratio / 200, 0.8),
+                f"class {most!r} has {ratio:.0f} times as many samples ({counts[most]}) as {least!r} ({counts[least]})",
+                evidence={"counts": dict(sorted(counts.items(), key=lambda pair: -pair[1])[:50])},
+            )
+
+
+def cap_issues(numbers: NDArray[np.float64]) -> Iterator[Issue]:
+    """Yield ``capped-target`` where the largest or smallest answer comes up far too often: a limit, not a value."""
+    if len(numbers) < 200:
+        return
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) < 50:
+        return  # grades and counts: every value comes up often
+    usual = float(np.quantile(counts, 0.99))
+    for place, word in ((0, "smallest"), (-1, "largest")):
+        count = int(counts[place])
+        if count > 0.01 * len(numbers) and count > 3 * usual:
+            yield Issue(
+                "capped-target",
+                0.5,
+                f"{count} of {len(numbers)} answers are exactly {values[place]:g}, the {word}: probably a limit",
+                column=word,
+                evidence={"value": float(values[place]), "count": count},
+            )
+
+
+def spelling(name: str) -> str:
+    """Return what two spellings of one label have in common.
+
+    Examples
+    --------
+    >>> spelling("<=50K.") == spelling(" <=50k"), spelling("a-b") == spelling("a+b")
+    (True, False)
+    """
+    return re.sub(r"\s+", " ", name.strip().rstrip(".").rstrip().casefold())
+
+
+def spelling_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
+    """Yield ``label-variants`` for classes that differ in case, spaces or a final full stop only."""
+    groups: dict[str, list[str]] = {}
+    for name in counts:
+        groups.setdefault(spelling(name), []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            best = max(names, key=lambda name: (counts[name], name))
+            others = sorted(set(names) - {best})
+            yield Issue(
+                "label-variants",
+                0.8,
+                f"classes {', '.join(map(repr, sorted(names)))} are probably one: {best!r}",
+                column=best,
+                evidence={"into": best, "variants": others},
+            )

@@ -1,0 +1,1 @@
+"""What a path probably holds: the first spec of a new project, with its reasons."""

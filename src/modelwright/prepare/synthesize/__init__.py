@@ -1,0 +1,1 @@
+"""New training samples out of real ones, and what they are worth."""

@@ -1,0 +1,1 @@
+"""Sounds: read, checked, measured, compared, and turned into spectra."""

@@ -1,0 +1,1 @@
+"""Images: read, checked, measured, compared, and turned into pixels of one size."""

@@ -1,0 +1,1 @@
+"""Tables: one row a sample, read, checked, measured, and turned into columns of numbers."""
