@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.drawing.coverage import coverage
 from modelwright.drawing.traces import traces
 
 
-def _inked(picture: object) -> np.ndarray:
-    return np.asarray(picture).min(axis=2) < 200
+def _inked(picture: Any) -> NDArray[np.bool_]:
+    return np.asarray(np.asarray(picture).min(axis=2) < 200)
 
 
 def test_a_peak_is_drawn_however_many_steps_there_are() -> None:
     values = np.zeros((100_000, 1))
     values[70_000] = 1.0
     inked = _inked(traces(values, 100, 40))
-    (places,) = inked[:8].any(axis=0).nonzero()
+    places = np.flatnonzero(inked[:8].any(axis=0))
     assert len(places)
     assert np.abs(places - 70).max() <= 2
 

@@ -30,7 +30,7 @@ def picture(number: int, colour: int = 0, scene: int = 0) -> np.ndarray:
 def film(path: Path, count: int, *, colour: int = 0, still: bool = False, scene: int = 0) -> Path:
     """Write a recording of ``count`` frames at ten a second."""
     codes = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codes[path.suffix]), RATE, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codes[path.suffix]), RATE, (WIDTH, HEIGHT))
     assert writer.isOpened()
     for number in range(count):
         writer.write(picture(0 if still else number, colour, scene))

@@ -25,9 +25,13 @@ def video_case(root: Path) -> SourceCase:
     film(root / "films/x/a b.avi", 20)
     (root / "films/x/ü.mp4").write_bytes(b"")
     store = Store.open(root / ".modelwright")
+
+    def change() -> None:
+        film(root / "films/x/c.avi", 12)
+
     return SourceCase(
         lambda: make("video", Settings("films", root=root, store=store)),
-        lambda: film(root / "films/x/c.avi", 12) and None,
+        change,
         lambda: make("video", Settings("nowhere", root=root, store=store)),
         root,
     )

@@ -14,6 +14,7 @@ from modelwright.runtime.session import open_session
 from modelwright.spec import loads
 from modelwright.store import Store
 from modelwright.tasks.base import modality
+from modelwright.tasks.modalities.table.modality import Table
 
 
 def made(folder: Path, answers: list[Any], words: list[str], features: str, output: str = "category") -> Any:
@@ -88,7 +89,7 @@ def test_copies_are_in_one_fold(tmp_path: Path) -> None:
 )
 def test_words_choose_what_columns_become(features: str, wanted: list[str]) -> None:
     table = modality("table")
-    rows = {
+    rows: dict[str, Any] = {
         "n": np.array([1.0, np.nan, 3.0, 4.0] * 30),
         "c": ["x", "y", None, "x"] * 30,
         "d": ["2024-01-01", None, "2024-01-03", "2024-02-01"] * 30,
@@ -97,6 +98,7 @@ def test_words_choose_what_columns_become(features: str, wanted: list[str]) -> N
     names = table.feature_names(schema, "dense")
     assert set(names) <= set(wanted)
     assert "n" in names
+    assert isinstance(table, Table)
     arrays = table.from_columns(rows, schema)
     for encoding in ("dense", "trees"):
         session = open_session(table.graph(schema, encoding).SerializeToString(), threads=1)

@@ -62,7 +62,7 @@ def test_graph_tensors_are_no_samples(store: Store) -> None:
 @pytest.mark.parametrize(("option", "value"), [("labels", "mine"), ("unsure", 3), ("since", "lately"), ("most", 0)])
 def test_wrong_options_are_said(store: Store, option: str, value: object) -> None:
     with pytest.raises(InputError, match=option):
-        taken(store, **{option: value})
+        taken(store, **{option: value})  # type: ignore[arg-type]
 
 
 def test_answers_become_a_dataset_that_outlives_the_log(project: Project) -> None:

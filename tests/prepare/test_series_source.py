@@ -57,9 +57,12 @@ def _files(folder: Path) -> source.SourceCase:
         for place in range(3):
             (folder / "data" / name / f"{place}.csv").write_text(recording(20, place), "utf-8")
 
+    def change() -> None:
+        (folder / "data" / "fast" / "9.csv").write_text(recording(20, 9), "utf-8")
+
     return source.SourceCase(
         make=lambda: made(folder, "data"),
-        change=lambda: (folder / "data" / "fast" / "9.csv").write_text(recording(20, 9), "utf-8") and None,
+        change=change,
         empty=lambda: made(folder, "nothing"),
         folder=folder,
     )
@@ -67,9 +70,13 @@ def _files(folder: Path) -> source.SourceCase:
 
 def _windows(folder: Path) -> source.SourceCase:
     (folder / "long.csv").write_text(recording(60, 1, label=True), "utf-8")
+
+    def change() -> None:
+        (folder / "long.csv").write_text(recording(70, 1, label=True), "utf-8")
+
     return source.SourceCase(
         make=lambda: made(folder, "long.csv", "state", window=10),
-        change=lambda: (folder / "long.csv").write_text(recording(70, 1, label=True), "utf-8") and None,
+        change=change,
         empty=lambda: made(folder, "nothing.csv", "state", window=10),
         folder=folder,
     )

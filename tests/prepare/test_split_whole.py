@@ -11,9 +11,10 @@ from modelwright.errors import InputError, SpecError
 from modelwright.prepare import prepare
 from modelwright.spec import loads
 from modelwright.store import Store
+from modelwright.store.dataset import Dataset
 
 
-def made(folder: Path, rows: list[str], split: str, parent: object = None) -> object:
+def made(folder: Path, rows: list[str], split: str, parent: Dataset | None = None) -> Dataset:
     """Prepare a CSV with these lines."""
     folder.mkdir(exist_ok=True)
     (folder / "data.csv").write_text("\n".join(rows) + "\n")

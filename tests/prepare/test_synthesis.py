@@ -65,7 +65,9 @@ def test_rare_classes_are_filled_and_everything_is_marked(project: Project) -> N
         strict=True,
     ):
         assert dataset.modality.decode(raw, {})["image"].shape[0] == 1, place
-    measured = json.loads(dataset.artifact.attached("synthesis.json").read_bytes())
+    attached = dataset.artifact.attached("synthesis.json")
+    assert attached is not None
+    measured = json.loads(attached.read_bytes())
     assert "no gain is claimed" in measured["words"] or measured["better"]
 
 

@@ -225,7 +225,8 @@ def test_video_is_pictures_with_a_group_all_the_way(tmp_path: Path) -> None:
             scene = 1 + 2 * number + (colour == 0)
             film(tmp_path / "films" / name / f"{number}.avi", 20 + number, colour=colour, scene=scene)
     (tmp_path / "films/red/empty.avi").write_bytes(b"")
-    spec = "input: video\nsources:\n  - video: films\n    every: 400ms\nclean: {review: []}\ntrain: {models: [logistic], budget: 60s}\n"
+    spec = "input: video\nsources:\n  - video: films\n    every: 400ms\nclean: {review: []}\n"
+    spec += "train: {models: [logistic], budget: 60s}\n"
     (tmp_path / "modelwright.yaml").write_text(spec, encoding="utf-8")
     project = open_project(tmp_path)
     assert project.spec.input == "image"

@@ -54,7 +54,7 @@ def _found(given: NDArray[np.bool_], features: NDArray[np.float32], cache: Path,
 def test_planted_mistakes_are_found_and_named(tmp_path: Path) -> None:
     features, given, turned = _world(1500, 60, 0)
     result = _found(given, features, tmp_path)
-    wrong = turned.any(1)
+    wrong = np.asarray(turned.any(1))
     hits = sum(wrong[place] for place in result.places)
     assert hits >= 0.75 * len(result.places)
     assert hits >= 0.7 * wrong.sum()

@@ -69,7 +69,7 @@ def test_grey_is_brightness() -> None:
 def test_edges_are_the_slope() -> None:
     images = pictures()
     both = [[ndimage.sobel(each @ LUMA, axis, mode="nearest") / 4 for each in images] for axis in (0, 1)]
-    slope = np.hypot(*both)
+    slope = np.hypot(np.array(both[0]), np.array(both[1]))
     near(made(["edges"], images), np.repeat(slope[..., None], 3, 3))
 
 

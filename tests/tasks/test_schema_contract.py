@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from modelwright import canonical
 from modelwright.tasks import contract
 from modelwright.tasks.base import modality
+from modelwright.tasks.modalities.table.modality import Table
 
-TABLE = modality("table")
+TABLE = Table()
 
 
-def learned() -> dict:
+def learned() -> dict[str, Any]:
     """Return the schema of a small table."""
     rows = 200
     random = np.random.default_rng(0)
@@ -32,7 +35,7 @@ def learned() -> dict:
     )
 
 
-def findings(schema: dict, row: dict) -> dict:
+def findings(schema: dict[str, Any], row: dict[str, Any]) -> dict[str, str]:
     """Return code by column for one row."""
     arrays = TABLE.decode(canonical.dumps(row), schema)
     odd = contract.Contract(TABLE, schema).check(arrays)

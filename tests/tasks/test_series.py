@@ -39,7 +39,7 @@ def walk(steps: int, channels: int, seed: int, holes: float = 0.0) -> NDArray[np
     random = np.random.default_rng(seed)
     made = random.normal(0, 1, (steps, channels)).cumsum(0) + 10.0 * np.arange(channels)
     made[random.random(made.shape) < holes] = np.nan
-    return made.astype(np.float32)
+    return np.asarray(made, np.float32)
 
 
 def learned(raws: list[bytes], **options: Any) -> dict[str, Any]:

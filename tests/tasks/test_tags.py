@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +173,13 @@ def test_answers_from_logs_give_the_measures_of_the_profile() -> None:
         assert one.keys() == batch.keys()
         assert one["confidence"] == pytest.approx(batch["confidence"][place])
         assert (one["tags"], one["tag b"]) == (batch["tags"][place], batch["tag b"][place])
-    for odd in ({}, {"tags": None, "scores": {}}, {"tags": ["a"], "scores": ["a"]}, {"tags": [], "scores": {}}):
+    odds: list[dict[str, Any]] = [
+        {},
+        {"tags": None, "scores": {}},
+        {"tags": ["a"], "scores": ["a"]},
+        {"tags": [], "scores": {}},
+    ]
+    for odd in odds:
         judging.read_answer(odd, "tags")
     builder = ProfileBuilder()
     builder.add_predictions(outputs, truth, "tags", ["a", "b"])

@@ -170,9 +170,14 @@ class Source(Protocol):
     kind: ClassVar[str]
     option_names: ClassVar[Mapping[str, str]]
     """Option key to one line of help; any other key in the spec is an error."""
-    kept: Kept
-    """Where a sample's bytes stay: in their ``files``, as ``rows`` of the dataset, copied to ``objects``, or in packed
-    files, as ``members`` of an archive or pictures in ``arrays``."""
+
+    @property
+    def kept(self) -> Kept:
+        """Where a sample's bytes stay.
+
+        In their ``files``, as ``rows`` of the dataset, copied to ``objects``, or in packed files, as ``members`` of an
+        archive or pictures in ``arrays``. May be a class attribute.
+        """
 
     def __init__(self, settings: Settings) -> None: ...
 

@@ -3,8 +3,9 @@
 Of the three scores by which Tkachenko, Thyagarajan and Mueller 2023, "ObjectLab: Automated Diagnosis of Mislabeled
 Images in Object Detection Data" (https://arxiv.org/abs/2309.00832), rank pictures, this is what they call *swapped*: a
 box whose class contradicts a confident model. Their model is a detector; here it is a ridge regression over patches of
-the crops, out of fold, whole pictures together in a fold, and a box is suspect as a sample is in :mod:`.confident`. The other two scores, *overlooked* and *badly located*, compare with boxes
-that a detector proposes, and are not done without one.
+the crops, out of fold, whole pictures together in a fold, and a box is suspect as a sample is in :mod:`.confident`. The
+other two scores, *overlooked* and *badly located*, compare with boxes that a detector proposes, and are not done
+without one.
 """
 
 from __future__ import annotations
