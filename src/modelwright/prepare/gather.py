@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,170 +18,17 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
 from modelwright.prepare.collect.typing_columns import widest
-from modelwright.prepare.divide.chronology import Moments
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.rows import NoRows, RowWriter
 from modelwright.prepare.scan import Scan, Scanner
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
-from modelwright.tasks.base import LabelKind, Labels, Modality, Tabular, UndecodableError
+from modelwright.tasks.base import Labels, Modality, Tabular, UndecodableError
 from modelwright.tasks.modalities.table.cells import FLOAT32_MAX
 
-_CHUNK = 8192
-_TEXT_GROUP = 32_000_000
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
-_ARROW = {"integer": "int64", "number": "double", "text": "string"}
-
-
-class Texts:
-    """A long list of texts, kept as Arrow chunks."""
-
-    def __init__(self) -> None:
-        self._chunks: list[Any] = []
-        self._open: list[str] = []
-
-    def append(self, text: str) -> None:
-        """Add one."""
-        self._open.append(text)
-        if len(self._open) == _CHUNK:
-            self._close()
-
-    def extend(self, prefix: str, first: int, count: int) -> None:
-        """Add ``<prefix>#<first>``, ``<prefix>#<first + 1>`` …"""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        self._close()
-        numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
-        self._chunks.append(compute.binary_join_element_wise(prefix, numbers, "#"))
-
-    def _close(self) -> None:
-        import pyarrow as pa
-
-        if self._open:
-            self._chunks.append(pa.array(self._open, pa.string()))
-            self._open = []
-
-    def arrow(self) -> Any:
-        """Return a ``pyarrow.ChunkedArray``."""
-        import pyarrow as pa
-
-        self._close()
-        return pa.chunked_array(self._chunks, pa.string())
-
-
-class Codes:
-    """A long list of texts of which few are different: a number each."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, int] = {}
-        self._codes = array("i")
-        self._missing = 0
-        """Missing ones before the first that is there: what a source never tells takes no memory."""
-
-    @property
-    def codes(self) -> array[int]:
-        """The codes, -1 for missing."""
-        if self._missing:
-            self._codes = array("i", np.full(self._missing, -1, np.int32).tobytes())
-            self._missing = 0
-        return self._codes
-
-    def append(self, text: str | None) -> None:
-        """Add one; None is -1."""
-        if text is None and not self._codes:
-            self._missing += 1
-            return
-        self.codes.append(-1 if text is None else self.values.setdefault(text, len(self.values)))
-
-    def extend(self, texts: Any, count: int) -> None:
-        """Add an Arrow array of ``count`` texts; None: nothing but missing ones."""
-        if texts is None and not self._codes:
-            self._missing += count
-            return
-        if texts is None:
-            self.codes.frombytes(np.full(count, -1, np.int32).tobytes())
-            return
-        coded = texts.dictionary_encode()
-        self.extend_coded(coded.dictionary.to_pylist(), coded.indices)
-
-    def extend_coded(self, words: Sequence[str | None], indices: Any) -> None:
-        """Add an Arrow array of indices of ``words``; null and a word that is None are missing."""
-        own = [-1 if word is None else self.values.setdefault(word, len(self.values)) for word in words]
-        places = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-        self.codes.frombytes(np.array([*own, -1], np.int32)[places].tobytes())
-
-    def numpy(self) -> NDArray[np.int64]:
-        """Return ``(n,) int64`` codes."""
-        return np.full(self._missing, -1, np.int64) if self._missing else np.array(self._codes, np.int64)
-
-
-@dataclass
-class Gathered:
-    """Everything that was found, one entry a sample, in the order of the sources."""
-
-    label_kind: LabelKind
-    ids: bytearray = field(default_factory=bytearray)
-    sources: array[int] = field(default_factory=lambda: array("H"))
-    paths: Texts = field(default_factory=Texts)
-    labels: Codes = field(default_factory=Codes)
-    numbers: array[float] = field(default_factory=lambda: array("d"))
-    times: Moments = field(default_factory=Moments)
-    begins: array[float] = field(default_factory=lambda: array("d"))
-    """When samples begin that are stretches of time; as long as the last one of them."""
-    """As the source tells them."""
-    told: Codes = field(default_factory=Codes)
-    """Splits as the source tells them."""
-    groups: Codes = field(default_factory=Codes)
-    annotations: array[int] = field(default_factory=lambda: array("q"))
-    """Sequence number of the annotation behind a label; -1: the source itself."""
-    unusable: bytearray = field(default_factory=bytearray)
-    hashes: array[int] = field(default_factory=lambda: array("Q"))
-    hashed: bytearray = field(default_factory=bytearray)
-    measures: dict[str, array[float]] = field(default_factory=dict)
-    issues: list[Issue] = field(default_factory=list)
-    faults: dict[tuple[str, str], array[int]] = field(default_factory=dict)
-    """``(kind, what is wrong in words)`` to the places of samples whose label is missing or unusable."""
-    columns: dict[str, str] = field(default_factory=dict)
-    source_digests: list[str] = field(default_factory=list)
-    scanner: str = ""
-    _shown: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    @property
-    def coded(self) -> bool:
-        """Whether labels are texts, a code each: class names, or canonical JSON."""
-        return self.label_kind in {"class", "structured"}
-
-    def id(self, place: int) -> str:
-        """Return a sample's digest."""
-        return self.ids[32 * place : 32 * place + 32].hex()
-
-    def id_array(self) -> NDArray[Any]:
-        """Return ``(n,)`` digests as ``V32``; not a copy, so nothing can be gathered any more while it is there."""
-        return np.frombuffer(self.ids, "V32")
-
-    def label(self, place: int) -> str | float | None:
-        """Return a sample's label."""
-        if not self.coded:
-            value = self.numbers[place]
-            return None if np.isnan(value) else value
-        code = self.labels.codes[place]
-        if len(self._shown) != len(self.labels.values):
-            self._shown = self.names()
-        return None if code < 0 else self._shown[code]
-
-    def beginnings(self) -> NDArray[np.float64]:
-        """Return ``(n,)`` when each sample begins, NaN where it is no stretch of time."""
-        made = np.full(len(self), np.nan)
-        made[: len(self.begins)] = self.begins
-        return made
-
-    def names(self) -> list[str]:
-        """Return the labels by code: class names, or the texts of structured labels."""
-        return list(self.labels.values)
 
 
 class Gatherer:
@@ -243,7 +89,7 @@ class Gatherer:
             kept = self.found.columns
         elif any(source.kept == "rows" for source in sources):
             kept = {ROW_TEXT: "text"}
-        with RowWriter(rows, kept, texts=not self._tabular) if kept else _NoRows() as writer:
+        with RowWriter(rows, kept, texts=not self._tabular) if kept else NoRows() as writer:
             for number, source in enumerate(sources):
                 self._progress.begin(f"reading source {number + 1} of {len(sources)}", None)
                 before = len(self.found)
@@ -450,89 +296,3 @@ def source_key(source: Source) -> str:
     """Return the key under which a source's files are indexed: the one its fingerprint uses."""
     settings = getattr(source, "settings", None)
     return f"{source.kind}:{getattr(settings, 'path', '')}"
-
-
-class RowWriter:
-    """Writes ``rows.parquet``: the columns of tables, in order, in row groups of 8,192.
-
-    Of ``texts``, which may be long (windows of series are), groups end after 32 million characters too.
-    """
-
-    def __init__(self, path: Path, columns: Mapping[str, str], *, texts: bool = False) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
-        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
-        self._rows: list[Mapping[str, Any]] = []
-        self._tables: list[Any] = []
-        self._held = 0
-        self._texts, self._size = texts, 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._flush()
-        self._write(last=True)
-        self._writer.close()
-
-    def add_table(self, table: Any) -> None:
-        """Add many rows, a ``pyarrow.Table`` with these columns."""
-        self._flush()
-        self._tables.append(table.select(self._schema.names).cast(self._schema))
-        self._held += len(table)
-        self._write(last=False)
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add one row."""
-        self._rows.append(row)
-        if self._texts:
-            self._size += len(row[ROW_TEXT] or "")
-        if len(self._rows) == _CHUNK or self._size >= _TEXT_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._rows:
-            arrays = [pa.array([row[field.name] for row in self._rows], field.type) for field in self._schema]
-            table = pa.Table.from_arrays(arrays, schema=self._schema)
-            count, self._rows, self._size = len(self._rows), [], 0
-            if self._texts:
-                self._writer.write_table(table, row_group_size=count)
-                return
-            self._tables.append(table)
-            self._held += count
-            self._write(last=False)
-
-    def _write(self, *, last: bool) -> None:
-        """Write whole row groups, and at last what is left: the file does not depend on how rows came."""
-        import pyarrow as pa
-
-        count = self._held if last else self._held - self._held % _CHUNK
-        if count:
-            table = pa.concat_tables(self._tables)
-            self._writer.write_table(table.slice(0, count).combine_chunks(), row_group_size=_CHUNK)
-            self._tables = [table.slice(count)] if count < self._held else []
-            self._held -= count
-
-
-class _NoRows:
-    def __enter__(self) -> Self:
-        return self
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Keep nothing: this sample's bytes are in its source."""
-
-    def __exit__(self, *exception: object) -> None:
-        return
-
-
-def columns_of(path: Path, names: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield ``(name, pyarrow.ChunkedArray)`` of a Parquet file, all columns or some, one in memory at a time."""
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
-        for name in file.schema_arrow.names if names is None else names:
-            yield name, file.read(columns=[name], use_threads=False)[name]

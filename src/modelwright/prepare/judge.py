@@ -34,7 +34,7 @@ from modelwright.prepare.clean.labels.features import of_files, of_rows, sketche
 from modelwright.prepare.clean.labels.texts import of_texts
 from modelwright.prepare.divide import dividing, split
 from modelwright.prepare.divide.proof import Tie
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.learning import decoded

@@ -19,7 +19,8 @@ from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.divide import split
 from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.fingerprints import combine
-from modelwright.prepare.gather import Gathered, Gatherer
+from modelwright.prepare.gather import Gatherer
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome

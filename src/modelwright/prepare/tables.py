@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.prepare.divide import split
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided
 
 if TYPE_CHECKING:

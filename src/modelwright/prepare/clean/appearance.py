@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.clean.giveaways import GAIN, LEAST, MOST, Sketches
 from modelwright.prepare.clean.labels.folds import FOLDS, deal
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.base import Bordered, Modality
 

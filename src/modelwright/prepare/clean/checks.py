@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare import about
 from modelwright.prepare.clean import likeness, wording
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
 from modelwright.tasks.base import Croppable, Sketched

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from modelwright.prepare.clean import column_groups, column_pairs, column_values
 from modelwright.prepare.clean.column_oddities import hidden_missing, rare_categories, telling
 from modelwright.prepare.clean.column_sample import Sample
-from modelwright.prepare.gather import columns_of
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.rows import columns_of
 
 _PIECE = 1 << 18
 _LEAST_ROWS = 30

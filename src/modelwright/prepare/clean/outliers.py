@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.clean.labels.features import sketches_of
 from modelwright.prepare.clean.unusual import distance
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
 from modelwright.tasks.base import Sketched

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue
 from modelwright.tasks.base import Structured
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare import about
 from modelwright.prepare.clean.labels.features import sketches_of
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
 from modelwright.tasks.base import Comparing, Modality, Sketched

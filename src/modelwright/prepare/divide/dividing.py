@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.prepare import about
 from modelwright.prepare.divide import chronology, folds, given, proof, split
-from modelwright.prepare.gather import Gathered, columns_of
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.rows import columns_of
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.associations import by_frequency
 from modelwright.prepare.explore.view import View, clip, share
-from modelwright.prepare.gather import columns_of
+from modelwright.prepare.rows import columns_of
 
 _VALUES = 12
 """Different values up to which a column is one of groups."""

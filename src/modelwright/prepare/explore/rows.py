@@ -19,7 +19,7 @@ from modelwright.prepare.explore.associations import (
     explained,
 )
 from modelwright.prepare.explore.view import View
-from modelwright.prepare.gather import columns_of
+from modelwright.prepare.rows import columns_of
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

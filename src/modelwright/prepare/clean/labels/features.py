@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.clean.labels import patches, predictions
 from modelwright.prepare.clean.labels.check import Predict
-from modelwright.prepare.gather import Gathered
+from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
 from modelwright.prepare.scan import Scan
 from modelwright.progress import Progress
