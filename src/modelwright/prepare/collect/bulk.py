@@ -292,7 +292,7 @@ def tally(
             each.missing += rows
         elif kinds.is_integer(kind) and not odd:
             _all_integers(column, each)
-        elif kinds.is_floating(kind) and not _beyond(column):
+        elif kinds.is_floating(kind) and not odd and not _beyond(column):
             each.missing += nulls
             each.seen += rows - nulls
             each.numbers += rows - nulls
