@@ -53,10 +53,9 @@ def test_killed_midway_goes_on_to_the_same_digest(project: Project, tmp_path: Pa
 
 def test_a_file_that_vanishes_while_it_is_read_is_an_issue(project: Project, photos: Path) -> None:
     from modelwright.prepare.collect.base import Item, Rejected
-    from modelwright.prepare.scan import scan_file
-    from modelwright.tasks.base import modality
+    from modelwright.prepare.scan import read_item
 
-    found = scan_file(Item("apple/gone.jpg", file=str(photos / "apple" / "gone.jpg")), modality("image"))
+    found = read_item(Item("apple/gone.jpg", file=str(photos / "apple" / "gone.jpg")))
     assert isinstance(found, Rejected)
     assert found.kind == "unreadable"
     assert "no such file" in found.message

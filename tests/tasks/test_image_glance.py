@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from modelwright.prepare.scan import Eye
+from modelwright.prepare.scan import Eye, pack
 from modelwright.tasks.base import Glancing, UndecodableError
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image.modality import Image
@@ -135,8 +137,8 @@ def test_what_is_damaged_is_found_small_as_whole() -> None:
     """All of the entropy-coded data is read either way: over 640 damaged files, not one verdict differs."""
     random = np.random.default_rng(0)
     kinds: dict[str, int] = {}
-    for number, settings in enumerate(({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2})):
-        raw = jpeg(photo(number, 330, 420), **settings)
+    for number, how in enumerate(({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2})):
+        raw = jpeg(photo(number, 330, 420), **how)
         for _ in range(160):
             broken = damaged(raw, random)
             whole = verdict(broken, small=False)
@@ -160,3 +162,24 @@ def test_a_pass_glances() -> None:
     assert scan.measures["height"] == 720
     assert scan.sketch == IMAGE.sketch(IMAGE.glance(raw, {})).data
     assert Eye(IMAGE).scan(raw[:20_000]).fatal
+
+
+def small(random: np.random.Generator, count: int, height: int, width: int) -> list[bytes]:
+    """Return PNG files of one size, every other one grey, some of them cut off."""
+    made = []
+    for number in range(count):
+        image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Pillow.fromarray(image).convert("L" if number % 2 else "RGB").save(file, "PNG")
+        raw = file.getvalue()
+        made.append(raw[: len(raw) // 2] if number % 7 == 3 else raw)
+    return made
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 70))
+@settings(max_examples=30, deadline=None)
+def test_small_pictures_looked_at_together_are_as_alone_to_the_last_bit(seed: int, height: int, width: int) -> None:
+    raws = [*small(np.random.default_rng(seed), 9, height, width), b"", b"text"]
+    eye = Eye(IMAGE)
+    assert [pack(scan) for scan in eye.scan_many(raws)] == [pack(eye.scan(raw)) for raw in raws]
+    assert [scan.digest for scan in eye.scan_many(raws)] == [eye.scan(raw).digest for raw in raws]

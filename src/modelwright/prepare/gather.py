@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
+from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
@@ -159,6 +160,7 @@ class Gatherer:
         from modelwright.prepare.collect import rowtext
 
         found, count, start = self.found, len(block.inputs), len(self.found)
+        self._refuse_more(start + count)
         for batch in block.inputs.combine_chunks().to_batches():
             found.ids.extend(rowtext.digests(rowtext.texts(batch)))
         writer.add_table(block.inputs)
@@ -246,6 +248,15 @@ class Gatherer:
         if len(places):
             self.found.faults.setdefault((kind, message), array("q")).frombytes(places.astype(np.int64).tobytes())
 
+    @staticmethod
+    def _refuse_more(samples: int) -> None:
+        if samples > MOST_ROWS:
+            raise InputError(
+                f"the sources hold more than {MOST_ROWS:,} samples, the most that are taken",
+                code="too-many-rows",
+                hint="give a random sample of them",
+            )
+
     def _take_scan(self, number: int, item: Item, scan: Scan) -> None:
         place = len(self.found)
         for problem in scan.problems:
@@ -271,6 +282,7 @@ class Gatherer:
     def _take(self, number: int, item: Item, digest: str, *, unusable: bool) -> None:
         found = self.found
         place = len(found)
+        self._refuse_more(place + 1)
         said = self._labels.get(digest)
         raw, sequence = (item.label, int(item.annotation.partition(":")[2] or -1)) if said is None else said
         label, kind, message = self._label(raw)

@@ -85,7 +85,7 @@ class Index:
 
     def digests(self, source: str, root: bytes, files: Sequence[Stat]) -> dict[bytes, str]:
         """Return the digest of each file by name; only those whose stat changed are read, unreadable ones left out."""
-        known = self.known(source)
+        known = self.known(source, [file[0] for file in files])
         found: dict[bytes, str] = {}
         fresh: list[tuple[Stat, str]] = []
         for file in files:
@@ -106,10 +106,16 @@ class Index:
         self.remember_files(source, fresh)
         return found
 
-    def known(self, source: str) -> dict[bytes, tuple[int, int, int, int, str]]:
-        """Return ``name -> (size, mtime_ns, inode, ctime_ns, digest)`` as last seen."""
-        rows = self._run("SELECT name, size, mtime, inode, ctime, digest FROM files WHERE source = ?", (source,))
-        return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in rows}
+    def known(self, source: str, names: Sequence[bytes]) -> dict[bytes, tuple[int, int, int, int, str]]:
+        """Return ``name -> (size, mtime_ns, inode, ctime_ns, digest)`` of those of ``names`` that were seen."""
+        found: dict[bytes, tuple[int, int, int, int, str]] = {}
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT * FROM files WHERE source = ? AND name IN ({marks})"  # noqa: S608 - only marks
+            rows = self._run(query, (source, *some))
+            found.update((row[1], row[2:]) for row in rows)
+        return found
 
     def remember_files(self, source: str, files: Iterable[tuple[Stat, str]]) -> None:
         """Remember the digests of files by their stat, in one transaction."""

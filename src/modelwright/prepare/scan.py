@@ -10,18 +10,24 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
 from modelwright.prepare.index import Index
-from modelwright.tasks.base import Arrays, Glancing, Modality, Problem, Sketch, Sketched, UndecodableError
+from modelwright.tasks.base import Arrays, Glancing, Modality, Problem, Sketch, Sketched, Together, UndecodableError
 
 VERSION = 4
 _COMMIT_EVERY = 256
 _COMMIT_SECONDS = 2.0
+_LOOKED_UP = 256
+_HANDFUL = 64
+_HANDFUL_BYTES = 512 << 10
+"""Files that one thread takes at a time: so many, or so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -52,34 +58,73 @@ class Eye:
             modality.glance if isinstance(modality, Glancing) else modality.decode
         )
         self._sketch: Callable[[Arrays], Sketch] | None = modality.sketch if isinstance(modality, Sketched) else None
+        self._together = modality.together if isinstance(modality, Together) else -1
 
     def scan(self, raw: bytes) -> Scan:
         """Return what one pass over the bytes found."""
-        digest = canonical.digest_bytes(raw)
-        try:
-            inputs = self._read(raw, {})
-        except UndecodableError as error:
-            return Scan(digest, (error.problem,), fatal=True)
-        measured = self._modality.measure(inputs, {})
-        problems = tuple(self._modality.check(inputs, measured))
-        measures = {name: float(values[0]) for name, values in measured.items() if values.dtype.kind == "f"}
-        if self._sketch is None:
-            return Scan(digest, problems, measures)
-        sketch = self._sketch(inputs)
-        return Scan(digest, problems, measures, hash=sketch.hash, sketch=sketch.data)
+        return self.scan_many([raw])[0]
+
+    def scan_many(self, raws: Sequence[bytes]) -> list[Scan]:
+        """Return what one pass over each of some samples' bytes found; the same as of each alone."""
+        made: list[Scan] = []
+        together: list[tuple[int, Arrays]] = []
+        for raw in raws:
+            digest = canonical.digest_bytes(raw)
+            try:
+                inputs = self._read(raw, {})
+            except UndecodableError as error:
+                made.append(Scan(digest, (error.problem,), fatal=True))
+                continue
+            made.append(Scan(digest))
+            if together and not _joins(together, inputs, self._together):
+                self._measure(together, made)
+                together = []
+            together.append((len(made) - 1, inputs))
+        self._measure(together, made)
+        return made
+
+    def _measure(self, together: Sequence[tuple[int, Arrays]], made: list[Scan]) -> None:
+        """Measure, check and sketch samples whose arrays are of one shape; put what was found into ``made``."""
+        if not together:
+            return
+        joined = (
+            together[0][1]
+            if len(together) == 1
+            else {name: np.concatenate([inputs[name] for _, inputs in together]) for name in together[0][1]}
+        )
+        measured = self._modality.measure(joined, {})
+        figures = {name: values for name, values in measured.items() if values.dtype.kind == "f"}
+        for row, (place, inputs) in enumerate(together):
+            own = {name: values[row : row + 1] for name, values in measured.items()}
+            problems = tuple(self._modality.check(inputs, own))
+            measures = {name: float(values[row]) for name, values in figures.items()}
+            digest = made[place].digest
+            if self._sketch is None:
+                made[place] = Scan(digest, problems, measures)
+                continue
+            sketch = self._sketch(inputs)
+            made[place] = Scan(digest, problems, measures, hash=sketch.hash, sketch=sketch.data)
 
 
-def scan_file(item: Item, eye: Eye) -> Scan | Rejected:
-    """Read and look at one file."""
+def _joins(together: Sequence[tuple[int, Arrays]], inputs: Arrays, most: int) -> bool:
+    """Say whether a sample is measured together with others: small, and of their shape."""
+    first = together[0][1]
+    return (
+        sum(values.nbytes for values in inputs.values()) <= most
+        and first.keys() == inputs.keys()
+        and all(first[name].shape == values.shape for name, values in inputs.items())
+    )
+
+
+def read_item(item: Item) -> bytes | Rejected:
+    """Read one file, or fetch one member."""
     try:
         if item.fetch is not None:
-            raw = item.fetch()
-        else:
-            assert item.file is not None
-            raw = read_regular(item.file)
+            return item.fetch()
+        assert item.file is not None
+        return read_regular(item.file)
     except RejectedFileError as error:
         return Rejected(item.path, error.kind, f"{item.path} {error.message}")
-    return eye.scan(raw)
 
 
 def pack(scan: Scan) -> bytes:
@@ -118,6 +163,18 @@ def unpack(digest: str, data: bytes) -> Scan:
         raise ValueError(f"the scan of {digest} is damaged") from error
 
 
+_WAITS = Scan("")
+
+
+def _cost(item: Item | Rejected, known: Scan | None) -> int:
+    """Return the bytes that are read for an item; of one whose size is not known, a handful by itself."""
+    if isinstance(item, Rejected) or known is not None:
+        return 0
+    if item.raw is not None:
+        return len(item.raw)
+    return item.stamp[0] if item.stamp is not None else _HANDFUL_BYTES
+
+
 class Scanner:
     """Scans the items of one source in order, several at a time, remembering what it found.
 
@@ -139,7 +196,6 @@ class Scanner:
         self._eye = Eye(modality)
         self._workers = workers
         self.name = scanner_name(modality)
-        self._known = index.known(source)
         self._fresh_files: list[tuple[tuple[bytes, int, int, int, int], str]] = []
         self._fresh_scans: dict[str, bytes] = {}
         self._committed = time.monotonic()
@@ -151,35 +207,56 @@ class Scanner:
         from modelwright.engine.here import map_ordered
 
         try:
-            for item, found, cached in map_ordered(
-                self._look, self._with_cache(items), workers=self._workers, window=4 * self._workers
+            for looked in map_ordered(
+                self._look, self._handfuls(items), workers=self._workers, window=4 * self._workers
             ):
-                if item is None or isinstance(found, Rejected):
-                    yield None, found
-                    continue
-                self.reused += cached
-                self.read += not cached
-                self._remember(item, found, cached=cached)
-                yield item, found
+                for item, found, cached in looked:
+                    if item is None or isinstance(found, Rejected):
+                        yield None, found
+                        continue
+                    self.reused += cached
+                    self.read += not cached
+                    self._remember(item, found, cached=cached)
+                    yield item, found
         finally:
             self._commit()
+
+    def _handfuls(self, items: Iterable[Item | Rejected]) -> Iterator[list[tuple[Item | Rejected, Scan | None]]]:
+        """Yield items with what is known of them, a few small files at a time: threads cost as much as such a file."""
+        handful: list[tuple[Item | Rejected, Scan | None]] = []
+        size = 0
+        for item, known in self._with_cache(items):
+            handful.append((item, known))
+            size += _cost(item, known)
+            if len(handful) >= _HANDFUL or size >= _HANDFUL_BYTES:
+                yield handful
+                handful, size = [], 0
+        if handful:
+            yield handful
 
     def _with_cache(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | Rejected, Scan | None]]:
         waiting: list[Item | Rejected] = []
         for item in items:
             waiting.append(item)
-            if len(waiting) == 256:
+            held = isinstance(item, Item) and item.raw is not None
+            if len(waiting) == _LOOKED_UP or held:  # what is in memory already is not gathered there
                 yield from self._looked_up(waiting)
                 waiting = []
         yield from self._looked_up(waiting)
 
     def _looked_up(self, items: list[Item | Rejected]) -> list[tuple[Item | Rejected, Scan | None]]:
+        stamped = {
+            place: os_path(item.path)
+            for place, item in enumerate(items)
+            if isinstance(item, Item) and item.stamp is not None
+        }
+        entries = self._index.known(self._source, list(stamped.values()))
         digests: dict[int, str] = {}
-        for place, item in enumerate(items):
-            if isinstance(item, Item) and item.stamp is not None:
-                entry = self._known.get(os_path(item.path))
-                if entry is not None and entry[:4] == item.stamp:
-                    digests[place] = entry[4]
+        for place, name in stamped.items():
+            entry = entries.get(name)
+            item = items[place]
+            if entry is not None and isinstance(item, Item) and entry[:4] == item.stamp:
+                digests[place] = entry[4]
         scans: dict[str, Scan] = {}
         for digest, data in self._index.scans(self.name, sorted(set(digests.values()))):
             try:
@@ -188,16 +265,27 @@ class Scanner:
                 continue
         return [(item, scans.get(digests.get(place, ""))) for place, item in enumerate(items)]
 
-    def _look(self, work: tuple[Item | Rejected, Scan | None]) -> tuple[Item | None, Scan | Rejected, bool]:
-        item, known = work
-        if isinstance(item, Rejected):
-            return None, item, False
-        if known is not None:
-            return item, known, True
-        if item.raw is not None:
-            return item, self._eye.scan(item.raw), False
-        found = scan_file(item, self._eye)
-        return item, found, False
+    def _look(self, work: list[tuple[Item | Rejected, Scan | None]]) -> list[tuple[Item | None, Scan | Rejected, bool]]:
+        made: list[tuple[Item | None, Scan | Rejected, bool]] = []
+        raws: list[bytes] = []
+        waiting: list[int] = []
+        for item, known in work:
+            if isinstance(item, Rejected):
+                made.append((None, item, False))
+                continue
+            if known is not None:
+                made.append((item, known, True))
+                continue
+            raw = item.raw if item.raw is not None else read_item(item)
+            if isinstance(raw, Rejected):
+                made.append((item, raw, False))
+                continue
+            waiting.append(len(made))
+            raws.append(raw)
+            made.append((item, _WAITS, False))
+        for place, scan in zip(waiting, self._eye.scan_many(raws), strict=True):
+            made[place] = (made[place][0], scan, False)
+        return made
 
     def _remember(self, item: Item, scan: Scan, *, cached: bool) -> None:
         if cached:

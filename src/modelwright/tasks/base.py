@@ -177,6 +177,14 @@ class Glancing(Protocol):
         """
 
 
+@runtime_checkable
+class Together(Protocol):
+    """What a modality may have whose small samples are measured together, to the last bit as each alone."""
+
+    together: ClassVar[int]
+    """Bytes of one sample's arrays up to which that is so."""
+
+
 @dataclass(frozen=True)
 class Sketch:
     """A sample in few bytes: what near-duplicates, outliers, the map and the label check are found by.
@@ -237,7 +245,7 @@ class Bordered(Protocol):
     """What a modality may have beside :class:`Sketched` whose samples have an edge that is not what they show."""
 
     def border(self, sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return ``(n, d)`` features of the edges and ``(n, e)`` of what is inside of ``(n, sketch_bytes)`` sketches."""
+        """Return ``(n, d)`` features of the edges, ``(n, e)`` of what is inside, of ``(n, sketch_bytes)`` sketches."""
 
 
 @runtime_checkable

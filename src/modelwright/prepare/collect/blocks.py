@@ -10,8 +10,9 @@ from modelwright.prepare.collect import bulk
 from modelwright.prepare.collect.base import Block, Rejected
 from modelwright.prepare.collect.delimited import Dialect
 from modelwright.prepare.collect.member_files import File
-from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
+from modelwright.prepare.collect.rowmaking import RowMaker, Strays, count_stray, stray_issues
 from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, first_line
+from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 _CELLS = 1 << 20
 """Cells of a block of a typed file."""
@@ -121,6 +122,7 @@ def plain(column: Any, maker: RowMaker) -> Any:
 def _as(column: Any, kind: str, missing: frozenset[str], name: str, strays: Strays) -> Any:
     import pyarrow as pa
     import pyarrow.types as kinds
+    from pyarrow import compute
 
     if kinds.is_null(column.type) or kinds.is_string(column.type):
         return bulk.converted(column, kind, ".", missing, name, strays)
@@ -129,7 +131,15 @@ def _as(column: Any, kind: str, missing: frozenset[str], name: str, strays: Stra
             return column.cast(pa.string())
         coded = column.dictionary_encode()
         return pa.array([str(value) for value in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
-    return column.cast(pa.int64() if kind == "integer" else pa.float64(), safe=False)
+    if kind == "integer":
+        return column.cast(pa.int64(), safe=False)
+    wide = column.cast(pa.float64(), safe=False)
+    beyond = compute.greater(compute.abs(wide), FLOAT32_MAX)
+    if compute.any(beyond).as_py():
+        for value in wide.filter(beyond).to_pylist():
+            count_stray(strays, name, str(value))
+        wide = compute.if_else(beyond, pa.scalar(None, pa.float64()), wide)
+    return wide
 
 
 def _told(role: str, column: Any) -> Any:

@@ -23,6 +23,7 @@ from modelwright.prepare.collect.base import Rejected
 from modelwright.prepare.collect.delimited import LONGEST_FIELD, Dialect, open_bytes
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import Strays
+from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 BLOCK = 8 << 20
 _SETTLED = 20
@@ -292,7 +293,7 @@ def tally(
             each.missing += rows
         elif kinds.is_integer(kind) and not odd:
             _all_integers(column, each)
-        elif kinds.is_floating(kind) and not _beyond(column):
+        elif kinds.is_floating(kind) and not odd and not _beyond(column):
             each.missing += nulls
             each.seen += rows - nulls
             each.numbers += rows - nulls
@@ -368,9 +369,9 @@ def converted(column: Any, kind: str, decimal: str, missing: frozenset[str], nam
 
 
 def infinite(column: Any) -> bool:
-    """Say whether a column of numbers holds one that is none: cells such as ``inf``."""
+    """Say whether a column of numbers holds one that is none, or beyond 32 bits: cells such as ``inf`` or ``1e300``."""
     values: NDArray[np.float64] = column.drop_null().to_numpy()
-    return not bool(np.isfinite(values).all())
+    return not bool((np.abs(values) <= FLOAT32_MAX).all())
 
 
 def ragged(name: str, rows: Sequence[tuple[int, int]], width: int) -> Iterator[Rejected]:

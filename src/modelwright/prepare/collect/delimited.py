@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -11,12 +12,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
+from modelwright.prepare.collect.regular import MOST_COLUMNS
+from modelwright.store.packed.unpacked import watched
 
 LONGEST_LINE = 8 << 20
 """Bytes of the longest line taken as a row; a longer one is skipped and reported."""
@@ -75,13 +77,8 @@ def open_bytes(path: File) -> BinaryIO:
     """Open a file for reading, decompressed on the way if its first bytes are gzip's."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    if not packed:
-        return path.open("rb")
-    if isinstance(path, Path):
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    opened = gzip.GzipFile(fileobj=(inner := path.open("rb")), mode="rb")
-    opened.myfileobj = inner  # type: ignore[assignment]  # closed with it
-    return cast("BinaryIO", opened)
+    opened = path.open("rb")
+    return watched(opened, "gzip", path) if packed else opened
 
 
 def sniff(path: File, wanted: Wanted) -> Dialect:
@@ -99,6 +96,8 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
     returns = "\n" not in text and "\r" in text
     lines = text.splitlines(keepends=True)
+    if not whole and len(lines) == 1 and len(head) >= LONGEST_LINE:
+        raise _too_long(path, wanted.delimiter or _delimiter(lines))
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     delimiter = wanted.delimiter or _delimiter(lines[:200])
@@ -123,6 +122,12 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
 def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: File, remarks: list[str]) -> Dialect:
     widths = Counter(len(row) for row in rows[1 if dialect.header else 0 :])
     usual = widths.most_common(1)[0][0] if widths else len(rows[0])
+    if max(usual, len(rows[0])) > MOST_COLUMNS:
+        raise InputError(
+            f"table {path} has {max(usual, len(rows[0])):,} columns, more than {MOST_COLUMNS:,}",
+            code="too-many-columns",
+            hint="is the delimiter right? set 'delimiter:'; or leave columns out before",
+        )
     index_column = False
     if wanted.columns:
         names = list(wanted.columns)
@@ -143,21 +148,46 @@ def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: File, 
 
 
 def _head(path: File) -> tuple[bytes, bool]:
-    head = b""
+    head = bytearray()
+    ended = False
     try:
         with open_bytes(path) as file:
-            while len(head) < SAMPLE_BYTES:
+            # The first line of a wide table can be longer than the sample.
+            while len(head) < SAMPLE_BYTES or (len(head) < LONGEST_LINE and not ended):
                 piece = file.read(1 << 12)  # small, so that little of a broken gzip stream is lost
                 if not piece:
-                    return head, True
+                    return bytes(head), True
+                ended = ended or (bool(head) and (b"\n" in piece or b"\r" in piece))
                 head += piece
-            return head, False
+            return bytes(head), False
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         if head:
-            return head, False  # what is there is used; the reader reports where it ends
+            return bytes(head), False  # what is there is used; the reader reports where it ends
         raise InputError(f"table {path}: the gzip stream is broken: {error}", code="corrupt") from None
     except OSError as error:
         raise InputError(f"table {path} cannot be read: {reason(error)}", code="unreadable") from None
+
+
+def _too_long(path: File, delimiter: str) -> InputError:
+    """Return the error for a file whose first line does not end soon enough; the line is read to its end to say so."""
+    size = columns = 0
+    with contextlib.suppress(EOFError, zlib.error, OSError), open_bytes(path) as file:
+        while piece := file.readline(LONGEST_LINE):
+            size += len(piece)
+            columns += piece.count(delimiter.encode())
+            if piece.endswith((b"\n", b"\r")):
+                break
+    if columns >= MOST_COLUMNS:
+        return InputError(
+            f"table {path} has {columns + 1:,} columns in its first line, more than {MOST_COLUMNS:,}",
+            code="too-many-columns",
+            hint="is the delimiter right? set 'delimiter:'; or leave columns out before",
+        )
+    return InputError(
+        f"table {path}: its first line has {size:,} bytes, more than {LONGEST_LINE:,}",
+        code="too-large",
+        hint="is this a table, one row a line?",
+    )
 
 
 def _encoding(head: bytes, wanted: Wanted, path: File) -> tuple[str, bool, list[str]]:

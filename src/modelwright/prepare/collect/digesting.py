@@ -40,7 +40,7 @@ def files_digest(index: Index, key: str, paths: Sequence[Path], where: str) -> s
     mark = canonical.digest_value([[printable(stat[0]), *stat[1:]] for stat in stats])
     known = index.listing(key, mark)
     if known is None:
-        seen = index.known(key)
+        seen = index.known(key, [stat[0] for stat in stats])
         parts, fresh = [], []
         for stat in stats:
             entry = seen.get(stat[0])

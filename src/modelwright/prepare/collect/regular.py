@@ -8,6 +8,10 @@ import stat
 
 LARGEST_FILE = 256 << 20
 """Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
+MOST_COLUMNS = 20_000
+"""Columns of the widest table that is read."""
+MOST_ROWS = 20_000_000
+"""Rows of the longest table that is read: one costs some 190 bytes of memory in this step, so all take 4 GB."""
 
 
 def read_regular(path: str | bytes) -> bytes:

@@ -12,6 +12,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 Strays = dict[str, dict[str, int]]
 """Column of numbers to the cells in it that are none, with their counts."""
@@ -122,10 +123,11 @@ class RowMaker:
             if isinstance(value, str):
                 parsed = typing_columns.number(value, kind == "integer", decimal)
                 if parsed is None:
-                    words = strays.setdefault(name, {})
-                    if len(words) < 20 or value in words:
-                        words[value] = words.get(value, 0) + 1
+                    count_stray(strays, name, value)
                 value = parsed
+            elif isinstance(value, float) and abs(value) > FLOAT32_MAX:
+                count_stray(strays, name, str(value))
+                value = None
             typed[name] = float(value) if kind == "number" and value is not None else value
         return typed
 
@@ -162,6 +164,13 @@ class RowMaker:
         if isinstance(value, bytes):
             return value.decode("utf-8", "backslashreplace")
         return value
+
+
+def count_stray(strays: Strays, column: str, word: str) -> None:
+    """Count a cell that is no number; of the words, twenty are kept."""
+    words = strays.setdefault(column, {})
+    if len(words) < 20 or word in words:
+        words[word] = words.get(word, 0) + 1
 
 
 def _text(value: Any) -> str | None:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelwright.errors import InputError, MissingExtraError
-from modelwright.prepare.collect import typing_columns
+from modelwright.prepare.collect import bounded, typing_columns
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
-from modelwright.prepare.collect.regular import LARGEST_FILE
+from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS
 
-MOST_COLUMNS = 20_000
-"""Columns of the widest table that is read."""
 _ROWS = 2048
 
 
@@ -121,6 +119,7 @@ class ParquetTable:
             raise InputError(
                 f"{where}: {path} is not readable as Parquet: {first_line(error)}", code="corrupt"
             ) from None
+        bounded.check_parquet(self._file.metadata, path, where)
 
     @property
     def schema(self) -> Any:
@@ -136,16 +135,26 @@ class ParquetTable:
         return list_columns(self._file.schema_arrow)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there."""
+        """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there; texts may be codes."""
+        yield from self._bounded(columns, rows, threads=True)
+
+    def _bounded(self, columns: Sequence[str], rows: int, *, threads: bool) -> Iterator[Any]:
+        from pyarrow import parquet
+
         present = [name for name in columns if name in self._file.schema_arrow.names]
-        yield from self._file.iter_batches(batch_size=rows, columns=present)
+        watch = bounded.Watch(self._path, self._where)
+        most, coded = bounded.parquet_plan(self._file.metadata, present, rows)
+        file = self._file
+        if coded:
+            file = parquet.ParquetFile(seekable(self._path, self._where), read_dictionary=coded)
+        for batch in file.iter_batches(batch_size=most, columns=present, use_threads=threads):
+            yield from watch.split(batch, most)
 
     def rows(self, columns: Sequence[str], batch: int = _ROWS) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows, a few thousand in memory."""
         pa = arrow("reading Parquet")
-        present = [name for name in columns if name in self._file.schema_arrow.names]
         try:
-            for some in self._file.iter_batches(batch_size=batch, columns=present, use_threads=False):
+            for some in self._bounded(columns, batch, threads=False):
                 yield from some.to_pylist()
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self._where}: {self._path} is damaged: {first_line(error)}", code="corrupt") from None
@@ -165,6 +174,8 @@ class ArrowTable:
         place = seekable(self._path, self._where)
         try:
             source = pa.memory_map(str(place)) if isinstance(place, Path) else place
+            bounded.check_arrow(source, self._path, self._where)
+            source.seek(0)
             try:
                 file = ipc.open_file(source)
                 return file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
@@ -191,11 +202,11 @@ class ArrowTable:
         """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there; the file is mapped, not read."""
         schema, batches = self._open()
         present = [name for name in columns if name in schema.names]
+        watch = bounded.Watch(self._path, self._where)
         for batch in batches:
+            watch.rows(len(batch))
             batch.validate(full=True)  # offsets of a hostile file point anywhere
-            some = batch.select(present)
-            for start in range(0, len(some), rows):
-                yield some.slice(start, rows)
+            yield from watch.split(batch.select(present), rows)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Mapping[str, Any] | Rejected]:
         """Stream the rows."""

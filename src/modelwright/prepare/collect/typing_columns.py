@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelwright.prepare.collect.delimited import NUMBER
+from modelwright.tasks.modalities.cells import FLOAT32_MAX
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 """Cells that mean "missing" unless the spec says otherwise."""
@@ -63,7 +64,7 @@ class Tally:
 
 
 def number(cell: str, whole: bool, decimal: str) -> int | float | None:
-    """Return the number in a cell, or None if there is none.
+    """Return the number in a cell, or None if there is none, or one that models' 32 bits don't hold.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def number(cell: str, whole: bool, decimal: str) -> int | float | None:
         value = int(cell) if cell.lstrip("+-").isdigit() else int(float(cell))
         return value if -(2**63) <= value < 2**63 else None
     wide = float(cell)
-    return wide if abs(wide) != float("inf") else None
+    return wide if abs(wide) <= FLOAT32_MAX else None
 
 
 def widest(types: list[str]) -> str:

@@ -101,7 +101,7 @@ def damaged(path: Path, what: str) -> InputError:
     return InputError(f"{path} is damaged: {what}", code="corrupt", hint="get the file again, or pack it again")
 
 
-def bomb(path: Path, size: int, packed: int) -> InputError:
+def bomb(path: object, size: int, packed: int) -> InputError:
     """Return the error for an archive that unpacks to far more than is credible."""
     return InputError(
         f"{path} would unpack to {size:,} bytes or more, {size // max(packed, 1):,} times its size",

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import shutil
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from modelwright import canonical
 from modelwright.errors import InputError, ModelwrightError
 from modelwright.store.packed.base import BOMB_BYTES, BOMB_RATIO, bomb, damaged
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _PIECE = 1 << 20
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"))
@@ -37,14 +41,48 @@ def compression(path: Path) -> str:
 
 
 def open_stream(path: Path, packed: str) -> BinaryIO:
-    """Open a file for reading from the start, unpacked on the way."""
-    if packed == "gzip":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    if packed == "bzip2":
-        return cast("BinaryIO", bz2.open(path, "rb"))
-    if packed == "xz":
-        return cast("BinaryIO", lzma.open(path, "rb"))
-    return path.open("rb")
+    """Open a file for reading from the start, unpacked on the way; a bomb is refused as soon as it shows itself."""
+    file = path.open("rb")
+    return watched(file, packed, path) if packed else file
+
+
+def watched(file: BinaryIO, packed: str, name: object) -> BinaryIO:
+    """Return what ``file``, compressed as ``packed``, unpacks to, and close it with that.
+
+    Reading raises ``bomb`` once more than :data:`BOMB_BYTES` came out of less than a :data:`BOMB_RATIO`-th of them:
+    measured by what was read so far, so that a long file that begins so is refused in seconds too.
+    """
+    return cast("BinaryIO", io.BufferedReader(_Watched(file, packed, name)))
+
+
+class _Watched(io.RawIOBase):
+    def __init__(self, file: BinaryIO, packed: str, name: object) -> None:
+        super().__init__()
+        self._file, self._name = file, name
+        self._stream: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+        if packed == "gzip":
+            self._stream = gzip.GzipFile(fileobj=file, mode="rb")
+        else:
+            self._stream = bz2.BZ2File(file) if packed == "bzip2" else lzma.LZMAFile(file)  # noqa: SIM115 - closed with this
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._stream.read(len(view))
+        view[: len(data)] = data
+        self._size += len(data)
+        if self._size > BOMB_BYTES and self._size > BOMB_RATIO * self._file.tell():
+            raise bomb(self._name, self._size, self._file.tell())
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._file.close()
+        super().close()
 
 
 def unpacked(path: Path, cache: Path) -> Path:

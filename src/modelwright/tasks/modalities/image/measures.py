@@ -49,6 +49,8 @@ green), ``entropy`` (bits, of 64 grey levels), ``shadows`` and ``highlights`` (l
 _RED, _GREEN, _BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)
 LEAST_SIDE = 160
 """Pixels that the shorter side keeps when a picture is reduced to be measured."""
+TOGETHER = 1 << 14
+"""Bytes of a picture up to which it is measured together with others of its size, to the last bit as alone."""
 _COARSE_SIDE = 80
 _LUMA = np.array([_RED, _GREEN, _BLUE], np.float32) / np.float32(255.0)
 _MIN_FOR_BLUR = 64
@@ -90,12 +92,12 @@ def measure(images: NDArray[np.uint8], sizes: NDArray[np.int64] | None = None) -
     if sizes is None:
         sizes = np.full((count, 2), images.shape[1:3])
         images = reduced(images, factor(images.shape[1], images.shape[2]))
-    fine = (images.reshape(-1, 3).astype(np.float32) @ _LUMA).reshape(images.shape[:3])
+    fine = _luma(images)
     sharpness = _deviation(_laplacian(fine)) / np.maximum(_deviation(fine), 0.004)
     # All else is as good from every second pixel. Planes of their own: numpy is several times faster along contiguous
     # memory than across three channels.
     step = factor(images.shape[1], images.shape[2], _COARSE_SIDE)
-    red, green, blue = np.moveaxis(images[:, ::step, ::step], 3, 0).astype(np.float32) / np.float32(255.0)
+    red, green, blue = np.moveaxis(images[:, ::step, ::step], 3, 0).astype(np.float32, order="C") / np.float32(255.0)
     luma = _RED * red + _GREEN * green + _BLUE * blue
     flat = luma.reshape(count, -1)
     if np.array_equal(red, green) and np.array_equal(green, blue):
@@ -120,6 +122,15 @@ def measure(images: NDArray[np.uint8], sizes: NDArray[np.int64] | None = None) -
         "aspect": sizes[:, 1] / sizes[:, 0],
     }
     return {name: np.asarray(values[name], np.float64) for name in NAMES}
+
+
+def _luma(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return ``(n, h, w)`` in 0..1 (ITU-R BT.601)."""
+    if images[0].nbytes <= TOGETHER:
+        # A product's last bits depend on where in memory a row lies; those of sums by plane do not.
+        red, green, blue = np.moveaxis(images, 3, 0).astype(np.float32, order="C")
+        return np.asarray(_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue, np.float32)
+    return np.asarray((images.reshape(-1, 3).astype(np.float32) @ _LUMA).reshape(images.shape[:3]), np.float32)
 
 
 def _laplacian(luma: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -176,7 +187,7 @@ def _centre(profile: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.full(len(profile), 0.5)
     places = (np.arange(length, dtype=np.float64) + 0.5) / length
     total = profile.sum(1, dtype=np.float64)
-    return np.where(total > 1e-6, (profile @ places) / np.maximum(total, 1e-6), 0.5)
+    return np.where(total > 1e-6, (profile * places).sum(1) / np.maximum(total, 1e-6), 0.5)
 
 
 @cache

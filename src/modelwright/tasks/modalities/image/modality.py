@@ -89,6 +89,7 @@ class Image:
         """Return a PNG of a new picture; see :mod:`.synthesis`."""
         return image_synthesis.synthesize([decode_rgb(raw, MAX_PIXELS) for raw in raws], way, random)
 
+    together: ClassVar[int] = image_measures.TOGETHER
     sketch_bytes: ClassVar[int] = image_sketch.BYTES
     carried: ClassVar[tuple[str, ...]] = ("width", "height")
     # A picture of odd width has an odd height or an odd aspect.
