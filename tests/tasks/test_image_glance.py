@@ -137,7 +137,8 @@ def test_what_is_damaged_is_found_small_as_whole() -> None:
     """All of the entropy-coded data is read either way: over 640 damaged files, not one verdict differs."""
     random = np.random.default_rng(0)
     kinds: dict[str, int] = {}
-    for number, how in enumerate(({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2})):
+    hows: list[dict[str, int]] = [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2}]
+    for number, how in enumerate(hows):
         raw = jpeg(photo(number, 330, 420), **how)
         for _ in range(160):
             broken = damaged(raw, random)

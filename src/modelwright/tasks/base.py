@@ -481,7 +481,7 @@ class Target(Labels, Protocol):
         """Return ``(k, k)`` counts, rows truth and columns prediction; None where the target has no such thing."""
 
     def per_sample_loss(self, truth: NDArray[Any], outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Return ``(n,)``: log loss (category; mean over tags) or absolute error (number); what paired tests compare."""
+        """Return ``(n,)``: log loss (category; mean over tags) or absolute error (number); paired tests compare it."""
 
     def uncertainty(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return ``(n,)`` in 0..1: 1 is least sure."""

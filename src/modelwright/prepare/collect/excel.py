@@ -14,7 +14,8 @@ from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.base import Rejected
 from modelwright.prepare.collect.json_lines import clean, plain
 from modelwright.prepare.collect.member_files import File
-from modelwright.prepare.collect.typed import MOST_COLUMNS, first_line, seekable, tallied
+from modelwright.prepare.collect.regular import MOST_COLUMNS
+from modelwright.prepare.collect.typed import first_line, seekable, tallied
 
 LARGEST_WORKBOOK = 512 << 20
 """Bytes that a workbook may have when unpacked; its texts are held in memory."""

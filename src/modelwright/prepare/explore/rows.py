@@ -30,6 +30,7 @@ MOST_CELLS = 1 << 24
 _LEAST_ROWS = 1000
 PAIRED = 20_000
 """Rows that associations are computed on."""
+_WHOLE = 2.0**40
 _BINS = 30
 _LEAST = 20
 
@@ -188,14 +189,18 @@ class Table:
         """
         assert facts.numbers is not None
         finite = facts.numbers[np.isfinite(facts.numbers)]
+        if not len(finite):
+            return np.array([0.0, 1.0])
         values = np.unique(finite)
-        if len(values) <= _BINS and (values == np.round(values)).all() and values[-1] - values[0] < _BINS:
+        small = abs(float(values[0])) < _WHOLE  # beyond, half a step is no step in 64 bits
+        if small and len(values) <= _BINS and (values == np.round(values)).all() and values[-1] - values[0] < _BINS:
             return np.arange(values[0] - 0.5, values[-1] + 1)
         low, high = np.quantile(finite, [0.005, 0.995])
         if not high > low:
             low, high = float(values[0]), float(values[-1])
         if not high > low:
-            low, high = low - 0.5, low + 0.5
+            around = max(0.5, abs(low) * 1e-6)
+            low, high = low - around, low + around
         return np.linspace(low, high, _BINS + 1)
 
     def counts(self, facts: Facts, edges: Floats, where: NDArray[np.bool_] | None = None) -> list[int]:
