@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_what_is_damaged_is_found_small_as_whole() -> None:
     """All of the entropy-coded data is read either way: over 640 damaged files, not one verdict differs."""
     random = np.random.default_rng(0)
     kinds: dict[str, int] = {}
-    hows: list[dict[str, int]] = [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2}]
+    hows: list[dict[str, Any]] = [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2}]
     for number, how in enumerate(hows):
         raw = jpeg(photo(number, 330, 420), **how)
         for _ in range(160):

@@ -27,7 +27,7 @@ from modelwright.prepare.scan import Scan, Scanner
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.base import Labels, Modality, Tabular, UndecodableError
-from modelwright.tasks.modalities.table.cells import FLOAT32_MAX
+from modelwright.tasks.limits import FLOAT32_MAX
 
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
 

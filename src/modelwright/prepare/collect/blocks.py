@@ -12,7 +12,7 @@ from modelwright.prepare.collect.delimited import Dialect
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, count_stray, stray_issues
 from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, first_line
-from modelwright.tasks.modalities.cells import FLOAT32_MAX
+from modelwright.tasks.limits import FLOAT32_MAX
 
 _CELLS = 1 << 20
 """Cells of a block of a typed file."""

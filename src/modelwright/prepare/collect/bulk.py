@@ -23,7 +23,7 @@ from modelwright.prepare.collect.base import Rejected
 from modelwright.prepare.collect.delimited import LONGEST_FIELD, Dialect, open_bytes
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import Strays
-from modelwright.tasks.modalities.cells import FLOAT32_MAX
+from modelwright.tasks.limits import FLOAT32_MAX
 
 BLOCK = 8 << 20
 _SETTLED = 20

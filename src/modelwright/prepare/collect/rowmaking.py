@@ -12,7 +12,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.tasks.modalities.cells import FLOAT32_MAX
+from modelwright.tasks.limits import FLOAT32_MAX
 
 Strays = dict[str, dict[str, int]]
 """Column of numbers to the cells in it that are none, with their counts."""

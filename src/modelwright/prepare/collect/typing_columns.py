@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modelwright.prepare.collect.delimited import NUMBER
-from modelwright.tasks.modalities.cells import FLOAT32_MAX
+from modelwright.tasks.limits import FLOAT32_MAX
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 """Cells that mean "missing" unless the spec says otherwise."""

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, LabelKind, Prediction, Problem, UndecodableError
+from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.targets import number_metrics
 from modelwright.tasks.targets.sampling import resampled
 
 COVERAGE = 0.9
 """Share of truths that the interval is to hold."""
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 _KNOTS = 6
 _SAMPLES_PER_KNOT = 60
 
@@ -53,7 +54,7 @@ class Number:
             raise UndecodableError(Problem("bad-label", 1.0, message)) from error
         if math.isnan(value):
             return None
-        if abs(value) > _FLOAT32_MAX:
+        if abs(value) > FLOAT32_MAX:
             raise UndecodableError(Problem("bad-label", 1.0, f"the label {value} is too large for a model"))
         return value
 

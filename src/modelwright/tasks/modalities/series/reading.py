@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.tasks.base import Problem, UndecodableError
+from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.modalities.series import time as series_time
 from modelwright.tasks.modalities.table.headers import distinct
 
@@ -30,7 +31,7 @@ MAX_BYTES = 32 << 20
 MAX_VALUES = 4_000_000
 """Steps × channels of the largest sequence."""
 MAX_CHANNELS = 1000
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 _MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "#n/a", "-", "inf", "-inf", "+inf"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 _LONGEST_FIELD = 1 << 16

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Problem, UndecodableError
+from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.modalities.table import dates
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 _TRUE = frozenset({"true", "yes", "y", "t", "1"})
 _FALSE = frozenset({"false", "no", "n", "f", "0"})
 _NUMBERS = (int, float, np.integer, np.floating, Decimal)

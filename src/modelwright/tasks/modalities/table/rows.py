@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.tasks.base import Arrays, Problem, Row, UndecodableError
+from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.modalities.table import cells, dates
 
 
@@ -93,6 +94,6 @@ def _reader(column: Mapping[str, Any]) -> Callable[[Any, str], Any]:
 
 def _number(value: Any, name: str) -> float:
     """Return what :func:`cells.number` does, without its question what else the value could be where it is a float."""
-    if type(value) is float and -cells.FLOAT32_MAX <= value <= cells.FLOAT32_MAX:
+    if type(value) is float and -FLOAT32_MAX <= value <= FLOAT32_MAX:
         return value
     return math.nan if value is None else cells.number(value, name)

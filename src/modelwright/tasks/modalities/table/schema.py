@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.tasks import contract
 from modelwright.tasks.base import UndecodableError
+from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.modalities.table import cells, dates
 
 KINDS = ("number", "category", "date", "boolean")
@@ -192,7 +193,7 @@ class _Column:
         known = figures[~np.isnan(figures)]
         self.missing += len(figures) - len(known)
         self.seen["number"] += len(known)
-        self.numbers.feed(known[np.abs(known) <= cells.FLOAT32_MAX])
+        self.numbers.feed(known[np.abs(known) <= FLOAT32_MAX])
 
     def _take_texts(self, kind: str, words: list[str]) -> None:
         self.seen[kind] += len(words)
