@@ -13,7 +13,18 @@ from pathlib import Path
 
 from benchmarks.measure import Record, table
 
-JOBS = ("startup", "training", "serving", "footprint", "preparing", "likeness", "profiling", "labels", "monitoring")
+JOBS = (
+    "startup",
+    "training",
+    "serving",
+    "footprint",
+    "preparing",
+    "likeness",
+    "million",
+    "profiling",
+    "labels",
+    "monitoring",
+)
 
 
 def main() -> None:
