@@ -36,6 +36,8 @@ SHARE = 0.005
 """No more than this share of the samples (and at least three) is listed: where more are far, tails are heavy here."""
 LISTED = 100
 _PIECE = 1024
+_COMPARED = 512
+"""Samples compared with the reference at a time: 16 MB of distances."""
 
 
 def issues(
@@ -87,7 +89,9 @@ def together(*blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return blocks of features side by side, each scaled so that all vary by the same in sum."""
     scaled = []
     for block in blocks:
-        spread = float(np.median(np.square(block - np.median(block, 0)).sum(1))) if block.size else 0.0
+        middle = np.median(block, 0) if block.size else 0.0
+        squares = [np.square(block[at : at + _PIECE] - middle).sum(1) for at in range(0, len(block), _PIECE)]
+        spread = float(np.median(np.concatenate(squares))) if block.size else 0.0
         if spread:
             scaled.append(block / np.float32(np.sqrt(spread)))
     return np.concatenate(scaled, 1) if scaled else np.zeros((len(blocks[0]), 1), np.float32)
@@ -107,8 +111,8 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     neighbour = min(NEIGHBOUR, len(chosen) - 1)
     squares = np.square(chosen).sum(1)
     made = np.empty(len(axes))
-    for start in range(0, len(axes), _PIECE):
-        some = axes[start : start + _PIECE]
+    for start in range(0, len(axes), _COMPARED):
+        some = axes[start : start + _COMPARED]
         between = np.square(some).sum(1)[:, None] + squares - 2.0 * (some @ chosen.T)
         made[start : start + len(some)] = np.partition(between, neighbour, 1)[:, neighbour]
     logs = 0.5 * np.log(np.maximum(made, 1e-12 * max(float(made.max()), 1e-12)))
@@ -131,4 +135,5 @@ def principal(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     with threadpool_limits(limits=1):
         _, directions = np.linalg.eigh(scatter)
     leading = directions[:, ::-1][:, :AXES]
-    return np.asarray((vectors - middle) @ leading)
+    pieces = [(vectors[start : start + _PIECE] - middle) @ leading for start in range(0, len(vectors), _PIECE)]
+    return np.concatenate(pieces) if pieces else np.zeros((0, leading.shape[1]))
