@@ -187,6 +187,8 @@ def test_doctor_checks_and_says_why(mw: Mw, tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     code = (
+        # What runs in the background of a shell is born deaf to Ctrl-C.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys, time; import modelwright.cli.look as look\n"
         "look.the_project = lambda options: (print('waiting', file=sys.stderr, flush=True), time.sleep(60))\n"
         "from modelwright.cli.main import main; sys.exit(main(['status', '--json']))"

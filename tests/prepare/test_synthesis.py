@@ -15,6 +15,7 @@ from PIL import Image
 
 from modelwright.errors import InputError
 from modelwright.prepare.synthesize.synthesis import ways_of
+from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 from modelwright.tasks.modalities.audio import synthesis as audio_synthesis
 from modelwright.tasks.modalities.audio.clips import wav
@@ -246,7 +247,7 @@ def test_an_export_holds_real_samples_only(tmp_path: Path) -> None:
     opened = modelwright.open(tmp_path)
     opened.prepare()
     told = opened.export("dataset-folder", tmp_path / "out")
-    real = project.prepare("sources: [{folder: photos}]")
-    assert told["dataset"] == real.digest
+    real = Dataset(project.store, project.store.artifacts.open(told["dataset"], "dataset"))
+    assert real.meta.get("synthetic") is None
     files = [path for path in (tmp_path / "out" / "data").rglob("*") if path.is_file()]
     assert len(files) == told["samples"] == sum(real.count(split) for split in ("train", "validation", "test"))

@@ -288,7 +288,7 @@ TAKEN: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
     "crlf": (GOOD.replace(b"\n", b"\r\n"), []),
     "cr": (GOOD.replace(b"\n", b"\r"), []),
     "ragged": (with_rows(ragged), [("ragged-row", "line 10 has 5 cells"), ("ragged-row", "line 6 has 2 cells")]),
-    "unclosed quote": (with_rows(unclosed), [("corrupt", "line 4: opens a quote that is not closed")]),
+    "unclosed quote": (with_rows(unclosed), [("literal-quotes", "data.csv")]),
     "duplicate headers": (
         GOOD.replace(b"width", b"length", 1),
         [("duplicate-header", "more than one column is named 'length'")],
@@ -314,7 +314,8 @@ def test_odd_tables_are_taken(name: str, tmp_path: Path) -> None:
     project = table_project(tmp_path, data)
     said = call("prepare", cwd=project)
     assert said.status == 0, said.err
-    listed = found(project)
+    # A cell with a quotation mark in it is also a rare group of its own; that is about no line.
+    listed = [each for each in found(project) if each["kind"] != "under-represented"]
     assert len(listed) == len(expected), listed
     for (kind, words), each in zip(expected, sorted(listed, key=lambda each: str(each["message"])), strict=True):
         assert each["kind"] == kind

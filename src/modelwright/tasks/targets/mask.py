@@ -115,14 +115,16 @@ def _checked(raw: Mapping[str, Any]) -> dict[str, Any]:
         raise _bad("the mask has no digest of a picture in the store")
     if not isinstance(names, list) or not 0 < len(names) <= MOST_CLASSES:
         raise _bad(f"a mask has 1 to {MOST_CLASSES} 'names' of classes")
-    clean = [Category().read(name) for name in names]
-    if clean != names or len(set(names)) != len(names):
+    # Spelled as labels are: a name whose letters are put together otherwise (NFC) is the same name.
+    clean = [Category().read(name) if isinstance(name, str) else None for name in names]
+    if None in clean or len(set(clean)) != len(clean):
         raise _bad("the 'names' of a mask's classes are texts, each once")
-    if not isinstance(counts, Mapping) or not counts.keys() <= set(names):
+    spelled = dict(zip(names, clean, strict=True))
+    if not isinstance(counts, Mapping) or not counts.keys() <= spelled.keys():
         raise _bad("'classes' of a mask are numbers of pixels by class")
-    made: dict[str, Any] = {"mask": digest, "names": list(names)}
+    made: dict[str, Any] = {"mask": digest, "names": clean}
     made |= {side: _count(raw.get(side), side) for side in ("width", "height")}
-    made["classes"] = {name: count for name, value in counts.items() if (count := _count(value, name)) > 0}
+    made["classes"] = {spelled[name]: count for name, value in counts.items() if (count := _count(value, name)) > 0}
     if raw.get("from"):
         made["from"] = [_count(value, "from") for value in _pair(raw["from"])]
     if raw.get("soft"):

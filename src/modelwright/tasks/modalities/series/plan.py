@@ -86,7 +86,7 @@ def bands(frame: int) -> list[list[int]]:
     Examples
     --------
     >>> bands(32)
-    [[1, 1], [2, 2], [3, 4], [5, 7], [8, 11], [12, 16]]
+    [[1, 1], [2, 2], [3, 4], [5, 7], [8, 12], [13, 16]]
     """
     top = frame // 2
     made: list[list[int]] = []

@@ -68,8 +68,8 @@ def read(raw: bytes) -> Reading:
 
     Examples
     --------
-    >>> read("naïve".encode("cp1252")).text, read("дом и сад стоят".encode("koi8_r")).encoding
-    ('naïve', 'koi8_r')
+    >>> read("déjà vu à Noël".encode("cp1252")).text, read("дом и сад стоят".encode("koi8_r")).encoding
+    ('déjà vu à Noël', 'koi8_r')
     """
     for mark, name in _BOMS:
         if raw.startswith(mark):
