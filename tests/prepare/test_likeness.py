@@ -39,6 +39,28 @@ def test_search_finds_what_all_pairs_would(seed: int, count: int, radius: int) -
     np.testing.assert_array_equal(union(count, found), union(count, everything))
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(0, 400))
+@settings(max_examples=40, deadline=None)
+def test_of_too_many_pairs_the_nearest_are_left(seed: int, most: int) -> None:
+    random = np.random.default_rng(seed)
+    hashes = np.unique(random.integers(0, 2**9, 90, dtype=np.uint64))
+    apart = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
+    one, other = np.triu_indices(len(hashes), 1)
+    near = apart[one, other]
+    radius = max((each for each in range(8) if (near <= each).sum() <= most), default=0)
+    expected = np.stack([one, other], 1)[near <= radius]
+    np.testing.assert_array_equal(likeness.pairs(hashes, most=most), expected)
+
+
+def test_pairs_are_collected_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = np.random.default_rng(3).integers(0, 2**14, 500, dtype=np.uint64)
+    whole, few = likeness.pairs(hashes), likeness.pairs(hashes, most=900)
+    assert 0 < len(few) < len(whole)
+    monkeypatch.setattr(likeness, "_PIECE", 64)
+    np.testing.assert_array_equal(likeness.pairs(hashes), whole)
+    np.testing.assert_array_equal(likeness.pairs(hashes, most=900), few)
+
+
 def test_radius_beyond_the_search_is_refused() -> None:
     with pytest.raises(ValueError, match="0 to 7"):
         likeness.pairs(np.zeros(3, np.uint64), 8)

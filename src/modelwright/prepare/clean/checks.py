@@ -16,6 +16,8 @@ from modelwright.prepare.issues import Issue
 from modelwright.prepare.scan import Scan
 from modelwright.tasks.base import Croppable, Sketched
 
+SECOND_LOOKS = 100_000
+"""Pairs that are compared at least, however few samples there are; of more samples, one for each."""
 CROPS_OF = 200_000
 """Samples up to which crops are looked for; the search takes nine times as long as that for whole ones."""
 IMBALANCE = 10.0
@@ -107,7 +109,7 @@ def near_pairs(
     if len(places) < 2:
         return np.empty((0, 2), np.int64)
     hashes = np.array(gathered.hashes, np.uint64)[places]
-    candidates = places[likeness.pairs(hashes)]
+    candidates = places[likeness.pairs(hashes, most=max(SECOND_LOOKS, len(places)))]
     if isinstance(modality, Croppable) and len(places) <= CROPS_OF:
         candidates = np.unique(np.concatenate([candidates, *_crops(gathered, places, hashes, look, modality)]), axis=0)
     kept = list(_second_look(gathered, candidates, look, modality, agreement))

@@ -17,7 +17,7 @@ RADIUS = 7
 _PIECE = 1 << 20
 
 
-def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.int64]:
+def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS, most: int | None = None) -> NDArray[np.int64]:
     """Return all index pairs ``(m, 2)``, ``i < j``, of hashes within ``radius`` bits, sorted.
 
     Equal hashes are joined to the first of them only (a chain is enough to group them), so that a thousand equal
@@ -29,6 +29,10 @@ def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.int64]
         ``(n,) uint64``.
     radius
         0 to 7.
+    most
+        Where more pairs than that are near, hashes say too little to be worth a second look each (pictures of a few
+        pixels): only those within a smaller radius are returned, the largest that leaves no more than ``most``. Pairs
+        of equal hashes always are.
 
     Raises
     ------
@@ -42,11 +46,50 @@ def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS) -> NDArray[np.int64]
     unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     own = np.arange(len(hashes))
     head = first[inverse]
-    found = [np.stack([head, own], 1)[head != own]]
+    equal = np.stack([head, own], 1)[head != own]
+    near = _Near(unique, radius, most)
     if radius:
-        found.extend(np.sort(first[near], 1) for near in _search(unique, unique, radius, once=True))
-    joined = np.unique(np.concatenate(found), axis=0)
-    return joined.astype(np.int64)
+        for found in _search(unique, unique, radius, once=True):
+            near.add(found)
+    joined = np.concatenate([equal, np.sort(first[near.pairs()], 1)])
+    return joined[np.lexsort((joined[:, 1], joined[:, 0]))].astype(np.int64)
+
+
+class _Near:
+    """Collects pairs, each once, and no more than a number of them: of too many, the nearest."""
+
+    def __init__(self, hashes: NDArray[np.uint64], radius: int, most: int | None) -> None:
+        self._hashes, self._radius, self._most = hashes, radius, most
+        self._kept = np.empty(0, np.int64)
+        self._fresh: list[NDArray[np.int64]] = []
+        self._waiting = 0
+
+    def add(self, pairs: NDArray[np.int64]) -> None:
+        """Add pairs ``(m, 2)``, some of which may be there already."""
+        self._fresh.append(pairs[:, 0] * len(self._hashes) + pairs[:, 1])
+        self._waiting += len(pairs)
+        if self._waiting > max(_PIECE, len(self._kept)):
+            self._settle()
+
+    def _settle(self) -> None:
+        self._kept = np.unique(np.concatenate([self._kept, *self._fresh]))
+        self._fresh, self._waiting = [], 0
+        if self._most is None or len(self._kept) <= self._most:
+            return
+        apart = self._apart()
+        while self._radius and int((apart <= self._radius).sum()) > self._most:
+            self._radius -= 1
+        self._kept = self._kept[apart <= self._radius]
+
+    def _apart(self) -> NDArray[np.uint8]:
+        one, other = np.divmod(self._kept, len(self._hashes))
+        return np.asarray(np.bitwise_count(self._hashes[one] ^ self._hashes[other]), np.uint8)
+
+    def pairs(self) -> NDArray[np.int64]:
+        """Return ``(m, 2)``."""
+        self._settle()
+        self._kept = self._kept[self._apart() <= self._radius]
+        return np.stack(np.divmod(self._kept, len(self._hashes)), 1)
 
 
 def between(
