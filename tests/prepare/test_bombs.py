@@ -165,7 +165,8 @@ def test_texts_in_dictionaries_come_a_few_at_a_time(tmp_path: Path, monkeypatch:
     file = typed.ParquetTable(tmp_path / "data.parquet", "source")
     batches = list(file.batches(["a", "n"], 100_000))
     assert max(len(each) for each in batches[:-1]) <= bounded.BATCH >> 19
-    assert [row["n"] for row in file.rows(["n"])] == list(range(1200))
+    numbers = [row["n"] for row in file.rows(["n"]) if not isinstance(row, Rejected)]
+    assert numbers == list(range(1200))
     assert pa.concat_arrays([each["a"].cast(pa.string()) for each in batches[-1:]])[-1].as_py() == "b"
     monkeypatch.setattr(bounded, "BOMB_BYTES", 1 << 20)
     with pytest.raises(InputError, match="times its size"):
