@@ -11,14 +11,14 @@ import sys
 
 _TRIM, _MAP = -1, -3
 """``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of ``<malloc.h>``."""
-_KEPT = 128 << 20
+_KEPT = 64 << 20
 """Bytes that may be free at the end of the heap before they are given back."""
-_MAPPED = 32 << 20
-"""Blocks from this size on are still given back at once: the largest threshold that glibc takes."""
+_MAPPED = 4 << 20
+"""Blocks from this size on are still given back at once: columns of a million numbers are, pictures are not."""
 
 
 def keep_freed() -> bool:
-    """Let this process keep what it frees, up to 128 MB; say whether it could (glibc only)."""
+    """Let this process keep what it frees, up to 64 MB; say whether it could (glibc only)."""
     if not sys.platform.startswith("linux"):
         return False
     import ctypes
