@@ -440,12 +440,28 @@ def _groups(
 
 
 def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
+    """Return ``(n,)`` the split that the dataset before gave each sample, -1 where it has none."""
     table = parent.samples()
-    before: dict[bytes, int] = {}
-    for batch in table.select(["id", "split"]).to_batches(max_chunksize=65536):
-        for sample, where in zip(batch["id"].to_pylist(), batch["split"].to_pylist(), strict=True):
-            if where is not None:
-                before[bytes.fromhex(sample)] = split.NAMES.index(where)
-    ids = gathered.ids
-    known = (before.get(bytes(ids[at : at + 32]), -1) for at in range(0, len(ids), 32))
-    return np.fromiter(known, np.int8, len(gathered))
+    before = b"".join(bytes.fromhex("".join(chunk.to_pylist())) for chunk in _parts(table["id"]))
+    splits = np.concatenate([np.empty(0, np.int8), *map(_split_codes, _parts(table["split"]))])
+    known, ids = np.frombuffer(before, "V32")[splits >= 0], gathered.id_array()
+    splits = splits[splits >= 0]
+    if not len(known):
+        return np.full(len(ids), -1, np.int8)
+    # Digests are compared by their first 64 bits, then whole; the last one of equal ones counts.
+    keys = np.frombuffer(known.tobytes(), "<u8").reshape(-1, 4)[:, 0]
+    order = np.argsort(keys, kind="stable")
+    wanted = np.frombuffer(ids.tobytes(), "<u8").reshape(-1, 4)[:, 0]
+    at = order[np.maximum(np.searchsorted(keys[order], wanted, side="right") - 1, 0)]
+    return np.where(known[at] == ids, splits[at], -1).astype(np.int8)
+
+
+def _parts(column: Any) -> Iterator[Any]:
+    """Yield an Arrow column a part at a time."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), 65_536):
+            yield chunk.slice(start, 65_536)
+
+
+def _split_codes(part: Any) -> NDArray[np.int8]:
+    return np.array([-1 if each is None else split.NAMES.index(each) for each in part.to_pylist()], np.int8)
