@@ -79,7 +79,7 @@ def _in_pool(
     try:
         while True:
             for number, item in itertools.islice(source, window - len(waiting)):
-                waiting.append((number, item, executor.submit(function, item)))
+                waiting.append((number, item, _submitted(executor, function, number, item)))
             if not waiting:
                 return
             yield _outcome(*waiting.popleft())
@@ -98,17 +98,31 @@ def _executor(workers: int, kind: Workers) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
+def _submitted(executor: Executor, function: Callable[[Item], Result], number: int, item: Item) -> Future[Result]:
+    """Hand over an item; a pool whose worker died meanwhile takes none, and that is the same trouble."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        return executor.submit(function, item)
+    except BrokenProcessPool as error:
+        raise _died(number, item) from error
+
+
+def _died(number: int, item: object) -> ModelwrightError:
+    return ModelwrightError(
+        f"a worker process died, {_which(number, item)} or one near it",
+        code="worker-died",
+        hint="most often the system was out of memory: use fewer workers, or look at the item",
+    )
+
+
 def _outcome(number: int, item: Item, future: Future[Result]) -> Result:
     from concurrent.futures.process import BrokenProcessPool
 
     try:
         return future.result()
     except BrokenProcessPool as error:
-        raise ModelwrightError(
-            f"a worker process died, {_which(number, item)} or one near it",
-            code="worker-died",
-            hint="most often the system was out of memory: use fewer workers, or look at the item",
-        ) from error
+        raise _died(number, item) from error
     except Exception as error:
         error.add_note(_which(number, item))
         raise
