@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import golden_section
+
 Floats = NDArray[np.float64]
 
 _LOWEST, _HIGHEST = 0.05, 20.0
@@ -78,24 +80,11 @@ def _loss(logits: Floats, wanted: Floats) -> Floats:
 
 def _shared_slope(logits: Floats, wanted: Floats) -> float:
     """Minimise over the logarithm of the slope by golden section: the loss is quasi-convex in it."""
-    ratio = (math.sqrt(5.0) - 1.0) / 2.0
 
     def cost(log_slope: float) -> float:
         return float(_loss(logits * math.exp(log_slope), wanted).sum()) + _PRIOR_SHARED * log_slope**2
 
-    low, high = math.log(_LOWEST), math.log(_HIGHEST)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = cost(left), cost(right)
-    for _ in range(40):
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = cost(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = cost(right)
-    found = (low + high) / 2.0
+    found = golden_section.lowest(cost, math.log(_LOWEST), math.log(_HIGHEST), steps=40)
     return math.exp(found) if cost(found) <= cost(0.0) else 1.0
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import golden_section
+
 Floats = NDArray[np.float64]
 
 _LOWEST, _HIGHEST = 0.05, 20.0
@@ -48,25 +50,12 @@ def _loss(logits: Floats, labels: NDArray[np.int64]) -> Floats:
 
 
 def _temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """Minimise over log T by golden section: the loss is quasi-convex in it, and 60 steps reach 1e-10."""
-    ratio = (math.sqrt(5.0) - 1.0) / 2.0
+    """Minimise over log T by golden section: the loss is quasi-convex in it."""
 
     def cost(log_t: float) -> float:
         return float(_loss(logits / math.exp(log_t), labels).sum()) + _PRIOR * log_t * log_t
 
-    low, high = math.log(_LOWEST), math.log(_HIGHEST)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    cost_left, cost_right = cost(left), cost(right)
-    for _ in range(40):
-        if cost_left <= cost_right:
-            high, right, cost_right = right, left, cost_left
-            left = high - ratio * (high - low)
-            cost_left = cost(left)
-        else:
-            low, left, cost_left = left, right, cost_right
-            right = low + ratio * (high - low)
-            cost_right = cost(right)
-    return math.exp((low + high) / 2.0)
+    return math.exp(golden_section.lowest(cost, math.log(_LOWEST), math.log(_HIGHEST), steps=40))
 
 
 def _with_bias(logits: Floats, labels: NDArray[np.int64]) -> tuple[float, Floats]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.labels.folds import FOLDS
+from modelwright.tasks import golden_section
 from modelwright.tasks.targets import tags_calibration
 
 Floats = NDArray[np.float64]
@@ -201,20 +202,7 @@ def sharpen(scores: Floats, given: NDArray[np.int64], shares: Floats) -> tuple[f
         own = probabilities(scores, math.exp(logarithm), shares)[np.arange(len(given)), given]
         return float(-np.log(np.maximum(own, 1e-12)).mean())
 
-    ratio = (math.sqrt(5.0) - 1.0) / 2.0
-    low, high = math.log(0.5), math.log(60.0)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = loss(left), loss(right)
-    for _ in range(20):
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = loss(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = loss(right)
-    middle = (low + high) / 2.0
+    middle = golden_section.lowest(loss, math.log(0.5), math.log(60.0), steps=20)
     return math.exp(middle), loss(middle)
 
 
