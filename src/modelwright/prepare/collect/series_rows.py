@@ -27,7 +27,6 @@ from modelwright.prepare.collect.series_table import Query, StepTable
 from modelwright.prepare.collect.sql import SqlSource
 from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities.series import time as series_time
-from modelwright.tasks.modalities.series.measures import TimeTally
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
@@ -325,6 +324,8 @@ class Steps:
 
 def _usual_step(times: Sequence[float], keys: Sequence[Any]) -> float:
     """Return the usual step of times whose recordings are told apart by ``keys``."""
+    from modelwright.tasks.modalities.series.measures import TimeTally
+
     tally = TimeTally()
     before: Any = None
     for moment, key in zip(times, keys, strict=False):

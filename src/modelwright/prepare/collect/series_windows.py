@@ -7,13 +7,14 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.collect.series_rows import Step
-from modelwright.tasks.base import Problem
-from modelwright.tasks.modalities.series.measures import GAP, TimeTally
+
+if TYPE_CHECKING:
+    from modelwright.tasks.base import Problem
 
 BLOCK = 10
 """Windows to a stretch, where recordings are too few to be divided whole."""
@@ -98,6 +99,8 @@ class Recording:
         group: str | None = None,
         offset: int = 0,
     ) -> None:
+        from modelwright.tasks.modalities.series.measures import GAP, TimeTally
+
         self.name, self._channels, self._cutting = name, channels, cutting
         self._group = group
         self._offset = offset

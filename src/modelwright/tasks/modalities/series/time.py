@@ -1,17 +1,22 @@
-"""Timestamps as loggers and databases write them, to seconds: ISO 8601, epoch figures, day-first dates, clocks."""
+"""Timestamps as loggers and databases write them, to seconds: ISO 8601, epoch figures, day-first dates, clocks.
+
+numpy is imported where arrays are made: sources of series are opened on every ``mw run``, also one with nothing to do.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from datetime import date, datetime, timedelta
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 from modelwright.tasks.modalities.table import dates
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CALENDAR = 1e8
 """Seconds since 1970 from which a figure is a moment (3 March 1973) and no mere duration."""
@@ -50,7 +55,7 @@ def seconds(value: Any, *, day_first: bool = False) -> float:
     """
     if value is None or isinstance(value, bool):
         return math.nan
-    if isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, (int, float, Real)):
         try:
             return _epoch(float(value))
         except OverflowError:
@@ -101,6 +106,8 @@ def many(values: Sequence[Any], *, day_first: bool | None = None) -> NDArray[np.
     day_first
         Whether ``1/2/2024`` is 1 February; None: by majority of the dates that can be read in one way only.
     """
+    import numpy as np
+
     if day_first is None:
         day_first = says_day_first(values)
     return np.array([seconds(value, day_first=day_first) for value in values], np.float64)
@@ -130,6 +137,8 @@ def _is_figure(text: str) -> bool:
 
 def is_calendar(times: NDArray[np.float64]) -> bool:
     """Say whether times are moments of the calendar, not seconds since a start."""
+    import numpy as np
+
     known = times[np.isfinite(times)]
     return bool(len(known)) and float(np.median(known)) >= CALENDAR
 
@@ -145,7 +154,7 @@ def in_words(moment: float) -> str:
     if not math.isfinite(moment):
         return "an unknown time"
     if CALENDAR <= moment < 2.5e11:
-        return str(np.datetime64(round(moment), "s")).replace("T", " ")
+        return str(datetime(1970, 1, 1) + timedelta(seconds=round(moment)))  # noqa: DTZ001 - a naive moment
     return f"{moment:g} s"
 
 

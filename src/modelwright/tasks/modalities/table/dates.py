@@ -1,13 +1,18 @@
-"""Dates and times as tables write them, and the figures a model gets of one."""
+"""Dates and times as tables write them, and the figures a model gets of one.
+
+numpy is imported where arrays are made: sources of series read dates too, and are opened on every ``mw run``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PARTS = ("year", "month", "day", "weekday", "second", "days")
 """``weekday`` 0 is Monday, ``second`` of the day, ``days`` since 1970-01-01; all in UTC where a zone was given, else as
@@ -97,6 +102,8 @@ def speaks_for_day_first(text: str) -> int:
 
 def moments(values: Iterable[datetime | date | None]) -> NDArray[np.datetime64]:
     """Return ``(n,) datetime64[s]``, NaT for None."""
+    import numpy as np
+
     return np.array([naive(value) if isinstance(value, datetime) else value for value in values], dtype="datetime64[s]")
 
 
@@ -105,9 +112,12 @@ def parts(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> parts(np.array(["1970-01-02T00:01:00"], "datetime64[s]")).tolist()
     [[1970.0, 1.0, 2.0, 4.0, 60.0, 1.0]]
     """
+    import numpy as np
+
     seconds = times.astype("datetime64[s]")
     missing = np.isnat(seconds)
     whole = np.where(missing, np.datetime64(0, "s"), seconds)
