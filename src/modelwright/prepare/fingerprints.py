@@ -8,7 +8,7 @@ from modelwright import canonical
 from modelwright.prepare.collect.base import open_all
 from modelwright.prepare.index import Index
 
-VERSION = 4
+VERSION = 5
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from modelwright.tasks import directions, hashing
 from modelwright.tasks.modalities.text import figures as text_figures
 from modelwright.tasks.modalities.text import schema as text_schema
 from modelwright.tasks.onnx_build import model
@@ -28,8 +29,7 @@ FIGURE_WEIGHT = 0.05
 _LIMIT = 10.0
 _PRIME, _MODULUS = 1_000_003, 2_147_483_647
 _UNITS = 16_384.0
-"""Values of the n-gram blocks are rounded to this part before they meet the directions: the products are then whole
-numbers below 2^53 that doubles add exactly, whatever the order."""
+"""Values of the n-gram blocks are rounded to this part before they meet the directions."""
 
 
 class Build:
@@ -168,21 +168,11 @@ def _unit(build: Build, values: str, name: str, weight: float) -> str:
 
 
 def _hashed(build: Build, width: int) -> str:
-    """Return counts with a sign of hashed characters (Weinberger et al. 2009), ``(n, width)``."""
+    """Return counts with a sign of hashed characters, ``(n, width)``: see :mod:`modelwright.tasks.hashing`."""
     codes = build.node("Cast", ["characters"], "codes", to=TensorProto.INT64)
-    integer = {
-        key: build.constant(f"hash_{key}", np.array(value, np.int64))
-        for key, value in {"prime": _PRIME, "modulus": _MODULUS, "width": width, "two": 2, "zero": 0}.items()
-    }
-    shape = build.node("Shape", [codes], "codes_shape")
-    rows = build.node("Gather", [shape, build.constant("row_axis", np.array([0], np.int64))], "rows")
-    filled = [rows, build.constant("hash_width_row", np.array([width], np.int64))]
-    sums = build.node(
-        "ConstantOfShape",
-        [build.node("Concat", filled, "hashed_shape", axis=0)],
-        "no_counts",
-        value=numpy_helper.from_array(np.zeros(1, np.float32)),
-    )
+    counting = hashing.Counting(build, "hashed", codes, width)
+    prime = build.constant("hash_prime", np.array(_PRIME, np.int64))
+    modulus = build.constant("hash_modulus", np.array(_MODULUS, np.int64))
     axis = build.constant("column_axis", np.array([1], np.int64))
     end = build.constant("hash_end", np.array([np.iinfo(np.int64).max], np.int64))
     shortest, longest = text_schema.HASHED_GRAMS
@@ -196,40 +186,18 @@ def _hashed(build: Build, width: int) -> str:
         cut = build.constant(f"to_{length}", np.array([-1], np.int64))
         begin = build.constant(f"begin_{length}", np.array([0], np.int64))
         before = build.node("Slice", [value, begin, cut, axis], f"before_{length}")
-        grown = build.node(
-            "Add", [build.node("Mul", [before, integer["prime"]], f"times_{length}"), last], f"g_{length}"
-        )
-        value = build.node("Mod", [grown, integer["modulus"]], f"hash_{length}")
-        if length < shortest:
-            continue
-        bucket = build.node("Mod", [value, integer["width"]], f"bucket_{length}")
-        high = build.node("Div", [value, integer["width"]], f"high_{length}")
-        odd = build.node(
-            "Equal", [build.node("Mod", [high, integer["two"]], f"parity_{length}"), integer["zero"]], f"odd_{length}"
-        )
-        plus = build.constant(f"plus_{length}", np.array(1.0, np.float32))
-        minus = build.constant(f"minus_{length}", np.array(-1.0, np.float32))
-        sign = build.node("Where", [odd, plus, minus], f"sign_{length}")
-        real = build.node("Not", [build.node("Less", [last, integer["zero"]], f"filling_{length}")], f"real_{length}")
-        update = build.node(
-            "Mul", [sign, build.node("Cast", [real], f"there_{length}", to=TensorProto.FLOAT)], f"u_{length}"
-        )
-        sums = build.node("ScatterElements", [sums, bucket, update], f"sums_{length}", axis=1, reduction="add")
-    return _unit(build, _sublinear(build, sums), "hashed", HASHED_WEIGHT)
+        grown = build.node("Add", [build.node("Mul", [before, prime], f"times_{length}"), last], f"grown_{length}")
+        value = build.node("Mod", [grown, modulus], f"hash_{length}")
+        if length >= shortest:
+            counting.add(value, counting.not_filling(last))
+    return _unit(build, _sublinear(build, counting.sums), "hashed", HASHED_WEIGHT)
 
 
 def _directions(build: Build, schema: Mapping[str, Any]) -> str:
-    """Return ``(n, rank)``: the n-gram blocks along the learned directions, exact in doubles."""
+    """Return ``(n, rank)``: the n-gram blocks along the learned directions."""
     parts = _blocks(build, schema)
     joined = build.node("Concat", parts, "blocks", axis=1) if len(parts) > 1 else parts[0]
-    units = build.constant("units", np.array(_UNITS, np.float32))
-    whole = build.node("Round", [build.node("Mul", [joined, units], "in_units")], "whole")
-    wide = build.node("Cast", [whole], "wide", to=TensorProto.DOUBLE)
-    small = build.constant("direction_weights", text_schema.weights(schema))
-    product = build.node("MatMul", [wide, build.node("Cast", [small], "directions", to=TensorProto.DOUBLE)], "sums")
-    scales = np.array([schema["svd"]["scales"]], np.float64) / _UNITS
-    scaled = build.node("Mul", [product, build.constant("direction_scales", scales)], "scaled")
-    return build.node("Cast", [scaled], "along", to=TensorProto.FLOAT)
+    return directions.along(build, joined, schema["svd"], _UNITS)
 
 
 def _picked(build: Build) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import directions
 from modelwright.tasks.base import Arrays, Encoding, Problem, Shared, Sketch, UndecodableError, Way
 from modelwright.tasks.modalities.text import encoding as text_encoding
 from modelwright.tasks.modalities.text import figures as text_figures
@@ -219,7 +220,7 @@ def _directions(learner: Any, schema: dict[str, Any]) -> dict[str, Any]:
 
     width = text_graph.block_width(schema)
     if not width:
-        return {"rank": 0, "scales": [], "weights": ""}
+        return directions.none()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

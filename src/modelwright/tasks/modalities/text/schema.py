@@ -7,7 +7,6 @@ counting, Manku and Motwani 2002), so that a frequent one is never lost.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import heapq
 import itertools
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
+from modelwright.tasks import directions as task_directions
 from modelwright.tasks.modalities.text import figures as text_figures
 from modelwright.tasks.modalities.text.words import plain_of, words_of
 
@@ -39,7 +39,6 @@ WORD_GRAMS = (1, 2)
 CHARACTER_GRAMS = (2, 4)
 HASHED_GRAMS = (3, 5)
 HASHED_WIDTH = 4_096
-RANK = 64
 _HELD = 1_000_000
 _COMMON = 0.98
 """Share of documents from which an n-gram says nothing."""
@@ -47,7 +46,6 @@ _PAIRS = 0.25
 """Share of the word columns that pairs may take while there are single words left."""
 _SAMPLED = 3_000
 _SAMPLED_CHARACTERS = 4_096
-_GRID = 127
 
 
 class Counts:
@@ -229,10 +227,7 @@ def idf(schema: Mapping[str, Any], name: str) -> NDArray[np.float32]:
 
 
 def directions(features: Iterable[NDArray[np.float32]]) -> dict[str, Any]:
-    """Return the leading right singular vectors of a sample's features, as whole numbers of -127 to 127.
-
-    Latent semantic analysis (Deerwester et al. 1990), by randomised subspace iteration (Halko, Martinsson and Tropp
-    2011). Rounded, so that sums in the graph are exact and don't depend on the batch.
+    """Return the directions in which a sample's texts differ most (latent semantic analysis).
 
     Parameters
     ----------
@@ -240,26 +235,9 @@ def directions(features: Iterable[NDArray[np.float32]]) -> dict[str, Any]:
         Blocks ``(m, d)``, mostly zeros.
     """
     from scipy import sparse
-    from sklearn.utils.extmath import randomized_svd
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     matrix = sparse.vstack([sparse.csr_matrix(each, dtype=np.float64) for each in features]).tocsr()
-    rank = min(RANK, min(matrix.shape) - 1)
+    rank = min(task_directions.RANK, min(matrix.shape) - 1)
     if rank < 1 or not matrix.nnz:
-        return {"rank": 0, "scales": [], "weights": ""}
-    with threadpool_limits(limits=1):
-        _, values, right = randomized_svd(matrix, rank, n_iter=4, random_state=0)
-    right = right[values > 1e-9 * values[0]]
-    tops = np.abs(right).max(1)
-    whole = np.round(right / tops[:, None] * _GRID).astype(np.int8).T  # (width, rank)
-    return {
-        "rank": len(right),
-        "scales": [float(np.float32(top / _GRID)) for top in tops],
-        "weights": base64.b64encode(np.ascontiguousarray(whole).tobytes()).decode(),
-    }
-
-
-def weights(schema: Mapping[str, Any]) -> NDArray[np.int8]:
-    """Return ``(width, rank) int8``, as :func:`directions` made them."""
-    svd = schema["svd"]
-    return np.frombuffer(base64.b64decode(svd["weights"]), np.int8).reshape(-1, max(int(svd["rank"]), 1))
+        return task_directions.none()
+    return task_directions.whole(task_directions.leading(matrix, rank, 4)[1])
