@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.parsing import UsageError, whole
-from modelwright.cli.projects import relative, the_project
+from modelwright.cli.projects import after_prepare, relative, the_project
 from modelwright.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def issues(options: Namespace, screen: Screen) -> int:
     if len(found) > len(shown):
         lines.append(f"  and {len(found) - len(shown):,} more (-n {len(found)})")
     lines += _summary(found)
-    screen.answer({"issues": found}, lines or ["No issues.", "  next: mw train"])
+    screen.answer({"issues": found}, lines or ["No issues.", f"  next: {after_prepare(project)}"])
     return 0
 
 

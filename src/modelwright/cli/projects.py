@@ -95,3 +95,8 @@ def relative(path: object) -> str:
         seen = os.path.relpath(text)
         return seen if len(seen) < len(text) else text
     return text
+
+
+def after_prepare(project: Project) -> str:
+    """Return what to do with a dataset: train, or what else it is good for where no model family learns its output."""
+    return "mw train" if project.learnable() else "mw explore, mw export (no model family learns this output)"

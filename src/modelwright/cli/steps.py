@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.begin import existing, made_lines
-from modelwright.cli.projects import SPEC_NAME, find_project, folder_of, listening, relative, the_project
+from modelwright.cli.projects import SPEC_NAME, after_prepare, find_project, folder_of, listening, relative, the_project
 from modelwright.errors import InputError
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _next(screen: Screen, document: Mapping[str, Any], project: Any) -> list[str
         lines.append(f"  report: {relative(path)}" if path is not None else "")
     refused = (document.get("report") or {}).get("verdict") == "refused"
     follow = {
-        "prepare": "mw issues, then mw train",
+        "prepare": f"mw issues, then {after_prepare(project)}" if last == "prepare" else "",
         "train": "mw package",
         "package": "mw validate",
         "validate": "mw explore report; more data, more time (train.budget), or other limits (accept)"

@@ -239,6 +239,7 @@ def _meta(
         "name": spec.name,
         "modality": spec.input,
         "target": spec.output,
+        "learnable": tasks.learnable(tasks.labels(spec.output)),
         "counts": {**counts, "dropped": len(gathered) - int(outcome.kept.sum())},
         "classes": list(schema["output"].get("classes", [])),
         "sources": list(sources),

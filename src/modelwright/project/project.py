@@ -273,6 +273,10 @@ class Project:
         """Return what changed between two datasets (default: the newest, and the one it grew from)."""
         return self._views.diff(before, after)
 
+    def learnable(self) -> bool:
+        """Say whether a model family learns what the newest dataset holds; else it is prepared, explored and exported."""
+        return self._views.learnable()
+
     def report_path(self, kind: str) -> Path:
         """Return the newest HTML report of a ``dataset``, ``model``, ``report`` or ``findings``."""
         return self._views.report_path(kind)

@@ -90,6 +90,8 @@ class Views:
         advice = known_advice(self.store, self.workflow.target, champion)
         if advice is not None and advice["verdict"] == "undo":
             return "mw retrain" if self.spec.retrain.promote == "auto" else "mw retrain --undo"
+        if steps[0]["status"] == "current" and not self.learnable():
+            return "mw issues"
         if any(step["status"] != "current" for step in steps):
             return "mw run"
         if report is not None and read_json(report, "report.json")["verdict"] == "refused":
@@ -97,6 +99,11 @@ class Views:
         if champion is None or champion["package"] != steps[2]["artifact"]:
             return "mw deploy"
         return "mw retrain" if findings is not None and findings["alarm"] else "mw monitor"
+
+    def learnable(self) -> bool:
+        """Say whether a model family learns what the newest dataset holds; true while there is none."""
+        dataset = self.store.artifacts.latest("dataset")
+        return dataset is None or bool(dataset.meta.get("learnable", True))
 
     def server(self) -> dict[str, Any]:
         """Return ``{"running", "url", "pid"}`` of the background server."""

@@ -503,6 +503,11 @@ def labels(name: str) -> Labels:
     return made
 
 
+def learnable(labels: Labels) -> bool:
+    """Say whether an output is a whole :class:`Target`, that model families learn and packages answer."""
+    return hasattr(labels, "graph")
+
+
 def target(name: str) -> Target:
     """Return the registered target ``name``.
 
@@ -512,7 +517,7 @@ def target(name: str) -> Target:
         If data can be prepared for it, but nothing learns it.
     """
     made: Any = labels(name)
-    if not hasattr(made, "graph"):
+    if not learnable(made):
         from modelwright.errors import InputError
 
         raise InputError(
