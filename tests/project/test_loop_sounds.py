@@ -11,13 +11,11 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from tests.project.serving import package_of, served
 
-from modelwright.deploy import process
 from modelwright.deploy.batch import predict_files
-from modelwright.deploy.settings import ServeSettings
 from modelwright.project import Project, open_project
 from modelwright.runtime.predictor import Predictor
-from modelwright.runtime.reader import PackageReader
 from modelwright.testing.sounds import broken_ones, odd_ones, wav, word
 
 pytestmark = pytest.mark.slow
@@ -27,12 +25,6 @@ PITCHES = {"low": 110.0, "middle": 190.0, "high": 330.0}
 def said(kind: str, seed: int, rate: int = 8000) -> np.ndarray:
     random = np.random.default_rng([seed, list(PITCHES).index(kind)])
     return np.asarray(word(random, PITCHES[kind] * random.uniform(0.9, 1.1), random.uniform(0.2, 0.5), rate))
-
-
-def package_of(project: Project) -> PackageReader:
-    artifact = project.store.artifacts.latest("package")
-    assert artifact is not None
-    return PackageReader.open(artifact.folder / "content", trusted_keys=None)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +47,8 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def server(words: Project) -> Iterator[httpx.Client]:
-    package = words.store.artifacts.latest("package")
-    assert package is not None
-    words.store.deployments.promote("server", package.digest, by="person", reason="test")
-    status = process.start(ServeSettings(store=Path(words.store.root), port=0))
-    with httpx.Client(base_url=str(status.url), timeout=20) as client:
+    with served(words) as client:
         yield client
-    process.stop(words.store.root)
 
 
 def test_the_package_answers_as_the_trained_model_did(words: Project) -> None:

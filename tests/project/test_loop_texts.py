@@ -10,13 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.project.serving import package_of, served
 
-from modelwright.deploy import process
 from modelwright.deploy.batch import predict_files
-from modelwright.deploy.settings import ServeSettings
 from modelwright.project import Project, open_project
 from modelwright.runtime.predictor import Predictor
-from modelwright.runtime.reader import PackageReader
 from modelwright.testing import texts
 
 pytestmark = pytest.mark.slow
@@ -31,12 +29,6 @@ def write(root: Path, spec: str, *, numbers: bool = False) -> Project:
     return open_project(root)
 
 
-def package_of(project: Project) -> PackageReader:
-    artifact = project.store.artifacts.latest("package")
-    assert artifact is not None
-    return PackageReader.open(artifact.folder / "content", trusted_keys=None)
-
-
 @pytest.fixture(scope="module")
 def topics(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of text × category that ran once."""
@@ -49,13 +41,8 @@ def topics(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def server(topics: Project) -> Iterator[httpx.Client]:
-    package = topics.store.artifacts.latest("package")
-    assert package is not None
-    topics.store.deployments.promote("server", package.digest, by="person", reason="test")
-    status = process.start(ServeSettings(store=Path(topics.store.root), port=0))
-    with httpx.Client(base_url=str(status.url), timeout=20) as client:
+    with served(topics) as client:
         yield client
-    process.stop(topics.store.root)
 
 
 def test_the_package_answers_as_the_trained_model_did(topics: Project) -> None:
