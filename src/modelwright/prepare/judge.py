@@ -137,7 +137,8 @@ class Judge:
             self._drop(each)
         self._ties.append(Tie("group", "the same group", _user_pairs(gathered)))
         tied = np.concatenate([tie.pairs for tie in self._ties])
-        fixed, facts = self._mislabelled(np.concatenate([tie.pairs for tie in self._vouching()]))
+        vouching = np.concatenate([tie.pairs for tie in self._vouching()])
+        fixed, facts = self._mislabelled(vouching, self._folds(tied, parent, production))
         if not self._kept.any():
             raise InputError(
                 "every sample was dropped by the rules of 'clean'", code="no-samples", hint="see `mw issues`"
@@ -193,7 +194,8 @@ class Judge:
     def _check_columns(self, exact: checks.Copies) -> None:
         gathered = self._gathered
         codes = self._labels if gathered.label_kind == "class" else np.full(len(self._usable), -1)
-        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers), self._names)
+        words = "hashing" in self._spec.features
+        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers), self._names, words=words)
         many = np.flatnonzero(self._usable & (2 * self._columns.gaps > max(len(gathered.columns), 3)))
         self._judge(about.samples(gathered, many, "incomplete", 0.4, "lacks more than half of its values"))
         found = self._judge(self._columns.issues)
@@ -271,20 +273,36 @@ class Judge:
         np.maximum.at(most, both[0][0], both[1])
         return self._ties if most.sum() > MIXED * inside.sum() else [tie for tie in self._ties if tie.kind != "group"]
 
-    def _mislabelled(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
+    def _folds(
+        self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
+    ) -> NDArray[np.int64] | None:
+        """Return the folds that the dataset keeps where the spec asks for them, as labels stand before any is fixed."""
+        if not (self._spec.split.folds and mislabelled.wanted(self._spec.clean) and self._kept.any()):
+            return None
+        _, _, division = self._division(tied, parent, production)
+        return None if division.folds is None else division.folds.astype(np.int64)
+
+    def _samples(self, tied: NDArray[np.int64], folds: NDArray[np.int64] | None) -> Samples:
+        """Return what the check of labels needs of all samples."""
+        gathered = self._gathered
+        groups, keys = _groups(gathered, tied, self._kept)
+        settled = np.array(gathered.annotations, np.int64) >= 0
+        return Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys, folds)
+
+    def _mislabelled(
+        self, tied: NDArray[np.int64], folds: NDArray[np.int64] | None
+    ) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced, by which issue, and how labels were checked."""
         spec, gathered = self._spec, self._gathered
         if isinstance(self._target, Boxes):
-            return self._swapped(tied)
+            return self._swapped(tied, folds)
         tags_of = self._target.classes if isinstance(self._target, Tags) else None
         if gathered.label_kind not in {"class", "number"} and tags_of is None:
             return {}, {"skipped": f"labels of output {spec.output!r} are not one class or one number"}
         found = Result(facts={"skipped": "no rule of 'clean' names mislabelled"})
         describe = mislabelled.describer(gathered, self._shown)
         if mislabelled.wanted(spec.clean) and self._kept.any():
-            groups, keys = _groups(gathered, tied, self._kept)
-            settled = np.array(gathered.annotations, np.int64) >= 0
-            samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
+            samples = self._samples(tied, folds)
             mark = [self._modality.name, self._modality.version, gathered.scanner, spec.label, list(self._dropped)]
             found = mislabelled.suspects(samples, self._predict(), self._store, mark, describe, self._progress, tags_of)
         decided = self._judge(mislabelled.issues(found, describe))
@@ -292,14 +310,14 @@ class Judge:
         fixed = mislabelled.settle(decided, self._store, self._labels, self._names, self._kept, closed=closed)
         return fixed, found.facts
 
-    def _swapped(self, tied: NDArray[np.int64]) -> tuple[dict[int, str], dict[str, Any]]:
+    def _swapped(
+        self, tied: NDArray[np.int64], folds: NDArray[np.int64] | None
+    ) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced because a box has another class, and how boxes were checked."""
         gathered = self._gathered
         if not mislabelled.wanted(self._spec.clean) or not self._kept.any():
             return {}, {"skipped": "no rule of 'clean' names mislabelled"}
-        groups, keys = _groups(gathered, tied, self._kept)
-        settled = np.array(gathered.annotations, np.int64) >= 0
-        samples = Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys)
+        samples = self._samples(tied, folds)
         again = partial(swapped.whole, self._modality, gathered, self._sources, self._store)
         mark = ["boxes", self._modality.name, self._modality.version]
         describe = mislabelled.describer(gathered, self._shown)
@@ -335,14 +353,14 @@ class Judge:
             return structured.strata(self._target, labels, self._names)
         return labels if self._gathered.coded else split.bins(labels)
 
-    def _split(
+    def _division(
         self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64], dividing.Division]:
-        """Return groups, their keys, and who is where."""
-        settings, gathered = self._spec.split, self._gathered
+        """Return groups, their keys, and who is where, as things stand."""
+        gathered = self._gathered
         groups, keys = _groups(gathered, tied, self._kept)
         division = dividing.divide(
-            settings,
+            self._spec.split,
             gathered,
             self._rows,
             self._kept,
@@ -352,9 +370,16 @@ class Judge:
             None if parent is None else _known(gathered, parent),
             None if parent is None else parent.meta.get("division"),
         )
+        return groups, keys, division
+
+    def _split(
+        self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64], dividing.Division]:
+        """Return groups, their keys, and who is where, with what is wrong about it judged."""
+        groups, keys, division = self._division(tied, parent, production)
         self._judge(division.issues)
         self._kept &= division.splits >= 0
-        self._judge(dividing.small_splits(settings, division.splits))
+        self._judge(dividing.small_splits(self._spec.split, division.splits))
         return groups, keys, division
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from modelwright.tasks.onnx_build import Build
 
 RANK = 64
 """Directions at most."""
@@ -23,16 +25,6 @@ UNITS = 65_536
 """Parts of 1 that :func:`components`' values are rounded to; with weights of 16 bits, 131,072 columns of values within
 ±10 stay below 2^53."""
 _GRIDS = {"int8": 127, "int16": 32_767}
-
-
-class Building(Protocol):
-    """What a graph is put together with."""
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node with one output, and return that."""
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Add a constant, and return its name."""
 
 
 def leading(matrix: Any, rank: int, rounds: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -125,7 +117,7 @@ def components(matrix: NDArray[np.float64], names: Sequence[str]) -> dict[str, A
     }
 
 
-def along(build: Building, source: str, found: Mapping[str, Any], units: float = UNITS) -> str:
+def along(build: Build, source: str, found: Mapping[str, Any], units: float = UNITS) -> str:
     """Return ``(n, rank) float32``: where samples lie along the directions.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.directions import Building
+from modelwright.tasks.onnx_build import Build
 
 _FLOAT = 1
 """``TensorProto.FLOAT``, here without onnx."""
@@ -30,7 +30,7 @@ class Counting:
         Columns.
     """
 
-    def __init__(self, build: Building, name: str, samples: str, width: int) -> None:
+    def __init__(self, build: Build, name: str, samples: str, width: int) -> None:
         self._build, self._name = build, name
         self._width = build.constant(f"{name}_width", np.array(width, np.int64))
         self._two = build.constant(f"{name}_two", np.array(2, np.int64))

@@ -14,14 +14,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from modelwright import canonical, registry
-from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+from modelwright.errors import InputError
+from modelwright.tasks.base import Answering, Arrays, Modality, UndecodableError, modality
 from modelwright.testing import sounds, texts
 
 
@@ -50,8 +51,20 @@ class ModalityCase:
     skips: Mapping[str, str] = field(default_factory=dict)
 
     def schema(self) -> dict[str, Any]:
-        """Learn the schema from the case's samples, one at a time."""
-        return self.modality.learn(self.undecided(), self.settings)
+        """Learn the schema from the case's samples, one at a time; what is learned from answers, from made-up ones."""
+        return self.answered(self.modality.learn(self.undecided(), self.settings))
+
+    def answered(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return a schema with what made-up answers say, where the settings ask for that."""
+        if "answers" not in self.settings.get("features", ()) or not isinstance(self.modality, Answering):
+            return schema
+        keys = np.arange(len(self.raws), dtype=np.uint64)
+        answers = (keys % np.uint64(3)).astype(np.float64)[:, None]
+        return self.modality.with_answers(schema, self.undecided(), answers, keys, ["mean answer"])
+
+    def worded(self, *words: str) -> ModalityCase:
+        """Return the same case with these words for ``features``."""
+        return replace(self, settings={**self.settings, "features": list(words)})
 
     def undecided(self) -> Iterator[Arrays]:
         """Yield the samples decoded without a schema, as they are before there is one."""
@@ -118,7 +131,7 @@ def check_schema_is_json(case: ModalityCase) -> None:
 def check_schema_does_not_depend_on_batches(case: ModalityCase) -> None:
     """How prepare cuts the stream depends on memory; what is learned must not."""
     one_by_one = case.schema()
-    together = case.modality.learn([list(case.undecided())], case.settings)
+    together = case.answered(case.modality.learn([list(case.undecided())], case.settings))
     assert canonical.dumps(one_by_one) == canonical.dumps(together)
 
 
@@ -176,8 +189,8 @@ def check_graph_gives_the_same_at_any_batch(case: ModalityCase) -> None:
     singles = [case.modality.decode(raw, schema) for raw in case.raws]
     for encoding in case.modality.encodings:
         graph = session(case.modality.graph(schema, encoding))
-        rows = [graph.run(["features"], arrays)[0] for arrays in singles]
-        three = graph.run(["features"], stacked(singles[:3]))[0]
+        rows = [_run(graph, arrays) for arrays in singles]
+        three = _run(graph, stacked(singles[:3]))
         assert all(row.shape[1:] == rows[0].shape[1:] and row.dtype == rows[0].dtype for row in rows)
         assert same(three, np.concatenate(rows[:3])), encoding
         if encoding == "pixels":
@@ -197,11 +210,66 @@ def check_features_have_names(case: ModalityCase) -> None:
     for encoding in case.modality.encodings:
         names = case.modality.feature_names(schema, encoding)
         if encoding != "pixels":
-            features = session(case.modality.graph(schema, encoding)).run(["features"], arrays)[0]
+            features = _run(session(case.modality.graph(schema, encoding)), arrays)
             assert len(names) == len(set(names)) == features.shape[1]
 
 
+def words_of(modality: Modality) -> list[str]:
+    """Return the words that ``features`` of a spec may hold for this modality."""
+    return list(getattr(modality, "feature_words", {}))
+
+
+def features_of(case: ModalityCase) -> dict[str, tuple[tuple[str, ...], bytes]]:
+    """Return names and values of the first three samples' features, by encoding."""
+    schema = case.schema()
+    samples = stacked([case.modality.decode(raw, schema) for raw in case.raws[:3]])
+    made: dict[str, tuple[tuple[str, ...], bytes]] = {}
+    for encoding in case.modality.encodings:
+        values = _run(session(case.modality.graph(schema, encoding)), samples)
+        made[encoding] = tuple(case.modality.feature_names(schema, encoding)), values.tobytes()
+    return made
+
+
+def check_every_feature_word_does_something(case: ModalityCase) -> None:
+    """A word that changes nothing misleads whoever wrote it: it makes features of its own, or the schema says it."""
+    seen: dict[str, dict[str, tuple[tuple[str, ...], bytes]]] = {}
+    for word in words_of(case.modality):
+        asked = case.worded(word)
+        assert f"{word} adds nothing" not in str(asked.schema().get("reason", "")), f"the case's samples lack {word}"
+        seen[word] = features_of(asked)
+        for other, made in seen.items():
+            assert other == word or made != seen[word], f"{word} makes what {other} makes"
+
+
+def check_every_feature_word_keeps_the_contract(case: ModalityCase) -> None:
+    """Each word alone gives a graph that is the same for one sample and many, every time, and names its features."""
+    for word in words_of(case.modality):
+        for check in _GRAPH_CHECKS:
+            check(case.worded(word))
+
+
+def check_unknown_feature_words_are_refused(case: ModalityCase) -> None:
+    """A word of another modality, or a misspelt one, is refused with those that there are."""
+    refusal = None
+    try:
+        case.worded("nonesuch").schema()
+    except InputError as error:
+        refusal = error
+    assert refusal is not None, "features: [nonesuch] was taken"
+    assert refusal.code == "unknown-feature"
+    assert all(word in refusal.message for word in words_of(case.modality))
+
+
 Check = Callable[[ModalityCase], None]
+
+_GRAPH_CHECKS: tuple[Check, ...] = (
+    check_decode_gives_what_describe_says,
+    check_schema_is_json,
+    check_schema_does_not_depend_on_batches,
+    check_graph_has_one_form,
+    check_graph_gives_the_same_at_any_batch,
+    check_features_have_names,
+)
 
 CHECKS: tuple[Check, ...] = (
     check_decode_gives_what_describe_says,
@@ -216,7 +284,16 @@ CHECKS: tuple[Check, ...] = (
     check_graph_has_one_form,
     check_graph_gives_the_same_at_any_batch,
     check_features_have_names,
+    check_every_feature_word_does_something,
+    check_every_feature_word_keeps_the_contract,
+    check_unknown_feature_words_are_refused,
 )
+
+
+def _run(graph: Any, arrays: Arrays) -> Any:
+    """Return the features of inputs, of which the graph may not want all."""
+    wanted = {each.name for each in graph.get_inputs()}
+    return graph.run(["features"], {name: values for name, values in arrays.items() if name in wanted})[0]
 
 
 def session(graph: Any) -> Any:
@@ -298,6 +375,7 @@ def _table_case() -> ModalityCase:
             "member": bool(place % 3),
             "since": f"{1990 + place % 30}-{1 + place % 12:02d}-17T{place % 24:02d}:30:00",
             "id": f"id-{place}",
+            "note": f"{('Belt', 'roller')[place % 2]} no. {place}, {('worn', 'loose', 'gone')[place % 3]} {place * 79}",
             "y": place,
         }
         for place in range(400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,13 @@ from modelwright.prepare.clean.column_oddities import hidden_missing, rare_categ
 from modelwright.prepare.clean.column_sample import Sample
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import columns_of
+from modelwright.tasks.modalities.table import hashing
 
 _PIECE = 1 << 18
 _LEAST_ROWS = 30
 """Rows below which "different in every row" and "predicts perfectly" happen by chance."""
+_LOOKED_AT = 5000
+"""Different texts of a column by which it is told whether they are made of words."""
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?\Z|\d{1,2}[./]\d{1,2}[./]\d{2,4}([ T].*)?\Z")
 
 
@@ -42,6 +46,8 @@ def check(
     codes: NDArray[np.int64],
     numbers: NDArray[np.float64],
     names: Sequence[str] = (),
+    *,
+    words: bool = False,
 ) -> ColumnFindings:
     """Check every column of ``rows.parquet``, one in memory at a time, then an even sample of all together.
 
@@ -56,6 +62,8 @@ def check(
         ``(n,)`` the labels: class codes (-1 unknown), or numbers (NaN unknown); of one kind all are unknown.
     names
         Class names by code.
+    words
+        Whether words of texts are learned from: then a column of them is no identifier, however much its texts differ.
     """
     found = ColumnFindings(keys=np.zeros(len(usable), np.uint64), gaps=np.zeros(len(usable), np.int32))
     sample: Sample | None = None
@@ -87,6 +95,8 @@ def check(
         identifier = _identifier(name, dense, values, kind, present, distinct)
         if identifier:
             found.issues.extend(_telling_identifier(name, dense, values, kind, sample))
+            if words and kind == "text" and _has_words(dense.dictionary):
+                continue
             found.issues.append(
                 Issue(
                     "identifier-column",
@@ -204,6 +214,16 @@ def _identifier(name: str, dense: Any, values: NDArray[np.float64], kind: str, p
         ):
             return "its name says so, and it is different in every row"
     return ""
+
+
+def _has_words(texts: Any) -> bool:
+    """Say whether most of a column's different texts hold a word that comes up in others too."""
+    some = texts.take(np.unique(np.linspace(0, len(texts) - 1, min(len(texts), _LOOKED_AT)).astype(np.int64)))
+    cut = [set(hashing.pieces(text)) for text in some.to_pylist()]
+    seen = Counter(piece for pieces in cut for piece in pieces)
+    most = hashing.COMMON * len(cut)
+    often = sum(any(hashing.LEAST <= seen[piece] <= most for piece in pieces) for pieces in cut)
+    return often * 2 >= len(cut)
 
 
 def _telling_identifier(

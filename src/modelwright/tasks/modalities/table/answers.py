@@ -56,9 +56,10 @@ def learn(
     codes: list[dict[str, int]] = [{} for _ in columns]
     taken: list[list[NDArray[np.int64]]] = [[] for _ in columns]
     for batch in batches:
+        count = next((len(values) for values in batch.values()), 0)
         for place, column in enumerate(columns):
             known = codes[place]
-            values = [cells.category(value, column["name"]) for value in batch[column["name"]]]
+            values = [cells.category(value, column["name"]) for value in batch.get(column["name"], [None] * count)]
             taken[place].append(np.array([known.setdefault(word, len(known)) for word in values], np.int64))
     made = {
         column["name"]: _means(list(known), np.concatenate(found), answers, folds)

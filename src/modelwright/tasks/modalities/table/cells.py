@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Problem, UndecodableError
+from modelwright.tasks.base import Arrays, Problem, UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
-from modelwright.tasks.modalities.table import dates
+from modelwright.tasks.modalities.table import dates, hashing
 
 _TRUE = frozenset({"true", "yes", "y", "t", "1"})
 _FALSE = frozenset({"false", "no", "n", "f", "0"})
@@ -153,6 +153,36 @@ def many(values: Values, column: Mapping[str, Any]) -> NDArray[Any]:
         return dates.parts(array)
     day_first = bool(column.get("day_first"))
     return dates.parts(dates.moments(_each(values, lambda value: moment(value, name, day_first=day_first))))
+
+
+def of_row(row: Mapping[str, Any], schema: Mapping[str, Any]) -> Arrays:
+    """Return the graph's inputs for one row, first axis of length 1; a missing key is a missing value."""
+    made: Arrays = {}
+    for column in schema["columns"]:
+        made |= _with_words(one(row.get(column["name"]), column), column)
+    return made
+
+
+def of_columns(columns: Mapping[str, Values], schema: Mapping[str, Any]) -> Arrays:
+    """Return the graph's inputs for ``n`` rows given by column; a column that is not there is missing in each."""
+    count = next((len(values) for values in columns.values()), 0)
+    made: Arrays = {}
+    for column in schema["columns"]:
+        made |= _with_words(many(columns.get(column["name"], [None] * count), column), column)
+    return made
+
+
+def _with_words(values: NDArray[Any], column: Mapping[str, Any]) -> Arrays:
+    """Return a column's tensor, and that of its words' hashes where they are asked for."""
+    made: Arrays = {column["tensor"]: values}
+    if "hashed" in column:
+        made[words_tensor(column)] = hashing.hashes(values[:, 0].tolist(), int(column["hashed"]["size"]))
+    return made
+
+
+def words_tensor(column: Mapping[str, Any]) -> str:
+    """Return the name of the tensor with the hashes of a column's words."""
+    return f"{column['tensor']}_words"
 
 
 def _typed_numbers(array: NDArray[Any], name: str) -> NDArray[np.float32]:

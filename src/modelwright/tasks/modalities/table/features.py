@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.tasks.base import Encoding
 from modelwright.tasks.modalities.table import dates
+from modelwright.tasks.modalities.table.cells import words_tensor
 
 WORDS: Mapping[str, str] = {
     "missing": "a 0/1 that says a number was missing, where training missed some",
@@ -15,6 +16,8 @@ WORDS: Mapping[str, str] = {
     "dates": "year, month, day, weekday, second of the day and day number of dates",
     "categories": "a 0/1 for each category (for trees: its number)",
     "answers": "the mean answer of each category's training rows, out of fold while learning (Micci-Barreca 2001)",
+    "hashing": "the words of columns with more than 64 different texts, counted by their hash (Weinberger et al. 2009)",
+    "pca": "the directions that hold 95 % of the variance, in place of all that (for trees: beside it)",
 }
 """What a table's columns may become besides the numbers themselves, which are always there."""
 AUTO = ("missing", "log", "dates", "categories")
@@ -46,6 +49,15 @@ class OneHot:
 
 
 @dataclass(frozen=True)
+class Hashed:
+    """The counts of a column's words by their hash."""
+
+    name: str
+    tensor: str
+    width: int
+
+
+@dataclass(frozen=True)
 class Mean:
     """One mean answer by a category."""
 
@@ -71,8 +83,27 @@ def means(schema: Mapping[str, Any]) -> list[Mean]:
     ]
 
 
+def hashed(schema: Mapping[str, Any]) -> list[Hashed]:
+    """Return the columns whose words are counted by their hash."""
+    if not wants(schema, "hashing"):
+        return []
+    return [
+        Hashed(column["name"], words_tensor(column), int(column["hashed"]["width"]))
+        for column in schema["columns"]
+        if "hashed" in column
+    ]
+
+
+def components(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the principal components (:func:`modelwright.tasks.directions.components`), or None without any."""
+    found: Mapping[str, Any] = schema.get("components", {})
+    return found if wants(schema, "pca") and found.get("rank") else None
+
+
 def shown(schema: Mapping[str, Any], column: Mapping[str, Any]) -> bool:
     """Say whether a column itself is a feature of trees."""
+    if column["kind"] == "category" and not column["categories"]:
+        return False  # nothing but words to hash
     word = {"category": "categories", "date": "dates"}.get(column["kind"])
     return word is None or wants(schema, word)
 
@@ -131,23 +162,35 @@ def one_hots(schema: Mapping[str, Any]) -> list[OneHot]:
     return plan
 
 
-def names(schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
-    """Return the features' names in the graph's order."""
-    if encoding == "trees":
-        found: list[str] = []
-        for column in schema["columns"]:
-            if not shown(schema, column):
-                continue
-            if column["kind"] == "date":
-                found += [f"{column['name']}: {part}" for part in dates.PARTS]
-            else:
-                found.append(column["name"])
-        return [*found, *(mean.name for mean in means(schema))]
+def block(schema: Mapping[str, Any]) -> list[str]:
+    """Return the names of ``dense`` features, but for those that come from answers or take the place of these."""
     numbers = figures(schema)
     return [
         *(figure.name for figure in numbers),
         *(figure.indicator for figure in numbers if figure.indicator),
         *(f"log {figure.name}" for figure in numbers if figure.log),
         *(one.name for one in one_hots(schema)),
-        *(mean.name for mean in means(schema)),
+        *_hashed_names(schema),
     ]
+
+
+def names(schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
+    """Return the features' names in the graph's order."""
+    along = components(schema) or {"most": []}
+    directions = [f"component {place}, mostly {name}" for place, name in enumerate(along["most"], 1)]
+    answers = [mean.name for mean in means(schema)]
+    if encoding != "trees":
+        return [*(directions or block(schema)), *answers]
+    found: list[str] = []
+    for column in schema["columns"]:
+        if not shown(schema, column):
+            continue
+        if column["kind"] == "date":
+            found += [f"{column['name']}: {part}" for part in dates.PARTS]
+        else:
+            found.append(column["name"])
+    return [*found, *_hashed_names(schema), *directions, *answers]
+
+
+def _hashed_names(schema: Mapping[str, Any]) -> list[str]:
+    return [f"{each.name}, words hashed to {place}" for each in hashed(schema) for place in range(each.width)]

@@ -5,6 +5,8 @@ away with one absurd value); a 0/1 for "was missing" where training missed some;
 of skewed numbers; categories one-hot, an unknown one all zeros or "another one".
 ``trees``: numbers as they are with NaN for missing, categories as codes, most frequent first, NaN for missing and
 unknown ones (or the code of "another one").
+Words that are hashed are counts in both. Principal components take the place of what ``dense`` has, and stand beside
+what ``trees`` has.
 """
 
 from __future__ import annotations
@@ -14,74 +16,99 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from modelwright.tasks.modalities.table import dates
+from modelwright.tasks import directions, hashing
+from modelwright.tasks.modalities.table import cells, dates
 from modelwright.tasks.modalities.table import features as table_features
-from modelwright.tasks.onnx_build import model
+from modelwright.tasks.onnx_build import Build, model
 
 _LIMIT = 10.0
 
 
-class _Build:
-    """Nodes and constants as they come."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(values, name))
-        return name
-
-    def row(self, name: str, values: list[float]) -> str:
-        """Add a constant ``(1, len) float32``."""
-        return self.constant(name, np.array([values], np.float32))
-
-
 def dense(schema: Mapping[str, Any]) -> ModelProto:
     """Return the graph to ``features (n, d) float32`` for linear models; every feature is finite."""
-    build = _Build()
-    parts = [*_numbers(build, schema), *_one_hots(build, schema), *_means(build, schema, scaled=True)]
-    if len(parts) == 1:
-        build.node("Identity", parts, "features")
-    else:
-        build.node("Concat", parts, "features", axis=1)
-    return _model("table_dense", build, schema, len(table_features.names(schema, "dense")))
+    build = Build()
+    parts = _block(build, schema)
+    if found := table_features.components(schema):
+        parts = [directions.along(build, _joined(build, parts, "block"), found)]
+    parts += _means(build, schema, scaled=True)
+    return _finished("table_dense", build, parts, schema, len(table_features.names(schema, "dense")))
+
+
+def block(schema: Mapping[str, Any]) -> ModelProto:
+    """Return the graph to the ``dense`` features from which directions are learned."""
+    build = Build()
+    return _finished("table_block", build, _block(build, schema), schema, len(table_features.block(schema)))
 
 
 def trees(schema: Mapping[str, Any]) -> ModelProto:
     """Return the graph to ``features (n, d) float32`` for trees; NaN is missing."""
-    build = _Build()
+    build = Build()
     parts = []
     for column in schema["columns"]:
         if not table_features.shown(schema, column):
             continue
         if column["kind"] == "category":
-            parts.append(_codes(build, column, missing=math.nan, unknown=math.nan))
+            parts.append(_codes(build, column, "code", missing=math.nan, unknown=math.nan))
         else:
             parts.append(column["tensor"])
+    if found := table_features.components(schema):
+        along = _block(build, schema)
+        parts += [name for name in along if name in _hashed_outputs(schema)]
+        parts.append(directions.along(build, _joined(build, along, "block"), found))
+    else:
+        parts += _hashed(build, schema)
     parts += _means(build, schema, scaled=False)
+    return _finished("table_trees", build, parts, schema, len(table_features.names(schema, "trees")))
+
+
+def _finished(name: str, build: Build, parts: list[str], schema: Mapping[str, Any], width: int) -> ModelProto:
     if len(parts) == 1:
         build.node("Identity", parts, "features")
     else:
         build.node("Concat", parts, "features", axis=1)
-    return _model("table_trees", build, schema, len(table_features.names(schema, "trees")))
+    return _model(name, build, schema, width)
 
 
-def _numbers(build: _Build, schema: Mapping[str, Any]) -> list[str]:
+def _row(build: Build, name: str, values: list[float]) -> str:
+    """Add a constant ``(1, len) float32``."""
+    return build.constant(name, np.array([values], np.float32))
+
+
+def _joined(build: Build, parts: list[str], name: str) -> str:
+    return build.node("Concat", parts, name, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _block(build: Build, schema: Mapping[str, Any]) -> list[str]:
+    """Return what is standardised, one-hot or counted of each row: all but what comes from answers."""
+    return [*_numbers(build, schema), *_one_hots(build, schema), *_hashed(build, schema)]
+
+
+def _hashed_outputs(schema: Mapping[str, Any]) -> list[str]:
+    return [f"{each.tensor}_counts" for each in table_features.hashed(schema)]
+
+
+def _hashed(build: Build, schema: Mapping[str, Any]) -> list[str]:
+    """Return the counts of words by their hash, one tensor a column."""
+    made = []
+    for each, output in zip(table_features.hashed(schema), _hashed_outputs(schema), strict=True):
+        counting = hashing.Counting(build, each.tensor, each.tensor, each.width)
+        real = counting.not_filling(each.tensor)
+        none = build.constant(f"{each.tensor}_filling", np.array(0, np.int64))
+        counting.add(build.node("Where", [real, each.tensor, none], f"{each.tensor}_safe"), real)
+        made.append(build.node("Identity", [counting.sums], output))
+    return made
+
+
+def _numbers(build: Build, schema: Mapping[str, Any]) -> list[str]:
     plan = table_features.figures(schema)
     if not plan:
         return []
     tensors = list(dict.fromkeys(figure.tensor for figure in plan))
     raw = build.node("Concat", tensors, "numbers", axis=1) if len(tensors) > 1 else tensors[0]
     missing = build.node("IsNaN", [raw], "missing")
-    medians = build.row("medians", [figure.median for figure in plan])
+    medians = _row(build, "medians", [figure.median for figure in plan])
     filled = build.node("Where", [missing, medians, raw], "filled")
     means = [figure.mean for figure in plan]
     parts = [_standardised(build, filled, "numbers", means, [figure.std for figure in plan])]
@@ -93,7 +120,7 @@ def _numbers(build: _Build, schema: Mapping[str, Any]) -> list[str]:
     if skewed:
         picked = _picked(build, filled, "skewed", [place for place, _ in skewed])
         size = build.node("Abs", [picked], "skewed_size")
-        one = build.row("one", [1.0])
+        one = _row(build, "one", [1.0])
         log = build.node("Log", [build.node("Add", [size, one], "skewed_size_1")], "skewed_log")
         signed = build.node("Mul", [build.node("Sign", [picked], "skewed_sign"), log], "skewed_signed")
         logs = [log for _, log in skewed]
@@ -101,35 +128,35 @@ def _numbers(build: _Build, schema: Mapping[str, Any]) -> list[str]:
     return parts
 
 
-def _picked(build: _Build, source: str, name: str, places: list[int]) -> str:
+def _picked(build: Build, source: str, name: str, places: list[int]) -> str:
     indices = build.constant(f"{name}_places", np.array(places, np.int64))
     return build.node("Gather", [source, indices], f"{name}_picked", axis=1)
 
 
-def _standardised(build: _Build, source: str, name: str, means: list[float], stds: list[float]) -> str:
-    centred = build.node("Sub", [source, build.row(f"{name}_mean", means)], f"{name}_centred")
-    scaled = build.node("Div", [centred, build.row(f"{name}_std", stds)], f"{name}_scaled")
+def _standardised(build: Build, source: str, name: str, means: list[float], stds: list[float]) -> str:
+    centred = build.node("Sub", [source, _row(build, f"{name}_mean", means)], f"{name}_centred")
+    scaled = build.node("Div", [centred, _row(build, f"{name}_std", stds)], f"{name}_scaled")
     low = build.constant(f"{name}_low", np.array(-_LIMIT, np.float32))
     high = build.constant(f"{name}_high", np.array(_LIMIT, np.float32))
     return build.node("Clip", [scaled, low, high], f"{name}_features")
 
 
-def _one_hots(build: _Build, schema: Mapping[str, Any]) -> list[str]:
+def _one_hots(build: Build, schema: Mapping[str, Any]) -> list[str]:
     columns = table_features.categories(schema)
     plan = table_features.one_hots(schema)
     if not plan:
         return []
     encoded = [
-        _codes(build, column, missing=table_features.MISSING_CODE, unknown=table_features.UNKNOWN_CODE)
+        _codes(build, column, "place", missing=table_features.MISSING_CODE, unknown=table_features.UNKNOWN_CODE)
         for column in columns
     ]
     codes = build.node("Concat", encoded, "codes", axis=1) if len(encoded) > 1 else encoded[0]
     spread = _picked(build, codes, "one_hot", [one.column for one in plan])
-    wanted = build.row("one_hot_codes", [one.code for one in plan])
+    wanted = _row(build, "one_hot_codes", [one.code for one in plan])
     return [build.node("Cast", [build.node("Equal", [spread, wanted], "hits")], "one_hot", to=TensorProto.FLOAT)]
 
 
-def _means(build: _Build, schema: Mapping[str, Any], *, scaled: bool) -> list[str]:
+def _means(build: Build, schema: Mapping[str, Any], *, scaled: bool) -> list[str]:
     """Return the mean answers by category, for linear models as deviations from the mean of all."""
     made = []
     for mean in table_features.means(schema):
@@ -152,27 +179,30 @@ def _means(build: _Build, schema: Mapping[str, Any], *, scaled: bool) -> list[st
     return made
 
 
-def _codes(build: _Build, column: Mapping[str, Any], *, missing: float, unknown: float) -> str:
+def _codes(build: Build, column: Mapping[str, Any], name: str, *, missing: float, unknown: float) -> str:
     words = [str(word) for word in column["categories"]]
     build.nodes.append(
         helper.make_node(
             "LabelEncoder",
             [column["tensor"]],
-            [f"{column['tensor']}_code"],
+            [f"{column['tensor']}_{name}"],
             domain="ai.onnx.ml",
             keys_strings=["", *words],
             values_floats=[missing, *(float(code) for code in range(len(words)))],
             default_float=float(len(words)) if column["other"] else unknown,
         )
     )
-    return f"{column['tensor']}_code"
+    return f"{column['tensor']}_{name}"
 
 
-def _model(name: str, build: _Build, schema: Mapping[str, Any], width: int) -> ModelProto:
+def _model(name: str, build: Build, schema: Mapping[str, Any], width: int) -> ModelProto:
     inputs: list[ValueInfoProto] = []
     for column in schema["columns"]:
         kind = TensorProto.STRING if column["kind"] == "category" else TensorProto.FLOAT
         size = len(dates.PARTS) if column["kind"] == "date" else 1
         inputs.append(helper.make_tensor_value_info(column["tensor"], kind, ["n", size]))
+        if "hashed" in column:
+            shape = ["n", int(column["hashed"]["size"])]
+            inputs.append(helper.make_tensor_value_info(cells.words_tensor(column), TensorProto.INT64, shape))
     outputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])]
     return model(name, build.nodes, inputs, outputs, build.constants)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError, Way
 from modelwright.tasks.modalities.table import cells, dates
 from modelwright.tasks.modalities.table import rows as table_rows
@@ -24,7 +23,8 @@ class Table:
 
     Columns have a kind: ``number`` and ``boolean`` are ``(n, 1) float32`` (NaN: missing), ``category`` is ``(n, 1)``
     text ("": missing), ``date`` is ``(n, 6) float32`` (:data:`.dates.PARTS`). The tensors
-    are named ``c0``, ``c1``, …, since a column's name may be anything; the schema has both.
+    are named ``c0``, ``c1``, …, since a column's name may be anything; the schema has both. A category whose words are
+    hashed has ``c0_words`` ``(n, size) int64`` besides (:mod:`.hashing`).
     """
 
     name: ClassVar[str] = "table"
@@ -56,7 +56,7 @@ class Table:
             return {name: _cell(value) for name, value in row.items()}
         if schema.get("strict"):
             table_rows.refuse_unknown(row, schema)
-        return {column["tensor"]: cells.one(row.get(column["name"]), column) for column in schema["columns"]}
+        return cells.of_row(row, schema)
 
     def rows(self, schema: Mapping[str, Any]) -> table_rows.Rows:
         """Return the reader of rows that are parsed already."""
@@ -78,11 +78,7 @@ class Table:
         UndecodableError
             ``wrong-type`` with ``column`` and ``row`` in its evidence.
         """
-        count = next((len(values) for values in columns.values()), 0)
-        return {
-            column["tensor"]: cells.many(columns.get(column["name"], [None] * count), column)
-            for column in schema["columns"]
-        }
+        return cells.of_columns(columns, schema)
 
     ways: ClassVar[Mapping[str, Way]] = table_synthesis.WAYS
 
@@ -92,12 +88,13 @@ class Table:
 
     def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
         """Return ``missing-value`` for a row with more than half of its values missing."""
-        missing = sum(bool(_is_missing(values).all()) for values in inputs.values())
-        if not inputs or missing * 2 <= len(inputs):
+        own = [values for values in inputs.values() if values.dtype.kind != "i"]  # hashes are made of other values
+        missing = sum(bool(_is_missing(values).all()) for values in own)
+        if missing * 2 <= len(own):
             return []
-        severity = 0.8 if missing == len(inputs) else 0.3
-        message = f"{missing} of {len(inputs)} values are missing"
-        return [Problem("missing-value", severity, message, {"missing": missing, "columns": len(inputs)})]
+        severity = 0.8 if missing == len(own) else 0.3
+        message = f"{missing} of {len(own)} values are missing"
+        return [Problem("missing-value", severity, message, {"missing": missing, "columns": len(own)})]
 
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return each column under its own name: float64 (a date as days since 1970), or object with None for missing.
@@ -109,7 +106,7 @@ class Table:
         }
 
     def learn(self, batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Learn columns, kinds, categories and statistics from rows by column; see :mod:`table_schema`.
+        """Learn columns, kinds, categories and statistics from rows by column; see :mod:`.learning`.
 
         Parameters
         ----------
@@ -121,28 +118,9 @@ class Table:
             (most categories of a column, 64), ``strict`` (unknown keys are errors), ``features`` (``auto`` or words of
             :attr:`feature_words`).
         """
-        from modelwright.tasks.modalities.table import features as table_features
-        from modelwright.tasks.modalities.table import schema as table_schema
+        from modelwright.tasks.modalities.table import learning as table_learning
 
-        asked = settings.get("features", "auto")
-        if asked == "auto":
-            return table_schema.learn(batches, settings)
-        for word in asked:
-            if word not in table_features.WORDS:
-                raise InputError(
-                    f"features: found {word!r}; for tables there are: {', '.join(table_features.WORDS)}",
-                    code="unknown-feature",
-                    hint="features: auto takes all but 'answers'",
-                )
-        schema = {**table_schema.learn(batches, settings), "features": list(dict.fromkeys(asked))}
-        later = "answers" in asked and any(column["kind"] == "category" for column in schema["columns"])
-        if not later and not table_features.names(schema, "trees"):
-            raise InputError(
-                f"features: {', '.join(asked)}: nothing is left to learn from, the table has no numbers",
-                code="no-features",
-                hint="add 'categories'",
-            )
-        return schema
+        return table_learning.learn(batches, settings)
 
     def with_answers(
         self,
@@ -171,16 +149,16 @@ class Table:
 
     def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the tensors, each with its ``column`` and ``kind`` beside name, dtype and shape."""
-        return [
-            {
-                "name": column["tensor"],
-                "dtype": "string" if column["kind"] == "category" else "float32",
-                "shape": [-1, len(dates.PARTS) if column["kind"] == "date" else 1],
-                "column": column["name"],
-                "kind": column["kind"],
-            }
-            for column in schema["columns"]
-        ]
+        made: list[dict[str, Any]] = []
+        for column in schema["columns"]:
+            about = {"column": column["name"], "kind": column["kind"]}
+            dtype = "string" if column["kind"] == "category" else "float32"
+            width = len(dates.PARTS) if column["kind"] == "date" else 1
+            made.append({"name": column["tensor"], "dtype": dtype, "shape": [-1, width], **about})
+            if "hashed" in column:
+                shape = [-1, int(column["hashed"]["size"])]
+                made.append({"name": cells.words_tensor(column), "dtype": "int64", "shape": shape, **about})
+        return made
 
     def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
         """Return ``age``, ``age is missing``, ``log age``, ``color = red``, ``born: year``, … in the graph's order."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelwright.tasks.base import Arrays, Problem, Row, UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
-from modelwright.tasks.modalities.table import cells, dates
+from modelwright.tasks.modalities.table import cells, dates, hashing
 
 
 class Rows:
@@ -37,7 +37,16 @@ class Rows:
             (place, column["tensor"]) for place, column in enumerate(columns) if column["kind"] == "category"
         ]
         self._dates = [(place, column["tensor"]) for place, column in enumerate(columns) if column["kind"] == "date"]
-        self._order = [column["tensor"] for column in columns]
+        self._hashed = [
+            (place, cells.words_tensor(column), int(column["hashed"]["size"]))
+            for place, column in enumerate(columns)
+            if "hashed" in column
+        ]
+        self._order = [
+            tensor
+            for column in columns
+            for tensor in (column["tensor"], *([cells.words_tensor(column)] if "hashed" in column else ()))
+        ]
 
     def read(self, row: Mapping[str, Any]) -> Row:
         """Return the row's values, one a column of the schema, checked and converted; a missing key is missing.
@@ -66,6 +75,8 @@ class Rows:
             words = np.empty((count, 1), object)
             words[:, 0] = columns[place]
             made[tensor] = words
+        for place, tensor, size in self._hashed:
+            made[tensor] = hashing.hashes(columns[place], size)
         for place, tensor in self._dates:
             made[tensor] = dates.parts(dates.moments(columns[place]))
         return {tensor: made[tensor] for tensor in self._order}

@@ -21,10 +21,12 @@ from modelwright.errors import InputError
 from modelwright.tasks import contract
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
-from modelwright.tasks.modalities.table import cells, dates
+from modelwright.tasks.modalities.table import cells, dates, hashing
 
 KINDS = ("number", "category", "date", "boolean")
 CAP = 64
+MOST_HASHED = 16_384
+"""Columns that words of all columns together are hashed to, if 16 a column are enough for that."""
 _SAMPLE = 20_000
 _BLOCK = 8192
 _TEXTS = 20_000
@@ -40,7 +42,8 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
         ``columns``: per column ``name``, ``tensor``, ``kind``, ``missing`` (share), and by kind: ``mean``, ``std``,
         ``median``, ``quantiles``, ``log`` (``{"mean", "std"}`` or None) for numbers; ``mean``, ``std``, ``median`` for
         booleans; the same as lists over the six parts, and ``day_first``, for dates; ``categories`` (most frequent
-        first), ``counts``, ``other`` (rows with none of them) for categories.
+        first), ``counts``, ``other`` (rows with none of them) for categories, and ``hashed`` where their words are:
+        ``size`` (hashes a row), ``width`` (columns they are counted in), ``words`` (seen often).
         ``left_out``: ``[{"name", "reason"}]``. ``others``: names that a row may have although no model uses them.
         ``samples``: rows. ``contract``: what values were like, see :mod:`modelwright.tasks.contract`.
 
@@ -51,6 +54,7 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
     """
     columns: dict[str, _Column] = {}
     total = 0
+    hashed = "hashing" in settings.get("features", ())
     kinds = dict(settings.get("kinds", {}))
     skipped = [name for name in (settings.get("target"), *settings.get("ignore", ())) if name]
     for rows in _each(batches):
@@ -69,7 +73,7 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
     learned: list[dict[str, Any]] = []
     left_out: list[dict[str, str]] = []
     for name, column in columns.items():
-        found = column.finish(total, int(settings.get("cap", CAP)))
+        found = column.finish(total, int(settings.get("cap", CAP)), hashed=hashed)
         if isinstance(found, str):
             left_out.append({"name": name, "reason": found})
         else:
@@ -86,10 +90,22 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
         "others": sorted({*skipped, *(each["name"] for each in left_out)}),
         "samples": total,
     }
+    _narrow(learned)
     schema["contract"] = {each["name"]: columns[each["name"]].rule() for each in learned}
     if settings.get("strict"):
         schema["strict"] = True
     return schema
+
+
+def _narrow(columns: Iterable[Mapping[str, Any]]) -> None:
+    """Halve the columns that words are hashed to until all of them together are no more than :data:`MOST_HASHED`."""
+    hashed = [column["hashed"] for column in columns if "hashed" in column]
+    while sum(each["width"] for each in hashed) > MOST_HASHED:
+        widest = max(each["width"] for each in hashed)
+        if widest <= hashing.WIDTHS[0]:
+            break
+        for each in hashed:
+            each["width"] = min(each["width"], widest // 2)
 
 
 def _each(batches: Iterable[Any]) -> Iterator[Mapping[str, cells.Values]]:
@@ -172,6 +188,7 @@ class _Column:
         self.times = [_Numbers(place) for _ in dates.PARTS]
         self.texts = Counter[str]()
         self.crowded = False
+        self.hashed = False
         self.day_first = 0
         self._pending: list[str] = []
 
@@ -280,8 +297,8 @@ class _Column:
         self.day_first += sum(dates.speaks_for_day_first(word) for word in words)
         self._pending = (self._pending + words)[:_SAMPLE]
 
-    def finish(self, total: int, cap: int) -> dict[str, Any] | str:
-        """Return the column's part of the schema, or in words why it is left out."""
+    def finish(self, total: int, cap: int, *, hashed: bool = False) -> dict[str, Any] | str:
+        """Return the column's part of the schema, or in words why it is left out; ``hashed``: words may be."""
         known = total - self.missing
         if not known:
             return "no value in the training data"
@@ -295,7 +312,7 @@ class _Column:
             return self._boolean(share)
         if kind == "date":
             return self._date(share)
-        return self._category(share, known, cap)
+        return self._category(share, known, cap, hashed=hashed)
 
     def rule(self) -> dict[str, Any]:
         """Return what the contract says of the finished column."""
@@ -307,7 +324,7 @@ class _Column:
             return contract.number(days.low, days.high, missing=missing)
         if self.kind == "boolean":
             return contract.category(("false", "true"), missing=missing)
-        return contract.category(self.texts, missing=missing, closed=not self.crowded)
+        return contract.category(self.texts, missing=missing, closed=not self.crowded and not self.hashed)
 
     def _kind(self, known: int) -> str:
         for kind in ("number", "boolean", "date"):
@@ -370,7 +387,7 @@ class _Column:
             "day_first": day_first,
         }
 
-    def _category(self, share: float, known: int, cap: int) -> dict[str, Any] | str:
+    def _category(self, share: float, known: int, cap: int, *, hashed: bool) -> dict[str, Any] | str:
         if not share and len(self.texts) == 1 and not self.crowded:
             return f"constant: always {next(iter(self.texts))!r}"
         # A category seen once or twice among hundreds teaches noise; together they teach what "another one" means.
@@ -378,14 +395,23 @@ class _Column:
         ranked = sorted(self.texts.items(), key=lambda item: (-item[1], item[0]))
         kept = [(word, count) for word, count in ranked if count >= least][:cap]
         other = known - sum(count for _, count in kept)
+        made: dict[str, Any] = {}
+        if hashed and (len(self.texts) > cap or self.crowded):
+            size, width, often = hashing.sizes(ranked)
+            if often:
+                made = {"hashed": {"size": size, "width": width, "words": often}}
+                self.hashed = True
         if not kept or (known >= 50 and other > 0.98 * known):
-            return "nearly every row has a value of its own, as in a name or an identifier"
+            if not made:
+                return "nearly every row has a value of its own, as in a name or an identifier"
+            kept, other = [], known
         return {
             "kind": "category",
             "missing": share,
             "categories": [word for word, _ in kept],
             "counts": [count for _, count in kept],
             "other": other,
+            **made,
         }
 
 

@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 
 from modelwright.tasks import directions, hashing
 from modelwright.tasks.modalities.text import figures as text_figures
 from modelwright.tasks.modalities.text import schema as text_schema
-from modelwright.tasks.onnx_build import model
+from modelwright.tasks.onnx_build import Build, model
 
 CHARACTER_WEIGHT = 0.5
 """Length of the block of characters: they are many, and say the same as the words in other words."""
@@ -30,24 +29,6 @@ _LIMIT = 10.0
 _PRIME, _MODULUS = 1_000_003, 2_147_483_647
 _UNITS = 16_384.0
 """Values of the n-gram blocks are rounded to this part before they meet the directions."""
-
-
-class Build:
-    """Nodes and constants as they come."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add a node with one output, and return that."""
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Add a constant, and return its name."""
-        self.constants.append(numpy_helper.from_array(values, name))
-        return name
 
 
 def dense(schema: Mapping[str, Any]) -> ModelProto:
@@ -61,10 +42,11 @@ def dense(schema: Mapping[str, Any]) -> ModelProto:
 
 
 def trees(schema: Mapping[str, Any]) -> ModelProto:
-    """Return the graph to ``features (n, d) float32`` for trees."""
+    """Return the graph to ``features (n, d) float32`` for trees; the figures also where there is nothing else."""
     build = Build()
     parts = [_directions(build, schema)] if schema["svd"]["rank"] else []
-    parts.append(_picked(build))
+    if _has_figures(schema):
+        parts.append(_picked(build))
     return _finish(build, parts, "text_trees", len(feature_names(schema, "trees")))
 
 
@@ -86,7 +68,7 @@ def feature_names(schema: Mapping[str, Any], encoding: str) -> list[str]:
     figures = [f"{name}: {words}" for name, words in zip(schema["figures"]["names"], figures, strict=True)]
     directions = [f"direction {place}" for place in range(1, int(schema["svd"]["rank"]) + 1)]
     if encoding == "trees":
-        return [*directions, *figures]
+        return [*directions, *(figures if _has_figures(schema) else ())]
     made: list[str] = []
     if "svd" in schema["features"] and directions:
         made = directions
@@ -95,6 +77,11 @@ def feature_names(schema: Mapping[str, Any], encoding: str) -> list[str]:
         made += [f"letters {term!r}" for term in schema.get("characters", {}).get("terms", ())]
         made += [f"hashed letters {place}" for place in range(int(schema.get("hashing", 0)))]
     return [*made, *(figures if "figures" in schema["features"] else ())]
+
+
+def _has_figures(schema: Mapping[str, Any]) -> bool:
+    """Say whether trees get the figures."""
+    return "figures" in schema["features"] or not schema["svd"]["rank"]
 
 
 def _finish(build: Build, parts: Sequence[str], name: str, width: int) -> ModelProto:
