@@ -12,7 +12,7 @@ from modelwright.prepare.clean.labels import predictions
 from modelwright.project import open_project
 from modelwright.testing.camera import Digits, write_digits
 
-from .conftest import Project, issues
+from .conftest import Project, issues, picture
 
 SPEC = "sources: [{folder: photos}]\noutput: category\n"
 
@@ -128,3 +128,72 @@ def test_classes_of_a_table(project: Project) -> None:
         "clean: {drop: [mislabelled]}\n"
     )
     assert fixed.meta["counts"]["dropped"] == len(found)
+
+
+@pytest.mark.parametrize("folds", [3, 7])
+def test_the_folds_are_those_that_the_dataset_keeps(project: Project, folds: int) -> None:
+    random = np.random.default_rng(3)
+    with (project.root / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["height", "width", "machine", "kind"])
+        for _ in range(400):
+            height, width = random.uniform(1, 9, 2)
+            kind = "tall" if height > width else "wide"
+            writer.writerow([f"{height:.3f}", f"{width:.3f}", f"m{random.integers(60)}", kind])
+    dataset = project.prepare(
+        "label: kind\nsources: [{table: data.csv}]\n"
+        f"split: {{group: machine, folds: {folds}}}\nclean: {{review: [mislabelled]}}\n"
+    )
+    facts = dataset.meta["label_check"]["folds"]
+    assert facts == {"count": min(folds, 5), "of": "dataset", "astride": 0}
+    (cache,) = project.store.cache_dir("labels").glob("*.npz")
+    with np.load(cache, allow_pickle=False) as file:
+        used = file["folds"]
+    rows = [row for row in dataset.samples().to_pylist() if row["status"] == "kept"]
+    assert len(rows) == len(used)
+    kept = np.array([-1 if row["fold"] is None else row["fold"] for row in rows])
+    train = kept >= 0
+    assert {row["split"] for row, inside in zip(rows, train, strict=True) if inside} == {"train"}
+    assert (used[train] == kept[train] * min(folds, 5) // folds).all()
+    machines: dict[str, set[int]] = {}
+    for row, fold in zip(rows, used.tolist(), strict=True):
+        machines.setdefault(row["group"], set()).add(fold)
+    assert all(len(each) == 1 for each in machines.values())
+
+
+def test_near_copies_never_vouch_for_each_other(project: Project) -> None:
+    for number in range(40):
+        folder = project.root / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        for quality in (90, 70):
+            (folder / f"{number}_{quality}.jpg").write_bytes(picture(number, quality=quality))
+    dataset = project.prepare(SPEC)
+    assert dataset.meta["label_check"]["folds"] == {"count": 5, "of": "label check", "astride": 0}
+    (cache,) = project.store.cache_dir("labels").glob("*.npz")
+    with np.load(cache, allow_pickle=False) as file:
+        used = file["folds"]
+    rows = [row for row in dataset.samples().to_pylist() if row["status"] == "kept"]
+    assert len(rows) == len(used) == 80
+    groups: dict[str, list[int]] = {}
+    for row, fold in zip(rows, used.tolist(), strict=True):
+        groups.setdefault(row["group"], []).append(fold)
+    assert sum(len(each) == 2 for each in groups.values()) >= 35  # pairs were found
+    assert all(len(set(each)) == 1 for each in groups.values())
+
+
+def test_classes_that_the_columns_do_not_tell_are_not_checked(project: Project) -> None:
+    random = np.random.default_rng(5)
+    with (project.root / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["height", "width", "kind"])
+        for _ in range(300):
+            writer.writerow([f"{random.normal():.3f}", f"{random.normal():.3f}", random.choice(["a", "b", "c"])])
+    dataset = project.prepare("label: kind\nsources: [{table: data.csv}]\n")
+    facts = dataset.meta["label_check"]
+    assert not issues(dataset, "mislabelled")
+    assert set(facts["not_understood"]) == {"a", "b", "c"}
+    assert "light features tell too little about them" in facts["skipped"]
+    assert any(said.startswith("labels were not checked: light features") for said in project.listener.said)
+    report = dataset.artifact.attached("report.html")
+    assert report is not None
+    assert "Not checked: light features tell too little about them" in report.read_text("utf-8")

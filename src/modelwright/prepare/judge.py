@@ -271,7 +271,11 @@ class Judge:
         both = np.unique(np.stack([groups[inside], self._labels[inside]]), axis=1, return_counts=True)
         most = np.zeros(int(groups.max()) + 1, np.int64)
         np.maximum.at(most, both[0][0], both[1])
-        return self._ties if most.sum() > MIXED * inside.sum() else [tie for tie in self._ties if tie.kind != "group"]
+        if most.sum() > MIXED * inside.sum():
+            return self._ties
+        if not self._spec.split.folds:
+            self._progress.say("labels are mixed within groups: when they are checked, a group may teach about itself")
+        return [tie for tie in self._ties if tie.kind != "group"]
 
     def _folds(
         self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]

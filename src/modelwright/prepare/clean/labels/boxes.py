@@ -93,6 +93,7 @@ def find(
         samples.settled[boxed.of],
         samples.groups[boxed.of],
         samples.keys,
+        None if samples.folds is None else samples.folds[boxed.of],
     )
 
     def predict(

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.prepare.clean.labels import confident, numbers, predictions
-from modelwright.prepare.clean.labels.folds import deal
+from modelwright.prepare.clean.labels import belief, confident, folds, numbers, predictions
 from modelwright.prepare.divide.split import bins, ranks
 from modelwright.prepare.issues import Issue
 from modelwright.progress import Progress
@@ -29,6 +28,8 @@ MOST_VALUES = 25_000_000
 """Samples × classes at most: the probabilities then take 100 MB."""
 MOST_LISTED = 1000
 """Issues at most; a person looks at the worst first, and a second round finds what the first left."""
+SHOWN = 8
+"""Classes that are named."""
 _KEPT_FILES = 4
 
 
@@ -66,6 +67,8 @@ class Samples:
         ``(n,)``: which a person has labelled; they teach, and are not listed.
     groups, keys
         ``(n,)`` group numbers, and ``(groups,)`` their digests as numbers.
+    folds
+        ``(n,)`` folds that the dataset keeps, -1 for none; None: it keeps no folds.
     """
 
     ids: NDArray[Any]
@@ -75,6 +78,15 @@ class Samples:
     settled: NDArray[np.bool_]
     groups: NDArray[np.int64]
     keys: NDArray[np.uint64]
+    folds: NDArray[np.int64] | None = None
+
+    def deal(self, places: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the folds of the samples at ``places``: as the dataset keeps them, else dealt; groups lie whole."""
+        groups = self.groups[places]
+        order = ranks(self.keys[groups], 0)
+        if self.folds is None or not (self.folds[places] >= 0).any():
+            return folds.deal(groups, order, strata)
+        return folds.kept(self.folds[places], groups, order, strata)
 
 
 @dataclass
@@ -137,18 +149,57 @@ def find(
         samples, places[inside], truth.first(inside), predicted, asked or (lambda _: False)
     )
     result.facts |= {"samples": len(inside), "how": predicted.how, "left_out": int(samples.checked.sum()) - len(inside)}
-    progress.say(_told(result, predicted.how, len(inside)))
+    result.facts["folds"] = dealt(samples, places, truth)
+    reason = blind(result.facts, 2)
+    if reason:
+        result.facts["skipped"] = reason
+    progress.say(f"labels were not checked: {reason}" if reason else _told(result, predicted.how, len(inside)))
     return result
+
+
+def dealt(samples: Samples, places: NDArray[np.int64], truth: predictions.Truth) -> dict[str, Any]:
+    """Return how many folds there were, whose they were, and how many groups lay in two of them (none may)."""
+    return {
+        "count": truth.fold_count,
+        "of": "label check" if samples.folds is None else "dataset",
+        "astride": folds.astride(samples.groups[places], truth.folds),
+    }
+
+
+def blind(facts: Mapping[str, Any], needed: int) -> str:
+    """Return why nobody can be accused though labels were predicted, or nothing: ``needed`` classes have to show."""
+    poor = facts.get("not_understood", {})
+    if not poor or len(poor) <= facts["classes"] - needed:
+        return ""
+    areas = some([f"{name} {area:.2f}" for name, area in poor.items()])
+    return (
+        f"light features tell too little about them (area under the ROC curve, by {facts['how']}: {areas}; clearly "
+        f"more than {belief.FLOOR:g} is asked)"
+    )
 
 
 def _told(result: Result, how: str, count: int) -> str:
     facts = result.facts
+    poor = facts.get("not_understood", {})
     said = f"labels of {count:,} samples checked by {how}: {len(result.places):,} look wrong"
     if facts["estimated"] > len(result.places):
         said += f" and are listed, the worst first (about {facts['estimated']:,} are estimated to be)"
+    if poor:
+        said += f"; not accused and not accusing, since light features tell too little about them: {some(list(poor))}"
     if facts["left_out"]:
         said += f"; {facts['left_out']:,} samples of classes with fewer than {LEAST} were not checked"
     return said
+
+
+def some(names: Sequence[str]) -> str:
+    """Return names in words, the first few of many.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some([str(number) for number in range(10)])
+    ('a, b', '0, 1, 2, 3, 4, 5, 6, 7 and 2 more')
+    """
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _eligible(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
@@ -175,19 +226,15 @@ def _eligible(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64], s
 
 def _truth(samples: Samples, codes: NDArray[np.int64], places: NDArray[np.int64]) -> predictions.Truth:
     labels = samples.labels[places]
-    order = ranks(samples.keys[samples.groups[places]], 0)
     if samples.names:
         # Codes come in the order in which labels were met; by name, the result does not depend on the files' order.
         by_name = codes[np.argsort(np.array([samples.names[code] for code in codes.tolist()], object), kind="stable")]
         number = np.full(len(samples.names), -1, np.int64)
         number[by_name] = np.arange(len(by_name))
         own = number[labels]
-        folds = deal(samples.groups[places], order, own)
-        return predictions.Truth(own, np.empty(len(own)), len(by_name), folds)
+        return predictions.Truth(own, np.empty(len(own)), len(by_name), samples.deal(places, own))
     values = labels.astype(np.float64)
-    return predictions.Truth(
-        np.zeros(len(values), np.int64), values, 0, deal(samples.groups[places], order, bins(values))
-    )
+    return predictions.Truth(np.zeros(len(values), np.int64), values, 0, samples.deal(places, bins(values)))
 
 
 def _classes(
@@ -202,7 +249,9 @@ def _classes(
     code_of[given] = samples.labels[places]
     joint = confident.confident_joint(values, given)
     rank = confident.quality(values, given, joint.thresholds)
-    suspects = confident.suspects(values, given, joint, rank)
+    known, areas = belief.understood(values, given)
+    most = belief.wrong(values, given, joint, known)
+    suspects = confident.suspects(values, given, joint, rank, most=most, known=known)
     free = ~samples.settled[places]
     chosen = [
         (place, best)
@@ -237,8 +286,9 @@ def _classes(
     result.facts = {
         "classes": truth.classes,
         "listed": len(chosen),
-        "estimated": round(joint.wrong * len(given)),
+        "estimated": most,
         "accuracy": round(float((values.argmax(1) == given).mean()), 4),
+        "not_understood": {names[code]: round(float(areas[code]), 3) for code in np.flatnonzero(~known).tolist()},
     }
     return result
 
@@ -337,6 +387,7 @@ class Cache:
         self._folder = folder
         self._path = folder / f"{canonical.digest_value([VERSION, truth.classes, *mark])[:32]}.npz"
         self._count = len(places)
+        self._folds = truth.folds.astype(np.int8)
 
     def load(self) -> tuple[NDArray[np.int64], predictions.Predicted] | None:
         """Return what is kept, or None."""
@@ -356,7 +407,7 @@ class Cache:
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".part")
         with temporary.open("wb") as file:
-            np.savez(file, inside=inside, values=predicted.values, how=np.array(predicted.how))
+            np.savez(file, inside=inside, values=predicted.values, how=np.array(predicted.how), folds=self._folds)
         temporary.replace(self._path)
         kept = sorted(self._folder.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         for old in kept[_KEPT_FILES:]:

@@ -138,7 +138,15 @@ def quality(probabilities: NDArray[np.floating], given: Codes, thresholds: Float
     return found
 
 
-def suspects(probabilities: NDArray[np.floating], given: Codes, joint: Joint, order: Floats) -> Suspects:
+def suspects(
+    probabilities: NDArray[np.floating],
+    given: Codes,
+    joint: Joint,
+    order: Floats,
+    *,
+    most: int | None = None,
+    known: NDArray[np.bool_] | None = None,
+) -> Suspects:
     """Return the samples that more probably are of another class, no more than the joint estimates, worst first.
 
     The paper's pruning, with the number of wrong labels from the joint and the choice by ``order``.
@@ -147,12 +155,20 @@ def suspects(probabilities: NDArray[np.floating], given: Codes, joint: Joint, or
     ----------
     order
         ``(n,)`` quality; ties go to the earlier sample.
+    most
+        So many at most; None: as many as the joint estimates.
+    known
+        ``(k,)`` the classes between which labels are looked at; None: all.
     """
     suggested = np.empty(len(given), np.int64)
     for rows in _blocks(*probabilities.shape):
         suggested[rows] = np.asarray(probabilities[rows]).argmax(1)
-    places = np.flatnonzero(suggested != given)
-    places = places[np.argsort(order[places], kind="stable")][: round(joint.wrong * len(given))]
+    apart = suggested != given
+    if known is not None:
+        apart &= known[given] & known[suggested]
+    places = np.flatnonzero(apart)
+    most = round(joint.wrong * len(given)) if most is None else most
+    places = places[np.argsort(order[places], kind="stable")][:most]
     return Suspects(places, suggested[places])
 
 

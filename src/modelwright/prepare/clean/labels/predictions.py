@@ -54,6 +54,16 @@ class Truth:
     flags: NDArray[np.float32] | None = None
 
     @property
+    def fold_count(self) -> int:
+        """How many folds there are."""
+        return len(np.unique(self.folds))
+
+    @property
+    def exactly(self) -> str:
+        """How a ridge regression is cross-validated, in words."""
+        return f"{self.fold_count} exact folds"
+
+    @property
     def wanted(self) -> NDArray[Any]:
         """The truth itself, whatever its kind."""
         if self.flags is not None:
@@ -104,7 +114,7 @@ def of_pictures(
             files.append(_View(folder / f"all.{os.getpid()}.npy", best.view, count))
             _fill(files[-1:], grey, chroma, bank, progress)
         features = best.features if every else files[-1].features
-        how = f"ridge regression over {patches.WIDTH:,} features of random patches ({best.view}), {FOLDS} exact folds"
+        how = f"ridge regression over {patches.WIDTH:,} features of random patches ({best.view}), {truth.exactly}"
         return Predicted(_fit(features, truth).values, how)
     finally:
         for each in files:
@@ -114,13 +124,14 @@ def of_pictures(
 def of_columns(features: NDArray[np.float32], truth: Truth) -> Predicted:
     """Predict rows from ``(n, d)`` finite features: by ridge and by trees, whichever is better out of fold."""
     linear = Predicted(
-        _fit(features, truth).values, f"ridge regression over {features.shape[1]} features, {FOLDS} exact folds"
+        _fit(features, truth).values,
+        f"ridge regression over {features.shape[1]} features, {truth.exactly}",
     )
     if truth.classes > (_MOST_TREE_CLASSES if truth.flags is None else _MOST_TREE_TAGS):
         return linear
     grown = _trees(features, truth)
     if _loss(grown, truth) < _loss(linear.values, truth):
-        return Predicted(grown, f"boosted trees over {features.shape[1]} features, {FOLDS} folds")
+        return Predicted(grown, f"boosted trees over {features.shape[1]} features, {truth.fold_count} folds")
     return linear
 
 
@@ -137,7 +148,7 @@ def of_vectors(features: NDArray[np.float32], truth: Truth) -> Predicted:
         waved = _fit(_waves(features, np.random.default_rng(0)), truth)
         if waved.loss < plain.loss:
             plain, how = waved, f"ridge regression over {WAVES:,} random waves of {features.shape[1]} light features"
-    return Predicted(plain.values, f"{how}, {FOLDS} exact folds")
+    return Predicted(plain.values, f"{how}, {truth.exactly}")
 
 
 def _waves(features: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

@@ -16,27 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.prepare.clean.labels import confident, predictions
+from modelwright.prepare.clean.labels import belief, confident, predictions
 from modelwright.prepare.clean.labels.check import (
     LEAST,
     LEAST_ALL,
     MOST,
     MOST_LISTED,
     MOST_VALUES,
+    SHOWN,
     Cache,
     Predict,
     Result,
     Samples,
+    blind,
+    dealt,
+    some,
 )
-from modelwright.prepare.clean.labels.folds import deal
-from modelwright.prepare.divide.split import ranks
 from modelwright.progress import Progress
 
 WEIGHT = 0.8
 """Weight of each next worse self-confidence in the moving average: the paper's."""
-LEAST_AREA = 0.7
-"""Area under the ROC curve, out of fold, from which a tag is understood well enough to be checked at all."""
-_SHOWN = 8
 
 
 def find(
@@ -62,12 +61,11 @@ def find(
     names, flags = _flags(samples, places, tags_of)
     reason = _reason(len(places), names)
     if not reason:
-        order = ranks(samples.keys[samples.groups[places]], 0)
         truth = predictions.Truth(
             np.zeros(len(places), np.int64),
             np.empty(len(places)),
             len(names),
-            deal(samples.groups[places], order, _rarest(flags)),
+            samples.deal(places, _rarest(flags)),
             flags,
         )
         known = Cache(cache, samples, places, truth, about)
@@ -82,11 +80,15 @@ def find(
         return Result(facts={"skipped": reason})
     inside, predicted = loaded
     result = _judged(samples, places[inside], names, flags[inside], predicted, tags_of, asked or (lambda _: False))
-    listed, poor = len(result.places), result.facts["not_understood"]
+    result.facts["folds"] = dealt(samples, places, truth)
+    listed, poor, reason = len(result.places), list(result.facts["not_understood"]), blind(result.facts, 1)
+    if reason:
+        result.facts["skipped"] = reason
+        progress.say(f"labels were not checked: {reason}")
+        return result
     said = f"tags of {len(inside):,} samples checked by {predicted.how}: {listed:,} samples look wrong"
     if poor:
-        shown = ", ".join(poor[:_SHOWN]) + (f" and {len(poor) - _SHOWN} more" if len(poor) > _SHOWN else "")
-        said += f"; not checked, since light features tell too little about them: {shown}"
+        said += f"; not checked, since light features tell too little about them: {some(poor)}"
     progress.say(said)
     return result
 
@@ -142,15 +144,6 @@ def moving_average(self_confidence: NDArray[np.floating[Any]]) -> NDArray[np.flo
     return found
 
 
-def area(probabilities: NDArray[np.floating[Any]], there: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve, equal probabilities counting a half (the rank sum of Mann and Whitney)."""
-    values, inverse, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts - 1) / 2.0
-    positives = int(there.sum())
-    total = float(middle[inverse][there].sum()) - positives * (positives + 1) / 2.0
-    return total / max(1, positives * (len(there) - positives)) if len(values) else 0.5
-
-
 def _judged(
     samples: Samples,
     places: NDArray[np.int64],
@@ -163,15 +156,17 @@ def _judged(
     there = flags > 0.5
     likely = predicted.values.astype(np.float64)
     doubted = np.zeros(there.shape, bool)
-    estimated, understood = 0, np.zeros(len(names), bool)
+    estimated, understood, areas = 0, np.zeros(len(names), bool), np.zeros(len(names))
     for tag in range(len(names)):
-        understood[tag] = area(likely[:, tag], there[:, tag]) >= LEAST_AREA
-        if not understood[tag]:
-            continue
         both = np.stack([1.0 - likely[:, tag], likely[:, tag]], axis=1)
         given = there[:, tag].astype(np.int64)
+        known, found_areas = belief.understood(both, given)
+        understood[tag], areas[tag] = known.all(), found_areas[1]
+        if not understood[tag]:
+            continue
         joint = confident.confident_joint(both, given)
-        found = confident.suspects(both, given, joint, confident.quality(both, given, joint.thresholds))
+        rank = confident.quality(both, given, joint.thresholds)
+        found = confident.suspects(both, given, joint, rank, most=belief.wrong(both, given, joint))
         doubted[found.places, tag] = True
         estimated += len(found.places)
     own = np.where(there, likely, 1.0 - likely)
@@ -199,7 +194,7 @@ def _judged(
         "how": predicted.how,
         "left_out": int(samples.checked.sum()) - len(places),
         "accuracy": round(float(((likely > 0.5) == there).mean()), 4),
-        "not_understood": [name for name, fine in zip(names, understood.tolist(), strict=True) if not fine],
+        "not_understood": {names[tag]: round(float(areas[tag]), 3) for tag in np.flatnonzero(~understood).tolist()},
     }
     return result
 
@@ -215,7 +210,7 @@ def _evidence(
     wrong = [names[tag] for tag in np.flatnonzero(doubted & there).tolist()]
     missing = [names[tag] for tag in np.flatnonzero(doubted & ~there).tolist()]
     suggested = sorted((set(given) - set(wrong)) | set(missing))
-    shown = dict.fromkeys([*wrong, *missing, *(tag for tag in given if tag in names)][:_SHOWN])
+    shown = dict.fromkeys([*wrong, *missing, *(tag for tag in given if tag in names)][:SHOWN])
     index = {name: place for place, name in enumerate(names)}
     return {
         "given": canonical.dumps(sorted(given)).decode(),

@@ -46,7 +46,7 @@ def of_texts(modality: Modality, decoded: Decoded, progress: Progress) -> Predic
         found = _features(modality, schema, _counted(decoded(places[order]), progress))
         features = found[np.argsort(order, kind="stable")]
         what = "least squares" if truth.flags is None and not truth.classes else "logistic regression"
-        how = f"{what} over {features.shape[1]:,} TF-IDF features, {FOLDS} folds"
+        how = f"{what} over {features.shape[1]:,} TF-IDF features, {truth.fold_count} folds"
         return np.arange(len(places)), Predicted(of_sparse(features, truth), how)
 
     return predict
