@@ -52,9 +52,11 @@ def test_rare_classes_are_filled_and_everything_is_marked(project: Project) -> N
     }
     assert counts["quince"] == counts["pear"]  # pear is the usual class
     for row in made:
-        _, way, parent = row["annotation"].split(":")
-        assert way in image_synthesis.WAYS
-        assert real[parent]["split"] == "train"
+        _, way, parents = row["annotation"].split(":")
+        parent, _, second = parents.partition("+")
+        assert bool(second) == image_synthesis.WAYS[way].second
+        assert {real[each]["split"] for each in (parent, second) if each} == {"train"}
+        assert {real[each]["label"] for each in (parent, second) if each} == {"quince"}
         assert real[parent]["group"] == row["group"]
     assert dataset.meta["synthetic"]["count"] == len(made) == int(dataset.synthetic("train").sum())
     assert not dataset.synthetic("validation").any()

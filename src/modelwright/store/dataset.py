@@ -34,7 +34,8 @@ SPLITS = ("train", "validation", "test")
 ROW_TEXT = "text"
 """The one column of ``rows.parquet`` where samples are texts or series cut from a table: the text of their bytes."""
 SYNTHETIC = "synthetic:"
-"""What ``annotation`` begins with for samples that were made and not found: ``synthetic:<method>:<parent>``."""
+"""What ``annotation`` begins with for samples that were made and not found: ``synthetic:<method>:<parent>``, and
+``+<parent>`` where there are two."""
 _WINDOW = 64
 _BATCH_BYTES = 32 << 20
 
@@ -138,6 +139,21 @@ class Dataset:
 
         found = compute.starts_with(self.samples(split)["annotation"], SYNTHETIC)
         return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+    def made_from(self, split: str) -> NDArray[np.int64]:
+        """Return ``(n, 2)``: where in the split the samples are that each was made from, -1 for none.
+
+        Real samples are made from none, and some ways to synthesize take two.
+        """
+        table = self.samples(split)
+        made = np.full((len(table), 2), -1, np.int64)
+        rows = np.flatnonzero(self.synthetic(split))
+        if len(rows):
+            place = {sample: number for number, sample in enumerate(table["id"].to_pylist())}
+            for row, said in zip(rows.tolist(), table["annotation"].take(rows).to_pylist(), strict=True):
+                for number, parent in enumerate(said.rpartition(":")[2].split("+")[:2]):
+                    made[row, number] = place.get(parent, -1)
+        return made
 
     @property
     def label_kind(self) -> tasks.LabelKind:

@@ -148,7 +148,7 @@ class Workshop:
         joined: NDArray[np.float32] | None = None
         cut_short = False
         for fold in range(int(folds.max()) + 1):
-            inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            inside, outside = self.samples.learned(folds, fold), np.flatnonzero(folds == fold)
             fitted = self.part(candidate, inside, f"fold {fold} of {int(folds.max()) + 1}")
             found = predict(fitted, train.part(outside))
             joined = np.zeros((train.count, found.shape[1]), np.float32) if joined is None else joined

@@ -27,6 +27,18 @@ def _known(truth: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(truth >= 0 if truth.dtype.kind == "i" else np.isfinite(truth))
 
 
+def from_others(parents: NDArray[np.int64], folds: NDArray[np.int64], fold: int) -> NDArray[np.bool_]:
+    """Return ``(n,)``: which samples have a parent in ``fold``, given the ``(n, 2)`` positions of their parents.
+
+    Examples
+    --------
+    >>> parents = np.array([[-1, -1], [-1, -1], [0, -1], [0, 1]])
+    >>> from_others(parents, np.array([0, 1, 0, 0]), 1).tolist()
+    [False, False, False, True]
+    """
+    return np.asarray(((parents >= 0) & (folds[parents] == fold)).any(1))
+
+
 @dataclass
 class Samples:
     """Training and validation samples of one dataset; the test split is never opened here."""
@@ -56,8 +68,25 @@ class Samples:
             return rows, held, "validation"
         folds = plan.deal(truth[rows], self.groups_of(rows), min(HELD_BACK, len(rows)), self.seed)
         made = self.dataset.synthetic("train")[rows]
+        beside = from_others(self._parents_among(rows), folds, 0)
         self.progress.say(f"there is no validation split: one in {HELD_BACK} training samples is held back instead")
-        return rows[folds > 0], rows[(folds == 0) & ~made], "train"
+        return rows[(folds > 0) & ~beside], rows[(folds == 0) & ~made], "train"
+
+    def _parents_among(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return ``(rows, 2)``: the positions in ``rows`` of what each was made from, -1 for none or not among them."""
+        parents = self.dataset.made_from("train")
+        position = np.full(len(parents) + 1, -1, np.int64)  # the last one is where -1 leads
+        position[rows] = np.arange(len(rows))
+        return np.asarray(position[parents[rows]])
+
+    @cached_property
+    def parents(self) -> NDArray[np.int64]:
+        """``(n, 2)``: positions among the training samples of what each was made from, -1 for none."""
+        return self._parents_among(self.train_rows)
+
+    def learned(self, folds: NDArray[np.int64], fold: int) -> NDArray[np.int64]:
+        """Return positions to learn from where ``fold`` is judged by: no sample of it, and none made of one of it."""
+        return np.flatnonzero((folds != fold) & ~from_others(self.parents, folds, fold))
 
     def groups_of(self, rows: NDArray[np.int64]) -> list[Any]:
         """Return the group of each of these rows of the training split."""

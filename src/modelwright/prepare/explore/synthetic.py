@@ -42,7 +42,7 @@ def sections(view: View, worth: Mapping[str, Any] | None) -> list[Element]:
     view.figures["synthetic"] = {"count": len(places), "ways": dict(sorted(ways.items())), "worth": worth}
     most = sorted(ways.items(), key=lambda pair: (-pair[1], pair[0]))
     chosen = view.some(np.arange(len(places)), _PAIRS).tolist()
-    parents = _places_of(view, [origins[each][2] for each in chosen])
+    parents = _places_of(view, [origins[each][2].partition("+")[0] for each in chosen])
     shown = []
     for each, parent in zip(chosen, parents, strict=True):
         pair = [view.small(place, 112) if place >= 0 else None for place in (parent, int(places[each]))]

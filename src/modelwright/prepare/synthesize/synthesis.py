@@ -1,8 +1,10 @@
 """Synthetic samples: made from real training samples, marked as such for ever, never in validation or test.
 
 The dataset that was prepared stays what it is; a second one is made of it, with the synthetic samples at its end. Each
-has its parent's label, group and fold, ``annotation`` says ``synthetic:<way>:<parent>``, and its bytes lie in the
-store's objects (rows of tables: in ``rows.parquet``). What the input's schema learned stays what real samples taught.
+has its parent's label, group and fold, ``annotation`` says ``synthetic:<way>:<parent>`` (``…:<parent>+<second>`` where
+two were mixed), and its bytes lie in the store's objects (rows of tables: in ``rows.parquet``). What the input's schema
+learned stays what real samples taught. Where the dataset keeps folds, both parents are of one fold; where training
+deals its own, it leaves out what was made of a sample that is judged by (:meth:`Dataset.made_from`).
 
 Whether it helps is measured, with a light model, on real samples that were held back (:mod:`.gain`).
 """
@@ -42,6 +44,8 @@ class Made:
     """Place of its parent in the training split."""
     way: str
     data: bytes
+    second: int | None = None
+    """Place of the sample it was mixed with."""
 
 
 def synthesize(
@@ -185,7 +189,7 @@ def _make(
 ) -> Iterator[Made]:
     assert isinstance(modality, tasks.Synthesizing)
     parents = np.flatnonzero(asked)
-    nearest = _near(dataset, parents, _strata(dataset)) if any(modality.ways[name].second for name in ways) else {}
+    nearest = _near(dataset, parents, _partners(dataset)) if any(modality.ways[name].second for name in ways) else {}
     ids = dataset.ids("train")
     known = set(dataset.samples()["id"].to_pylist())
     progress.begin("synthesizing", int(asked.sum()))
@@ -208,7 +212,7 @@ def _make(
                 digest = canonical.digest_bytes(data)
                 if digest not in known and _decodes(modality, data, dataset.schema["input"]):
                     known.add(digest)
-                    yield Made(parent, way, data)
+                    yield Made(parent, way, data, near_one)
                     break
 
 
@@ -220,8 +224,19 @@ def _decodes(modality: tasks.Modality, data: bytes, schema: Any) -> bool:
     return True
 
 
+def _partners(dataset: Dataset) -> NDArray[np.int64]:
+    """Return ``(train,)`` numbers, equal for samples that may be mixed: of one stratum, and of one kept fold."""
+    strata, table = _strata(dataset), dataset.samples("train")
+    if "fold" not in table.column_names:
+        return strata
+    from pyarrow import compute
+
+    folds = compute.fill_null(table["fold"], -1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
+    return np.asarray(strata * (int(folds.max()) + 1) + folds)
+
+
 def _near(dataset: Dataset, parents: NDArray[np.int64], strata: NDArray[np.int64]) -> dict[int, list[int]]:
-    """Return the nearest training samples of the same class for each parent, by dense features."""
+    """Return the nearest training samples of the same stratum for each parent, by dense features."""
     features = dataset.features("train", "dense")
     found: dict[int, list[int]] = {}
     for stratum in np.unique(strata[parents]).tolist():
@@ -250,12 +265,16 @@ def _rows_of(dataset: Dataset, made: Sequence[Made], source: int) -> Any:
         "id": pa.array([canonical.digest_bytes(each.data) for each in made], pa.string()),
         "source": pa.array([source] * len(made), new.schema.field("source").type),
         "path": pa.array([f"{each.way}/{number:06}" for number, each in enumerate(made)], pa.string()),
-        "annotation": pa.array([f"{SYNTHETIC}{each.way}:{ids[each.parent]}" for each in made], pa.string()),
+        "annotation": pa.array([f"{SYNTHETIC}{each.way}:{_parents(each, ids)}" for each in made], pa.string()),
     }
     columns |= _measured(dataset, made, new.column_names)
     for name, values in columns.items():
         new = new.set_column(new.column_names.index(name), name, values)
     return new
+
+
+def _parents(each: Made, ids: Sequence[str]) -> str:
+    return ids[each.parent] if each.second is None else f"{ids[each.parent]}+{ids[each.second]}"
 
 
 def _measured(dataset: Dataset, made: Sequence[Made], names: Sequence[str]) -> dict[str, Any]:
