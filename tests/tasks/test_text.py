@@ -363,6 +363,27 @@ def test_boilerplate_is_found_and_copies_are_not_boilerplate() -> None:
     assert text_together.boilerplate(sketches([*said, *[said[0]] * 30])) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "remains"),
+    [
+        (r"A second\team of rocketeers", 1),
+        (r'lasts."\\"There is more', 2),
+        (r"costs \$5 or \$6", 2),
+        ("which is all.\\", 1),
+        (r"they don\'t", 1),
+        (r"C:\Users\anna and D:\data", 0),
+        (r"path\to\file, dir\notes.txt", 0),
+        (r"\\server\share", 0),
+        (r"$\alpha\beta$ and \cite{x}", 0),
+        (r"it matches \d+\w", 0),
+        ("no such thing", 0),
+    ],
+)
+def test_escapes_are_counted_and_paths_are_none(text: str, remains: int) -> None:
+    figures = TEXT.decode(text.encode(), {})["figures"]
+    assert TEXT.measure({"figures": figures}, {})["markup"][0] == remains
+
+
 def test_markup_is_found() -> None:
     (found,) = text_together.marked_up(sketches(["It &lt;b&gt; was", "It was so", "a quot;b quot;"]))
     assert found.places.tolist() == [0, 2]

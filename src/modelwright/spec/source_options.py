@@ -30,6 +30,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
     "table": {
         "label": _COLUMN,
         "labels": ListOf(_COLUMN, least=1),
+        "classes": Text("a path, or none"),
         "delimiter": Text("a character, or one of comma, semicolon, tab"),
         "header": Flag(),
         "columns": ListOf(_COLUMN),

@@ -8,6 +8,7 @@ from typing import Any
 from modelwright.errors import InputError
 from modelwright.prepare.collect import bulk
 from modelwright.prepare.collect.base import Block, Rejected
+from modelwright.prepare.collect.classes import named
 from modelwright.prepare.collect.delimited import Dialect
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, count_stray, stray_issues
@@ -59,7 +60,7 @@ def of_text(
             for name, kind in columns.items()
         }
         told = {role: bulk.cleaned(table[name].combine_chunks(), missing) for role, name in roles.items()}
-        yield Block(path.name, first, pa.table(made), **told)
+        yield Block(path.name, first, pa.table(made), **_with_names(told, maker))
         first += count
     yield from stray_issues(path.name, strays)
 
@@ -91,7 +92,7 @@ def of_typed(
                 made[name] = _as(plain(batch[name], maker), kind, missing, name, strays)
             there = {role: name for role, name in roles.items() if name in batch.schema.names}
             told = {role: _told(role, plain(batch[name], maker)) for role, name in there.items()}
-            yield Block(path.name, first, pa.table(made), **told)
+            yield Block(path.name, first, pa.table(made), **_with_names(told, maker))
             first += count
     except (pa.ArrowException, OSError, UnicodeDecodeError, EOFError) as error:
         raise InputError(f"{where}: {path} is damaged: {first_line(error)}", code="corrupt") from None
@@ -140,6 +141,17 @@ def _as(column: Any, kind: str, missing: frozenset[str], name: str, strays: Stra
             count_stray(strays, name, str(value))
         wide = compute.if_else(beyond, pa.scalar(None, pa.float64()), wide)
     return wide
+
+
+def _with_names(told: dict[str, Any], maker: RowMaker) -> dict[str, Any]:
+    """Return the roles' columns, with the names of labels that are numbers."""
+    import pyarrow as pa
+
+    if not maker.classes or "label" not in told:
+        return told
+    coded = told["label"].dictionary_encode()
+    names = [named(value, maker.classes) for value in coded.dictionary.to_pylist()]
+    return {**told, "label": pa.array([str(name) for name in names], pa.string()).take(coded.indices)}
 
 
 def _told(role: str, column: Any) -> Any:

@@ -12,6 +12,7 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect import typing_columns
 from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.prepare.collect.classes import named
 from modelwright.tasks.limits import FLOAT32_MAX
 
 Strays = dict[str, dict[str, int]]
@@ -65,6 +66,8 @@ class RowMaker:
             self._label = None
         self._time, self._split = time, split
         self._unlabelled = unlabelled
+        self.classes: Mapping[str, str] = {}
+        """Names of labels that are numbers."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -135,7 +138,7 @@ class RowMaker:
         """Return a row as a sample; see :meth:`typed`."""
         typed = self.typed(row, columns, decimal, strays)
         group = row.get(self._group) if self._group else None
-        label: Any = row.get(self._label) if self._label else None
+        label: Any = named(row.get(self._label), self.classes) if self._label else None
         if self._flags:
             label = {name: row.get(name) for name in self._flags}
         return Item(

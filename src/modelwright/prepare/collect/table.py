@@ -13,6 +13,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Block, Item, Kept, Rejected, Settings, Survey, must_exist, printable
+from modelwright.prepare.collect.classes import ClassFile
 from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted, sniff
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
@@ -50,6 +51,7 @@ class TableSource:
     option_names: ClassVar[Mapping[str, str]] = {
         "label": "column to predict, where it differs from the spec's 'label'",
         "labels": "list of columns that are a tag each, 0 or 1, in place of 'label'",
+        "classes": "file with the names of classes that are numbers, one a line; default: classes.txt beside; or none",
         "delimiter": "character between columns; default: detected",
         "header": "true or false: whether the first row names the columns; default: detected",
         "columns": "list of column names, for files without a header",
@@ -75,6 +77,8 @@ class TableSource:
         self._ignore = asked.texts("ignore")
         self._sheet = asked.text("sheet")
         self._words = asked.texts("text")
+        self._names = ClassFile(asked.text("classes"), settings, self._where)
+        self._named = False
         self._missing = frozenset(asked.texts("missing") or typing_columns.MISSING) | {""}
         self._texts = settings.input == "text"
         self._rows = (TextMaker if self._texts else RowMaker)(
@@ -150,6 +154,8 @@ class TableSource:
     def fingerprint(self, index: Index) -> str:
         """Return the digest of the files' names and contents; only changed files are hashed."""
         files = [path for path in self._files() if isinstance(path, Path)] or [self.settings.path]
+        if (names := self._names.path()) is not None:
+            files = [*files, names]
         return files_digest(index, f"table:{self.settings.path}", files, self._where)
 
     def survey(self) -> Survey:
@@ -162,6 +168,7 @@ class TableSource:
             self._rows.check_columns(str(path), [*found, *(typed.lists() if typed is not None else ())])
             for name, kind in found.items():
                 types.setdefault(name, []).append("text" if name in self._words else kind)
+        self._name_classes(remarks)
         leave = {*self._rows.no_inputs, *self._ignore}
         remarks.extend(f"columns left out because the spec says so: {name}" for name in self._ignore)
         columns = {name: typing_columns.widest(kinds) for name, kinds in types.items() if name not in leave}
@@ -170,6 +177,21 @@ class TableSource:
             remarks.append(f"the text is {' and '.join(map(repr, chosen))}: {why}")
             columns = dict.fromkeys(chosen, "text")
         return Survey(columns, tuple(remarks))
+
+    def _name_classes(self, remarks: list[str]) -> None:
+        """Find the names of labels that are numbers, once."""
+        if not self._named and self._rows.roles["label"] and self._names.path() is not None:
+            self._rows.classes, said = self._names.fit(self._labels())
+            remarks.extend([said] if said else ())
+        self._named = True
+
+    def _labels(self) -> Iterator[Any]:
+        """Yield all labels as they are; missing ones are None."""
+        plain = RowMaker(self._rows.roles["label"], None, self._missing, self._where)
+        for path in self._files():
+            typed = typed_file(path, self._where, self._sheet)
+            found = self._text_items(path, {}, plain) if typed is None else self._typed_items(path, typed, {}, plain)
+            yield from (item.label for item in found if isinstance(item, Item))
 
     def _first(self, columns: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """Return the inputs of the first rows as they are."""
@@ -259,13 +281,12 @@ class TableSource:
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         """Stream the rows, then what is odd about each file."""
+        self._ready()
         for path in self._files():
             typed = typed_file(path, self._where, self._sheet)
             if typed is not None:
                 yield from self._typed_items(path, typed, columns, self._rows)
                 continue
-            if path not in self._dialects:
-                self._survey_text(path, [])
             yield from self._text_items(path, columns, self._rows)
 
     def blocks(self, columns: Mapping[str, str]) -> Iterator[Item | Block | Rejected]:
@@ -275,6 +296,7 @@ class TableSource:
         if type(self._rows) is not RowMaker or self._rows.flags:
             yield from self.items(columns)
             return
+        self._ready()
         for path in self._files():
             typed = typed_file(path, self._where, self._sheet)
             if isinstance(typed, (ParquetTable, ArrowTable)):
@@ -283,8 +305,6 @@ class TableSource:
             if typed is not None:
                 yield from self._typed_items(path, typed, columns, self._rows)
                 continue
-            if path not in self._dialects:
-                self._survey_text(path, [])
             if path not in self._plain:
                 yield from self._text_items(path, columns, self._rows)
                 continue
@@ -299,6 +319,13 @@ class TableSource:
                 raise InputError(
                     f"{self._where}: {path} changed while it was read", code="source-changed", hint="run it again"
                 ) from None
+
+    def _ready(self) -> None:
+        """Look at the files as :meth:`survey` does, where it was not asked before."""
+        for path in self._files():
+            if path not in self._dialects and typed_file(path, self._where, self._sheet) is None:
+                self._survey_text(path, [])
+        self._name_classes([])
 
     def _header_oddities(self, path: File) -> Iterator[Rejected]:
         dialect = self._dialects[path]

@@ -29,7 +29,7 @@ NAMES: Mapping[str, str] = {
     "script_share": "share of the commonest script among letters",
     "script": "code of the commonest script",
     "damaged": "characters that could not be decoded, and marks of wrong decoding (Ã© for é)",
-    "markup": "remains of HTML: tags, and entities such as &lt; and #39;",
+    "markup": "remains of HTML (tags, entities such as &lt; and #39;), and backslashes before signs and line ends",
     "controls": "control characters, direction overrides, and marks stacked three high and more",
 }
 """What the columns of the tensor ``figures`` are, in order."""
@@ -55,6 +55,11 @@ _MARKUP = re.compile(
     r"&(?:[a-z]{2,8}|#\d{1,5}|#x[0-9a-f]{1,5});|(?<![\w&])(?:#\d{2,5}|quot|amp|nbsp);|</?[a-z][^<>]{0,200}>",
     re.IGNORECASE,
 )
+_ESCAPED = re.compile(r"\\(?=[\"'$%&#]|\s|$)")
+_TORN = re.compile(r"[\"'(]*[^\W\d_][^\\/:]*\\{1,2}[\"'(]*[^\W\d_]{2}[^\\/]*")
+"""Two words with a backslash or two between them and nothing else, where a line end was escaped: more backslashes, a
+slash or a drive's letter and a colon make it a path."""
+_FILE = re.compile(r"\.\w{1,5}$")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufff0-\ufff8\ufffe\uffff]")
 _ZALGO = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3,}")
 
@@ -89,10 +94,20 @@ def figures(reading: Reading, cut: list[str]) -> NDArray[np.float32]:
         "script_share": most / letters if letters else 1.0,
         "script": code,
         "damaged": reading.damaged + mojibake(head),
-        "markup": len(_MARKUP.findall(head)) if ";" in head or "<" in head else 0,
+        "markup": _remains(head),
         "controls": len(_CONTROLS.findall(head)) + (0 if head.isascii() else len(_ZALGO.findall(head))),
     }
     return np.array([[values[name] for name in NAMES]], np.float32)
+
+
+def _remains(head: str) -> int:
+    """Return how many remains of markup, and of escaped line ends, a text holds."""
+    found = len(_MARKUP.findall(head)) if ";" in head or "<" in head else 0
+    if "\\" in head:
+        found += len(_ESCAPED.findall(head))
+        tokens = [token for token in head.split() if "\\" in token]
+        found += sum(_TORN.fullmatch(token) is not None and not _FILE.search(token) for token in tokens)
+    return found
 
 
 def _kinds(text: str) -> tuple[Counter[str], Counter[int]]:

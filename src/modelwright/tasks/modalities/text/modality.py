@@ -50,7 +50,7 @@ class Text:
     """
 
     name: ClassVar[str] = "text"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     media_types: ClassVar[tuple[str, ...]] = ("text/plain",)
     encodings: ClassVar[tuple[Encoding, ...]] = ("dense", "trees")
     sketch_bytes: ClassVar[int] = text_sketch.BYTES

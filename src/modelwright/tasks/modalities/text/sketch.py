@@ -138,7 +138,7 @@ def least_hashes(sketches: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def markup(sketches: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return ``(n,)`` remains of HTML, up to 255."""
+    """Return ``(n,)`` remains of markup, up to 255."""
     return sketches[:, -7].astype(np.int64)
 
 

@@ -85,12 +85,15 @@ def commonness(words: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def marked_up(sketches: NDArray[np.uint8]) -> list[Shared]:
-    """Return ``markup``: texts that hold remains of HTML, all together; nothing where all of them do."""
+    """Return ``markup``: texts that hold remains of HTML or of escapes, all together; nothing where all of them do."""
     places = np.flatnonzero(text_sketch.markup(sketches))
     if not len(places) or len(places) == len(sketches):
         return []
     share = len(places) / len(sketches)
-    message = f"{len(places):,} texts ({share:.1%}) hold remains of HTML (tags, or entities such as &lt; and #39;)"
+    message = (
+        f"{len(places):,} texts ({share:.1%}) hold remains of markup: tags, entities such as &lt; and #39;, or escapes "
+        "(a backslash before a sign, or where a line ended)"
+    )
     return [Shared("markup", 0.3, message, places, single=False)]
 
 
