@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections import Counter
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from modelwright import registry
 from modelwright import spec as specs
@@ -26,7 +28,8 @@ from .conftest import Project
 from .conftest import picture as photo
 from .packing import idx_of
 
-FORMS = ("dataset-csv", "dataset-jsonl", "dataset-parquet")
+FORMS = ("dataset-csv", "dataset-tsv", "dataset-jsonl", "dataset-parquet", "dataset-arrow")
+ROWS_ONLY = ("dataset-excel", "dataset-sqlite")
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
 CELLS = st.fixed_dictionaries(
@@ -53,9 +56,9 @@ def export(dataset: Dataset, form: str, to: Path) -> Path:
     return made
 
 
-@given(rows=st.lists(CELLS, min_size=4, max_size=12), form=st.sampled_from(FORMS))
+@given(rows=st.lists(CELLS, min_size=4, max_size=12), form=st.sampled_from(FORMS + ROWS_ONLY))
 @settings(
-    max_examples=12,
+    max_examples=21,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
@@ -84,7 +87,7 @@ def test_any_table_comes_back_the_same(rows: list[dict[str, Any]], form: str) ->
         assert samples(read_back(folder)) == samples(first)
 
 
-@pytest.mark.parametrize("form", [*FORMS, "dataset-folder"])
+@pytest.mark.parametrize("form", [*FORMS, "dataset-huggingface", "dataset-folder"])
 def test_pictures_come_back_the_same(project: Project, photos: Path, form: str) -> None:
     first = project.prepare("sources: [{folder: photos}]\noutput: category\n")
     folder = export(first, form, project.root / "out")
@@ -101,7 +104,83 @@ def test_pictures_of_an_array_come_back_the_same(project: Project) -> None:
     idx_of(project.root / "y.idx", (np.arange(40) % 2).astype(np.uint8))
     first = project.prepare("sources: [{idx: x.idx, labels: y.idx, names: [no, yes]}]\noutput: category\n")
     assert first.meta["classes"] == ["no", "yes"]
-    assert samples(read_back(export(first, "dataset-folder", project.root / "out"))) == samples(first)
+    for form in ("dataset-folder", "dataset-npz", "dataset-idx"):
+        assert samples(read_back(export(first, form, project.root / form))) == samples(first)
+
+
+@pytest.mark.parametrize("form", ["dataset-npz", "dataset-idx"])
+@pytest.mark.parametrize("target", ["category", "number"])
+def test_arrays_keep_pixels_and_labels(project: Project, form: str, target: str) -> None:
+    random = np.random.default_rng(5)
+    (project.root / "files").mkdir()
+    lines = ["path,label"]
+    for number in range(30):
+        Image.fromarray(random.integers(0, 255, (8, 10, 3), np.uint8)).save(project.root / f"files/{number}.png")
+        lines.append(f"{number}.png,{['no', 'yes'][number % 2] if target == 'category' else number / 3}")
+    (project.root / "files" / "list.csv").write_text("\n".join(lines) + "\n")
+    first = project.prepare(f"sources: [{{manifest: files/list.csv, label: label}}]\noutput: {target}\n")
+    again = read_back(export(first, form, project.root / "out"))
+    assert pixels(again) == pixels(first)
+
+
+def pixels(dataset: Dataset) -> Counter[tuple[bytes, Any]]:
+    return Counter(
+        (np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")).tobytes(), label)
+        for split in ("train", "validation", "test")
+        for raw, label in zip(dataset.raw(split), dataset.labels(split), strict=True)
+    )
+
+
+@pytest.mark.parametrize("form", ["dataset-npz", "dataset-idx"])
+def test_arrays_hold_pictures_of_one_size(project: Project, photos: Path, form: str) -> None:
+    Image.fromarray(np.random.default_rng(6).integers(0, 255, (33, 47), np.uint8)).save(photos / "apple" / "odd.png")
+    dataset = project.prepare("sources: [{folder: photos}]\noutput: category\n")
+    with pytest.raises(InputError, match="pictures of one size"):
+        export(dataset, form, project.root / "out")
+    assert not (project.root / "out").exists()
+
+
+@pytest.mark.parametrize("form", [*ROWS_ONLY])
+def test_files_are_no_rows(project: Project, photos: Path, form: str) -> None:
+    dataset = project.prepare("sources: [{folder: photos}]\noutput: category\n")
+    with pytest.raises(InputError, match="holds rows"):
+        export(dataset, form, project.root / "out")
+
+
+@pytest.mark.parametrize(
+    ("cell", "form", "what"),
+    [
+        ("a\x01b", "dataset-excel", "control character"),
+        ("a\rb", "dataset-excel", "control character"),
+        ("a" * 40_000, "dataset-excel", "letters"),
+        ("a\0b", "dataset-csv", "NUL"),
+        ("a\0b", "dataset-tsv", "NUL"),
+    ],
+)
+def test_what_a_cell_cannot_keep_is_said(project: Project, cell: str, form: str, what: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"word": cell if number == 3 else f"w{number % 3}", "label": "ab"[number % 2]} for number in range(12)]
+    parquet.write_table(pa.Table.from_pylist(rows), project.root / "data.parquet")
+    dataset = project.prepare("sources: [{table: data.parquet}]\nlabel: label\noutput: category\nclean: {drop: []}\n")
+    with pytest.raises(InputError, match=what):
+        export(dataset, form, project.root / "out")
+    assert not (project.root / "out").exists()
+
+
+def test_a_formula_stays_a_text_in_a_workbook(project: Project) -> None:
+    import openpyxl
+
+    (project.root / "data.csv").write_text(
+        "word,size,label\n"
+        + "".join(f"{'=1+1' if number == 3 else '#N/A!'},{number}.5,{'ab'[number % 2]}\n" for number in range(12))
+    )
+    dataset = project.prepare("sources: [{table: data.csv}]\nlabel: label\noutput: category\n")
+    folder = export(dataset, "dataset-excel", project.root / "out")
+    sheet = openpyxl.load_workbook(folder / "data.xlsx")["samples"]
+    kinds = {(cell.value, cell.data_type) for row in sheet.iter_rows(min_row=2, max_col=1) for cell in row}
+    assert kinds == {("=1+1", "s"), ("#N/A!", "s")}
 
 
 def test_what_cannot_be_a_folder_says_so(project: Project) -> None:

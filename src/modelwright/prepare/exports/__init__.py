@@ -1,1 +1,1 @@
-"""Exports of annotated pictures, one file a form; each is a folder with a ``modelwright.yaml`` that reads it back."""
+"""Exports of datasets, one file a family of forms; each is a folder with a ``modelwright.yaml`` that reads it back."""

@@ -1,4 +1,4 @@
-"""A dataset leaves the store: as class folders, or as a table (CSV, JSON lines, Parquet), with the files beside it.
+"""A dataset leaves the store: as class folders; and what every export shares.
 
 Each export is a folder with the data and a ``modelwright.yaml`` that reads it back: the same samples with the same
 labels. Only kept samples are written, each with its split; which one, a new split decides anew unless asked otherwise.
@@ -6,14 +6,11 @@ labels. Only kept samples are written, each with its split; which one, a new spl
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +25,6 @@ _ENDINGS = (
     (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp"), (b"RIFF", ".webp"),
     (b"II*\0", ".tif"), (b"MM\0*", ".tif"),
 )  # fmt: skip
-_CHUNK = 4096
-
-Row = dict[str, Any]
-Put = Callable[[Row], None]
 
 
 def export_folder(dataset: Dataset, destination: Path) -> Path:
@@ -69,73 +62,6 @@ def export_folder(dataset: Dataset, destination: Path) -> Path:
     return make_export(dataset, destination, fill)
 
 
-def export_csv(dataset: Dataset, destination: Path) -> Path:
-    """Write a dataset as ``data.csv``, pictures as files that it names."""
-    return _table(dataset, destination, "csv")
-
-
-def export_jsonl(dataset: Dataset, destination: Path) -> Path:
-    """Write a dataset as ``data.jsonl``, pictures as files that it names."""
-    return _table(dataset, destination, "jsonl")
-
-
-def export_parquet(dataset: Dataset, destination: Path) -> Path:
-    """Write a dataset as ``data.parquet``, pictures as files that it names."""
-    return _table(dataset, destination, "parquet")
-
-
-def _table(dataset: Dataset, destination: Path, form: str) -> Path:
-    rows = dataset.meta["modality"] == "table"
-    if dataset.meta["target"] == "mask":
-        raise InputError("a table cannot hold masks", code="wrong-form", hint="mw export dataset-pairs")
-    number = dataset.meta["target"] == "number"
-    types = _types(dataset) if rows else {"path": "string"}
-    label, split = _free("label", types), _free("split", types)
-
-    def fill(folder: Path) -> Source:
-        every = {**types, label: "double" if number else "string", split: "string"}
-        with ExitStack() as stack:
-            put = _writer(stack, folder / f"data.{form}", form, every)
-            if rows:
-                for which in SPLITS:
-                    for raw, answer in zip(dataset.raw(which), dataset.labels(which), strict=True):
-                        put({**json.loads(raw), label: answer, split: which})
-            else:
-                (folder / "files").mkdir()
-                for which, answer, name, data in files_of(dataset):
-                    (folder / "files" / name).write_bytes(data)
-                    put({"path": f"files/{name}", label: answer, split: which})
-        if not rows:
-            return Source("manifest", f"data.{form}", {"path": "path", "label": label}, 0)
-        return Source("table", f"data.{form}", _options(form, types, split), 0)
-
-    return make_export(dataset, destination, fill, label if rows else None)
-
-
-def _options(form: str, types: dict[str, str], split: str) -> dict[str, Any]:
-    """Return what a table needs so that nothing has to be guessed when it is read back."""
-    options: dict[str, Any] = {"ignore": [split], "missing": [""]}
-    texts = [name for name, kind in types.items() if kind == "string"]
-    if texts and form != "parquet":
-        options["text"] = texts
-    if form == "csv":
-        options |= {"delimiter": ",", "header": True, "encoding": "utf-8", "decimal": "."}
-    return options
-
-
-def _types(dataset: Dataset) -> dict[str, str]:
-    from pyarrow import parquet
-
-    schema = parquet.read_schema(dataset.artifact.path("rows.parquet"))
-    return {field.name: str(field.type) for field in schema}
-
-
-def _free(name: str, taken: dict[str, str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
 def files_of(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
     """Yield ``(split, label, file name, bytes)`` of every kept sample."""
     seen: Counter[str] = Counter()
@@ -147,48 +73,6 @@ def files_of(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
             copy = f"-{seen[sample]}" if seen[sample] else ""
             seen[sample] += 1
             yield split, label, f"{sample[:32]}{copy}{ending}", data
-
-
-def _writer(stack: ExitStack, path: Path, form: str, types: dict[str, str]) -> Put:
-    if form == "parquet":
-        return _parquet_writer(stack, path, types)
-    file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
-    if form == "jsonl":
-        return lambda row: print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=file)
-    lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(types)
-
-    def put(row: Row) -> None:
-        cells = ["" if row.get(name) is None else row[name] for name in types]
-        if any(isinstance(cell, str) and "\0" in cell for cell in cells):
-            raise InputError(
-                "a text holds a NUL byte, which CSV cannot keep", code="wrong-form", hint="mw export dataset-parquet"
-            )
-        lines.writerow([repr(cell) if isinstance(cell, float) else cell for cell in cells])
-
-    return put
-
-
-def _parquet_writer(stack: ExitStack, path: Path, types: dict[str, str]) -> Put:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
-    writer = stack.enter_context(parquet.ParquetWriter(path, schema, compression="zstd"))
-    waiting: list[Row] = []
-
-    def flush() -> None:
-        if waiting:
-            writer.write_table(pa.Table.from_pylist(waiting, schema))
-            waiting.clear()
-
-    def put(row: Row) -> None:
-        waiting.append(row)
-        if len(waiting) == _CHUNK:
-            flush()
-
-    stack.callback(flush)
-    return put
 
 
 def make_export(dataset: Dataset, destination: Path, fill: Callable[[Path], Source], label: str | None = None) -> Path:
