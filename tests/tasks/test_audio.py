@@ -168,7 +168,7 @@ def test_features_are_chosen_by_word(words: list[bytes], schema: dict[str, Any])
     assert few["features"] == ["level", "mfcc"]
     assert len(few["centre"]) == len(AUDIO.feature_names(few, "dense")) == 7 + 40
     assert run(few, "dense", words[0]).shape == (1, 47)
-    assert schema["features"] == list(audio_features.WORDS)
+    assert schema["features"] == list(audio_features.AUTO)
     with pytest.raises(InputError, match="'mel' is no feature of sounds; there are level, log-mel"):
         learned(words, features=("mel",))
 
@@ -327,3 +327,15 @@ def test_clips_are_short_and_loud() -> None:
     assert picture is not None
     assert picture.startswith(b"\x89PNG")
     assert audio_clips.png(b"no sound", 120, 60) is None
+
+
+def test_components_take_the_place_of_the_other_features(words: list[bytes]) -> None:
+    plain, schema = learned(words, features=("mfcc", "level")), learned(words, features=("mfcc", "level", "pca"))
+    rank = schema["components"]["rank"]
+    before, dense = run(plain, "dense", *words).astype(np.float64), run(schema, "dense", *words)
+    assert dense.shape == (len(words), rank)
+    values = np.linalg.svd(before - before.mean(0), compute_uv=False) ** 2
+    np.testing.assert_allclose(np.square(dense.astype(np.float64)).sum(0), values[:rank], rtol=0.02)
+    np.testing.assert_array_equal(run(schema, "trees", *words)[:, -rank:], dense)
+    assert learned(words, features=("pca",))["features"] == list(audio_features.WORDS)
+    assert "pca: " in schema["reason"]

@@ -354,7 +354,7 @@ def everything() -> dict[str, Any]:
         document(walk(40 + 7 * place, 3, place, 0.1), [1.7e9 + 3600 * step for step in range(40 + 7 * place)])
         for place in range(10)
     ]
-    return learned(raws, features=tuple(series_plan.WORDS))
+    return learned(raws, features=series_plan.AUTO)
 
 
 @settings(max_examples=40, deadline=None)
@@ -362,7 +362,7 @@ def everything() -> dict[str, Any]:
 def test_the_graph_computes_what_numpy_computes(
     everything: dict[str, Any], steps: int, seed: int, holes: float
 ) -> None:
-    assert everything["features"] == list(series_plan.WORDS)
+    assert everything["features"] == list(series_plan.AUTO)
     values = walk(steps, 3, seed, holes)
     time = 1.7e9 + np.random.default_rng(seed).uniform(0, 5000, steps).cumsum()
     graph = session(SERIES.graph(everything, "trees"))
@@ -442,3 +442,39 @@ def test_vectors_are_of_one_scale() -> None:
     assert np.abs(vectors).max() <= 8
     courses, shapes = series_sketch.courses(sketches)
     assert courses.shape == shapes.shape == (40, series_sketch.PARTS, 6)
+
+
+def test_components_hold_most_of_the_variance_of_the_other_features() -> None:
+    raws = [document(walk(40, 2, seed)) for seed in range(60)]
+    plain, schema = (
+        learned(raws, features=words) for words in (("statistics", "shape"), ("statistics", "shape", "pca"))
+    )
+    arrays = [SERIES.decode(raw, schema) for raw in raws]
+    made = {
+        name: np.concatenate([session(graph).run(["features"], each)[0] for each in arrays]).astype(np.float64)
+        for name, graph in (
+            ("plain", SERIES.graph(plain, "dense")),
+            ("dense", SERIES.graph(schema, "dense")),
+            ("trees", SERIES.graph(schema, "trees")),
+        )
+    }
+    rank = schema["components"]["rank"]
+    centred = made["plain"] - made["plain"].mean(0)
+    values = np.linalg.svd(centred, compute_uv=False) ** 2
+    assert values[: rank - 1].sum() < 0.95 * values.sum() <= values[:rank].sum()
+    np.testing.assert_allclose(np.square(made["dense"]).sum(0), values[:rank], rtol=1e-3)
+    np.testing.assert_array_equal(made["trees"][:, -rank:], made["dense"])
+    assert made["trees"].shape[1] == made["plain"].shape[1] + rank
+    assert f"pca: {rank} of {made['plain'].shape[1]} directions hold" in schema["reason"]
+
+
+def test_components_alone_are_of_what_auto_takes() -> None:
+    raws = [document(walk(40, 2, seed)) for seed in range(20)]
+    assert learned(raws, features=("pca",))["features"] == [*learned(raws)["features"], "pca"]
+
+
+def test_a_word_that_says_the_same_of_all_is_said_to() -> None:
+    reason = learned([document(walk(40, 2, seed)) for seed in range(5)], features=("missing", "length", "trend"))[
+        "reason"
+    ]
+    assert "missing adds nothing: it is the same of all sequences; length adds nothing" in reason

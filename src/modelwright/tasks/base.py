@@ -161,6 +161,18 @@ class Answering(Protocol):
 
 
 @runtime_checkable
+class Worded(Protocol):
+    """What a modality may have beside :class:`Modality` whose ``dense`` features are chosen by words of the spec."""
+
+    @property
+    def feature_words(self) -> Mapping[str, str]:
+        """Words for ``features``, with their meaning."""
+
+    def feature_parts(self, schema: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Return where among the ``dense`` features those of each word are, in order; what no word makes is in none."""
+
+
+@runtime_checkable
 class Glancing(Protocol):
     """What a modality may have beside :class:`Modality` if a sample can be judged without decoding it in full."""
 

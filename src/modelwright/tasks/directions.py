@@ -117,6 +117,17 @@ def components(matrix: NDArray[np.float64], names: Sequence[str]) -> dict[str, A
     }
 
 
+def names(found: Mapping[str, Any] | None) -> list[str]:
+    """Return ``component 1, mostly size`` and so on; nothing without any."""
+    return [f"component {place}, mostly {name}" for place, name in enumerate((found or {}).get("most", ()), 1)]
+
+
+def learned(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what :func:`components` found, as a schema has it; None where the spec's ``pca`` is not asked for."""
+    found: Mapping[str, Any] = schema.get("components", {})
+    return found if found.get("rank") else None
+
+
 def along(build: Build, source: str, found: Mapping[str, Any], units: float = UNITS) -> str:
     """Return ``(n, rank) float32``: where samples lie along the directions.
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Answering, Arrays, Modality, UndecodableError, modality
+from modelwright.tasks.base import Answering, Arrays, Modality, UndecodableError, Worded, modality
 from modelwright.testing import sounds, texts
 
 
@@ -248,6 +248,20 @@ def check_every_feature_word_keeps_the_contract(case: ModalityCase) -> None:
             check(case.worded(word))
 
 
+def check_features_are_found_by_their_words(case: ModalityCase) -> None:
+    """The page about a dataset shows what each word makes."""
+    if not isinstance(case.modality, Worded):
+        return
+    for word in case.modality.feature_words:
+        schema = case.worded(word).schema()
+        parts = case.modality.feature_parts(schema)
+        assert word in parts, word
+        assert set(parts) <= set(case.modality.feature_words)
+        places = [place for part in parts.values() for place in part]
+        assert len(places) == len(set(places)) <= len(case.modality.feature_names(schema, "dense"))
+        assert all(0 <= place < len(case.modality.feature_names(schema, "dense")) for place in places)
+
+
 def check_unknown_feature_words_are_refused(case: ModalityCase) -> None:
     """A word of another modality, or a misspelt one, is refused with those that there are."""
     refusal = None
@@ -286,6 +300,7 @@ CHECKS: tuple[Check, ...] = (
     check_features_have_names,
     check_every_feature_word_does_something,
     check_every_feature_word_keeps_the_contract,
+    check_features_are_found_by_their_words,
     check_unknown_feature_words_are_refused,
 )
 

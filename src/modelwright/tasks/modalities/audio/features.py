@@ -18,7 +18,9 @@ WORDS: Mapping[str, str] = {
     "delta": "how fast the cepstrum changes",
     "course": "the cepstrum at eight points from begin to end",
     "stft": "centroid, bandwidth and flatness of the spectrum",
+    "pca": "the directions that hold 95 % of the variance of all that, in its place (for trees: beside it)",
 }
+AUTO = tuple(word for word in WORDS if word != "pca")
 SHARES = (0.1, 0.5, 0.9, 1.0)
 """Quantiles of the level."""
 BAND_SHARES = (0.1, 0.9)
@@ -40,7 +42,7 @@ def length(schema: Mapping[str, Any]) -> int:
 
 
 def chosen(asked: Any) -> list[str]:
-    """Return the words asked for (``auto``: all), in the order of :data:`WORDS`.
+    """Return the words asked for (``auto``: :data:`AUTO`, and so with ``pca`` alone), in the order of :data:`WORDS`.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def chosen(asked: Any) -> list[str]:
         For a word that is none of them.
     """
     if asked is None or asked == "auto":
-        return list(WORDS)
+        return list(AUTO)
     words: Iterable[str] = [asked] if isinstance(asked, str) else asked
     wanted = list(words)
     for word in wanted:
@@ -57,18 +59,23 @@ def chosen(asked: Any) -> list[str]:
                 f"features: {word!r} is no feature of sounds; there are {', '.join(WORDS)}, or auto",
                 code="unknown-feature",
             )
-    return [word for word in WORDS if word in wanted] or list(WORDS)
+    if set(wanted) <= {"pca"}:
+        wanted = [*AUTO, *wanted]
+    return [word for word in WORDS if word in wanted]
 
 
 def names(schema: Mapping[str, Any]) -> list[str]:
-    """Return a name a person understands per feature, in order."""
+    """Return a name a person understands per feature, in order, without the components."""
     found: list[str] = []
     for word in schema["features"]:
-        found += _names(word, schema)
+        found += names_of(word, schema)
     return found
 
 
-def _names(word: str, schema: Mapping[str, Any]) -> list[str]:
+def names_of(word: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the names of one word's features, in order."""
+    if word == "pca":
+        return []
     if word == "level":
         shares = ["level, maximum" if share == 1.0 else f"level, {share:.0%} quantile" for share in SHARES]
         return ["level, mean", "level, deviation", *shares, "seconds"]

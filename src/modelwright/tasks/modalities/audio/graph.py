@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from modelwright.tasks import directions
 from modelwright.tasks.modalities.audio import features as audio_features
 from modelwright.tasks.modalities.audio.spectrum import FLOOR, bands, cosines, hann
-from modelwright.tasks.onnx_build import model
+from modelwright.tasks.onnx_build import Build, model
 
 SHOWN = 80.0
 """Decibels below the loudest point that a picture shows."""
@@ -181,7 +182,8 @@ def pixels(schema: Mapping[str, Any]) -> ModelProto:
 def flat(schema: Mapping[str, Any], *, scaled: bool) -> ModelProto:
     """Return the graph to ``(n, d) float32``: statistics over the sound's course, by the words in ``features``.
 
-    ``scaled``: each less its mean over its deviation as the schema has them, cut off at ±10 (``dense``).
+    ``scaled``: each less its mean over its deviation as the schema has them, cut off at ±10 (``dense``). Principal
+    components take their place there, and stand behind them else.
     """
     write = _Writer()
     squares = _spectrum(write, schema)
@@ -196,13 +198,18 @@ def flat(schema: Mapping[str, Any], *, scaled: bool) -> ModelProto:
         "course": lambda: _course(write, over, _cepstrum(write, schema, levels, first=0)),
         "stft": lambda: _shape(write, over, squares, schema),
     }
-    pieces = [piece for word in schema["features"] for piece in words[word]()]
+    pieces = [piece for word in schema["features"] if word in words for piece in words[word]()]
     features = write.op("Concat", *[write.flat(piece) for piece in pieces], axis=1)
-    if scaled:
-        apart = write.op("Sub", features, write.constant(schema["centre"]))
-        features = write.clip(write.times(apart, schema["scale"]), -_MOST, _MOST)
-    write.op("Identity", features, result="features")
     width = len(audio_features.names(schema))
+    found = directions.learned(schema)
+    if scaled or found:
+        apart = write.op("Sub", features, write.constant(schema["centre"]))
+        usual = write.clip(write.times(apart, schema["scale"]), -_MOST, _MOST)
+        if found:
+            usual = directions.along(Build(write.nodes, write.constants), usual, found)
+            width = int(found["rank"]) + (0 if scaled else width)
+        features = usual if scaled else write.op("Concat", features, usual, axis=1)
+    write.op("Identity", features, result="features")
     return _model("audio_dense" if scaled else "audio_trees", write, schema, TensorProto.FLOAT, [width])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
+from modelwright.tasks import directions
 from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
 from modelwright.tasks.modalities.audio import clips as audio_clips
 from modelwright.tasks.modalities.audio import features as audio_features
@@ -21,6 +22,7 @@ from modelwright.tasks.modalities.audio import measures as audio_measures
 from modelwright.tasks.modalities.audio import sketch as audio_sketch
 from modelwright.tasks.modalities.audio import synthesis as audio_synthesis
 from modelwright.tasks.modalities.audio.resample import resample
+from modelwright.tasks.places import runs
 
 LONGEST = 10.0
 """Seconds that a model listens to at most: of a longer sound the loudest stretch."""
@@ -131,7 +133,11 @@ class Audio:
             raise InputError("no sound could be read, so there is nothing to learn from", code="no-samples")
         schema = _sizes(np.array(facts, np.float64))
         schema |= {"features": words, "samples": int(settings.get("samples", len(facts)))}
-        return schema | _usual(schema, pieces)
+        schema |= _usual(schema, pieces)
+        if "pca" in schema["features"]:
+            schema["components"] = _components(schema, pieces)
+            schema["reason"] += f"; pca: {schema['components']['reason']}"
+        return schema
 
     def graph(self, schema: Mapping[str, Any], encoding: Encoding) -> Any:
         """Return ``sound``, ``facts`` → ``features``.
@@ -154,7 +160,18 @@ class Audio:
 
     def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
         """Return ``band 3, mean`` and the like; ``pixels`` has no named features: an empty list."""
-        return [] if encoding == "pixels" else audio_features.names(schema)
+        if encoding == "pixels":
+            return []
+        along = directions.names(directions.learned(schema))
+        if encoding == "trees":
+            return [*audio_features.names(schema), *along]
+        return along or audio_features.names(schema)
+
+    def feature_parts(self, schema: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Return where the ``dense`` features of each word are."""
+        if found := directions.learned(schema):
+            return {"pca": list(range(int(found["rank"])))}
+        return runs({word: len(audio_features.names_of(word, schema)) for word in schema["features"]})
 
     ways: ClassVar[Mapping[str, Way]] = audio_synthesis.WAYS
 
@@ -261,17 +278,28 @@ def _usual(schema: dict[str, Any], pieces: list[tuple[int, NDArray[np.int16]]]) 
     """Return ``centre`` and ``scale``: every feature's mean over sounds, and one over its deviation."""
     from modelwright.tasks.modalities.audio import graph as audio_graph
 
-    length = audio_features.length(schema)
-
-    def decoded() -> Iterator[Arrays]:
-        for rate, piece in pieces:
-            samples = brought(piece.astype(np.float32) / np.float32(32767.0), rate, schema)
-            facts = np.zeros((1, len(audio_features.FACTS)), np.float32)
-            facts[0, 0] = len(samples)
-            yield {"sound": np.pad(samples, (0, length - len(samples)))[None], "facts": facts}
-
-    features = audio_graph.run(audio_graph.flat(schema, scaled=False), decoded()).astype(np.float64)
+    features = audio_graph.run(audio_graph.flat(schema, scaled=False), _decoded(schema, pieces)).astype(np.float64)
     centre, spread = features.mean(axis=0), features.std(axis=0)
     # Where all sounds have the same, a tiny deviation would blow rounding errors up to a feature.
     scale = np.where(spread > 1e-3, 1.0 / np.maximum(spread, 1e-3), 0.0)
     return {"centre": [float(f"{each:.6g}") for each in centre], "scale": [float(f"{each:.6g}") for each in scale]}
+
+
+def _components(schema: dict[str, Any], pieces: list[tuple[int, NDArray[np.int16]]]) -> dict[str, Any]:
+    """Return the directions in which the sounds kept differ most, of features as linear models get them."""
+    from modelwright.tasks.modalities.audio import graph as audio_graph
+
+    features = audio_graph.run(audio_graph.flat(schema, scaled=True), _decoded(schema, pieces)).astype(np.float64)
+    if len(features) < 2:
+        return {**directions.none(), "reason": "there are fewer than two sounds"}
+    return directions.components(features, audio_features.names(schema))
+
+
+def _decoded(schema: Mapping[str, Any], pieces: list[tuple[int, NDArray[np.int16]]]) -> Iterator[Arrays]:
+    """Yield the graph's inputs of the sounds kept."""
+    length = audio_features.length(schema)
+    for rate, piece in pieces:
+        samples = brought(piece.astype(np.float32) / np.float32(32767.0), rate, schema)
+        facts = np.zeros((1, len(audio_features.FACTS)), np.float32)
+        facts[0, 0] = len(samples)
+        yield {"sound": np.pad(samples, (0, length - len(samples)))[None], "facts": facts}

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from modelwright.tasks import directions
+from modelwright.tasks.base import Encoding
 from modelwright.tasks.modalities.series import plan as series_plan
-from modelwright.tasks.onnx_build import model
+from modelwright.tasks.onnx_build import Build, model
 
 LIMIT = 1e4
 """Deviations from the mean that a value counts at most: absurd ones must not overflow."""
@@ -95,28 +97,47 @@ def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
 def trees(schema: Mapping[str, Any]) -> ModelProto:
     """Return the graph to ``features (n, d) float32``; NaN only where times are missing."""
     build = _Build(schema)
-    build.node("Identity", [_features(build)], "features")
-    return _model("series_trees", build)
+    features = _features(build)
+    if found := directions.learned(schema):
+        build.node("Concat", [features, _along(build, _scaled(build, features), found)], "features", axis=1)
+    else:
+        build.node("Identity", [features], "features")
+    return _model("series_trees", build, "trees")
 
 
 def dense(schema: Mapping[str, Any]) -> ModelProto:
     """Return the graph to ``features (n, d) float32``: standardised by training, within ±10, none missing."""
     build = _Build(schema)
-    found = _features(build)
-    scale = schema["scale"]
-    centred = build.node("Sub", [found, build.constant([scale["mean"]])])
+    features = _scaled(build, _features(build))
+    found = directions.learned(schema)
+    build.node("Identity", [_along(build, features, found) if found else features], "features")
+    return _model("series_dense", build, "dense")
+
+
+def _scaled(build: _Build, features: str) -> str:
+    scale = build.schema["scale"]
+    centred = build.node("Sub", [features, build.constant([scale["mean"]])])
     scaled = build.node("Div", [centred, build.constant([scale["std"]])])
     known = build.node("Where", [build.node("IsNaN", [scaled]), build.constant(0.0), scaled])
-    build.node("Clip", [known, build.constant(-DENSE_LIMIT), build.constant(DENSE_LIMIT)], "features")
-    return _model("series_dense", build)
+    return build.node("Clip", [known, build.constant(-DENSE_LIMIT), build.constant(DENSE_LIMIT)])
 
 
-def _model(name: str, build: _Build) -> ModelProto:
+def _along(build: _Build, features: str, found: Mapping[str, Any]) -> str:
+    """Return the features along the directions in which training differs most."""
+    named = Build(build.nodes)
+    made = directions.along(named, features, found)
+    build.constants |= {each.name: each for each in named.constants}
+    return made
+
+
+def _model(name: str, build: _Build, encoding: Encoding) -> ModelProto:
     schema = build.schema
     inputs = [helper.make_tensor_value_info("values", TensorProto.FLOAT, ["n", "steps", build.channels])]
     if schema["timed"]:
         inputs.append(helper.make_tensor_value_info("time", TensorProto.DOUBLE, ["n", "steps"]))
     width = len(series_plan.names(schema))
+    if found := directions.learned(schema):
+        width = int(found["rank"]) + (width if encoding == "trees" else 0)
     outputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])]
     return model(name, build.nodes, inputs, outputs, list(build.constants.values()))
 
@@ -128,7 +149,7 @@ def _features(build: _Build) -> str:
     squares = build.node("Mul", ["centred", "centred"])
     build.mean(squares, "variance")
     build.node("Sqrt", [build.node("Add", ["variance", build.constant(TINY)])], "deviation")
-    parts = [_MAKERS[word](build) for word in build.schema["features"]]
+    parts = [_MAKERS[word](build) for word in build.schema["features"] if word in _MAKERS]
     return parts[0] if len(parts) == 1 else build.node("Concat", parts, axis=1)
 
 

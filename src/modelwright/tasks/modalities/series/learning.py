@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
+from modelwright.tasks import directions
 from modelwright.tasks.base import Arrays
 from modelwright.tasks.modalities.series import plan as series_plan
 from modelwright.tasks.modalities.series import time as series_time
@@ -137,8 +138,11 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
     left = [name for name in seen.channels if name not in chosen]
     if left:
         reason += f"; left out, because most sequences lack them: {', '.join(left[:6])}"
-    schema["reason"] = reason
     schema["scale"] = _scale(schema, seen)
+    if "pca" in schema["features"]:
+        schema["components"] = _components(schema, seen)
+        reason += f"; pca: {schema['components']['reason']}"
+    schema["reason"] = reason
     return schema
 
 
@@ -194,12 +198,36 @@ def _features(schema: Mapping[str, Any], seen: _Seen, asked: tuple[str, ...]) ->
     if asked:
         refused = [word for word in asked if _senseless(word, schema)]
         words = [word for word in asked if word not in refused]
+        if words == ["pca"]:
+            words = [*_automatic(schema, seen)[0], "pca"]
         if not words:
             raise InputError(f"none of the features {', '.join(asked)} fits: {told}", code="unknown-feature")
         without = f"; {', '.join(refused)} cannot be made of these sequences" if refused else ""
-        return words, f"features as the spec says: {', '.join(words)}{without} ({told})"
-    words = [word for word in series_plan.WORDS if not _senseless(word, schema)]
-    unwanted = {
+        idle = [word for word in asked if word in {"missing", "length"} and _same(word, schema, seen)]
+        without += "".join(f"; {word} adds nothing: it is the same of all sequences" for word in idle)
+        return words, f"features as the spec says: {', '.join(words)} ({told}){without}"
+    words, shed = _automatic(schema, seen)
+    reason = f"features: {', '.join(words)} ({told})"
+    return words, reason + (f"; with so many channels without {', '.join(shed)}" if shed else "")
+
+
+def _automatic(schema: Mapping[str, Any], seen: _Seen) -> tuple[list[str], list[str]]:
+    """Return the words that fit the sequences, and those that would but make too many features."""
+    words = [word for word in series_plan.AUTO if not _senseless(word, schema) and not _same(word, schema, seen)]
+    shed = []
+    for word in _SHED:
+        if len(series_plan.names({**schema, "features": words})) <= MOST_FEATURES:
+            break
+        if word in words and len(words) > 1:
+            words.remove(word)
+            shed.append(word)
+    return words, shed
+
+
+def _same(word: str, schema: Mapping[str, Any], seen: _Seen) -> bool:
+    """Return whether a word would say the same of every sequence, or too little."""
+    typical = schema["length"]["typical"]
+    same: dict[str, bool] = {
         "missing": not any(channel["missing"] for channel in schema["channels"]),
         "length": schema["length"]["shortest"] == schema["length"]["longest"],
         "spectrum": typical < 16,
@@ -209,16 +237,7 @@ def _features(schema: Mapping[str, Any], seen: _Seen, asked: tuple[str, ...]) ->
         and max(seen.steps) <= 1.01 * min(seen.steps)
         and schema["length"]["shortest"] == typical,
     }
-    words = [word for word in words if not unwanted.get(word, False)]
-    shed = []
-    for word in _SHED:
-        if len(series_plan.names({**schema, "features": words})) <= MOST_FEATURES:
-            break
-        if word in words and len(words) > 1:
-            words.remove(word)
-            shed.append(word)
-    reason = f"features: {', '.join(words)} ({told})"
-    return words, reason + (f"; with so many channels without {', '.join(shed)}" if shed else "")
+    return same.get(word, False)
 
 
 def _senseless(word: str, schema: Mapping[str, Any]) -> bool:
@@ -234,22 +253,12 @@ def _senseless(word: str, schema: Mapping[str, Any]) -> bool:
 
 def _scale(schema: Mapping[str, Any], seen: _Seen) -> dict[str, list[float]]:
     """Return mean and deviation of every feature over the samples kept, made by the very graph that is packaged."""
-    import onnxruntime
-
     from modelwright.tasks.modalities.series import graph as series_graph
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    graph = series_graph.trees(schema).SerializeToString(deterministic=True)
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    wanted = {each.name for each in session.get_inputs()}
     width = len(series_plan.names(schema))
     count, total, squares = np.zeros(width), np.zeros(width), np.zeros(width)
     first: NDArray[np.float64] | None = None
-    for _, arrays in seen.kept:
-        feed = arranged(arrays["names"].tolist(), arrays["values"], arrays.get("time"), schema)
-        row = session.run(["features"], {name: feed[name] for name in wanted})[0][0].astype(np.float64)
+    for row in _rows(series_graph.trees(schema), schema, seen):
         known = np.isfinite(row)
         if first is None:
             first = np.where(known, row, 0.0)
@@ -262,6 +271,32 @@ def _scale(schema: Mapping[str, Any], seen: _Seen) -> dict[str, list[float]]:
     std = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean * mean, 0.0))
     std = np.where(std > 1e-6, std, 1.0)
     return {"mean": [_rounded(value) for value in mean + first], "std": [_rounded(value) for value in std]}
+
+
+def _components(schema: Mapping[str, Any], seen: _Seen) -> dict[str, Any]:
+    """Return the directions in which the samples kept differ most, of features as linear models get them."""
+    from modelwright.tasks.modalities.series import graph as series_graph
+
+    matrix = np.stack(list(_rows(series_graph.dense(schema), schema, seen)))
+    if len(matrix) < 2:
+        return {**directions.none(), "reason": "there are fewer than two sequences"}
+    return directions.components(matrix, series_plan.names(schema))
+
+
+def _rows(graph: Any, schema: Mapping[str, Any], seen: _Seen) -> Iterator[NDArray[np.float64]]:
+    """Yield the features ``(d,)`` of each sample kept, as a graph makes them."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(deterministic=True), options, providers=["CPUExecutionProvider"]
+    )
+    wanted = {each.name for each in session.get_inputs()}
+    for _, arrays in seen.kept:
+        feed = arranged(arrays["names"].tolist(), arrays["values"], arrays.get("time"), schema)
+        yield session.run(["features"], {name: feed[name] for name in wanted})[0][0].astype(np.float64)
 
 
 def arranged(

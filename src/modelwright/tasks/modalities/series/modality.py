@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import directions
 from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
 from modelwright.tasks.modalities.series import measures as series_measures
 from modelwright.tasks.modalities.series import plan as series_plan
 from modelwright.tasks.modalities.series import reading as series_reading
 from modelwright.tasks.modalities.series import sketch as series_sketch
 from modelwright.tasks.modalities.series import synthesis as series_synthesis
+from modelwright.tasks.places import runs
 
 
 class Series:
@@ -121,7 +123,16 @@ class Series:
 
     def feature_names(self, schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
         """Return ``mean of pressure``, ``slope of pressure``, ``correlation of pressure and flow``, … in order."""
-        return series_plan.names(schema)
+        along = directions.names(directions.learned(schema))
+        if encoding == "trees":
+            return [*series_plan.names(schema), *along]
+        return along or series_plan.names(schema)
+
+    def feature_parts(self, schema: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Return where the ``dense`` features of each word are."""
+        if found := directions.learned(schema):
+            return {"pca": list(range(int(found["rank"])))}
+        return runs({word: len(series_plan.names_of(word, schema)) for word in schema["features"]})
 
     ways: ClassVar[Mapping[str, Way]] = series_synthesis.WAYS
 

@@ -19,8 +19,10 @@ WORDS: Mapping[str, str] = {
     "length": "number of steps",
     "time": "length in time, mean step and largest step",
     "calendar": "time of day and of the week at the end",
+    "pca": "the directions that hold 95 % of the variance of all that, in its place (for trees: beside it)",
 }
 """Words for ``features`` in the spec, and what they mean."""
+AUTO = tuple(word for word in WORDS if word != "pca")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PAIRED = 12
 """Channels whose pairs are correlated; of more, the first."""
@@ -67,17 +69,18 @@ def pairs(channels: int) -> list[tuple[int, int]]:
 
 
 def names(schema: Mapping[str, Any]) -> list[str]:
-    """Return a name a feature, in the graph's order."""
+    """Return a name a feature, in the graph's order, without the components."""
+    return [name for word in schema["features"] for name in names_of(word, schema)]
+
+
+def names_of(word: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the names of one word's features, in order."""
     channels = [channel["name"] for channel in schema["channels"]]
-    made: list[str] = []
-    for word in schema["features"]:
-        if word == "correlations":
-            made += [f"correlation of {channels[one]} and {channels[other]}" for one, other in pairs(len(channels))]
-        elif word in _WHOLE:
-            made += _WHOLE[word]
-        else:
-            made += [f"{label} of {channel}" for channel in channels for label in labels(word, schema)]
-    return made
+    if word == "correlations":
+        return [f"correlation of {channels[one]} and {channels[other]}" for one, other in pairs(len(channels))]
+    if word in _WHOLE:
+        return list(_WHOLE[word])
+    return [f"{label} of {channel}" for channel in channels for label in labels(word, schema)]
 
 
 def bands(frame: int) -> list[list[int]]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.tasks import directions
 from modelwright.tasks.base import Encoding
 from modelwright.tasks.modalities.table import dates
 from modelwright.tasks.modalities.table.cells import words_tensor
+from modelwright.tasks.places import runs
 
 WORDS: Mapping[str, str] = {
     "missing": "a 0/1 that says a number was missing, where training missed some",
@@ -96,8 +98,7 @@ def hashed(schema: Mapping[str, Any]) -> list[Hashed]:
 
 def components(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the principal components (:func:`modelwright.tasks.directions.components`), or None without any."""
-    found: Mapping[str, Any] = schema.get("components", {})
-    return found if wants(schema, "pca") and found.get("rank") else None
+    return directions.learned(schema) if wants(schema, "pca") else None
 
 
 def shown(schema: Mapping[str, Any], column: Mapping[str, Any]) -> bool:
@@ -176,11 +177,10 @@ def block(schema: Mapping[str, Any]) -> list[str]:
 
 def names(schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
     """Return the features' names in the graph's order."""
-    along = components(schema) or {"most": []}
-    directions = [f"component {place}, mostly {name}" for place, name in enumerate(along["most"], 1)]
+    along = directions.names(components(schema))
     answers = [mean.name for mean in means(schema)]
     if encoding != "trees":
-        return [*(directions or block(schema)), *answers]
+        return [*(along or block(schema)), *answers]
     found: list[str] = []
     for column in schema["columns"]:
         if not shown(schema, column):
@@ -189,7 +189,26 @@ def names(schema: Mapping[str, Any], encoding: Encoding) -> list[str]:
             found += [f"{column['name']}: {part}" for part in dates.PARTS]
         else:
             found.append(column["name"])
-    return [*found, *_hashed_names(schema), *directions, *answers]
+    return [*found, *_hashed_names(schema), *along, *answers]
+
+
+def parts(schema: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return where the ``dense`` features of each word are; numbers and booleans are of none."""
+    numbers = figures(schema)
+    dated = {column["tensor"] for column in schema["columns"] if column["kind"] == "date"}
+    widths = {
+        "missing": sum(bool(figure.indicator) for figure in numbers),
+        "log": sum(bool(figure.log) for figure in numbers),
+        "categories": len(one_hots(schema)),
+        "hashing": sum(each.width for each in hashed(schema)),
+    }
+    made = {"dates": [place for place, figure in enumerate(numbers) if figure.tensor in dated]}
+    made |= runs(widths, len(numbers))
+    if along := components(schema):
+        made = {"pca": list(range(len(along["most"])))}
+    start = len(block(schema)) if along is None else len(along["most"])
+    made["answers"] = list(range(start, start + len(means(schema))))
+    return {word: places for word, places in made.items() if places}
 
 
 def _hashed_names(schema: Mapping[str, Any]) -> list[str]:

@@ -166,6 +166,12 @@ class Table:
 
         return table_features.names(schema, encoding)
 
+    def feature_parts(self, schema: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Return where the ``dense`` features of each word are."""
+        from modelwright.tasks.modalities.table import features as table_features
+
+        return table_features.parts(schema)
+
 
 def _row(raw: bytes) -> dict[str, Any]:
     if not raw.strip():

@@ -20,6 +20,7 @@ from modelwright.tasks import directions, hashing
 from modelwright.tasks.modalities.text import figures as text_figures
 from modelwright.tasks.modalities.text import schema as text_schema
 from modelwright.tasks.onnx_build import Build, model
+from modelwright.tasks.places import runs
 
 CHARACTER_WEIGHT = 0.5
 """Length of the block of characters: they are many, and say the same as the words in other words."""
@@ -77,6 +78,18 @@ def feature_names(schema: Mapping[str, Any], encoding: str) -> list[str]:
         made += [f"letters {term!r}" for term in schema.get("characters", {}).get("terms", ())]
         made += [f"hashed letters {place}" for place in range(int(schema.get("hashing", 0)))]
     return [*made, *(figures if "figures" in schema["features"] else ())]
+
+
+def feature_parts(schema: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return where the ``dense`` features of each word are."""
+    words = schema["features"]
+    if "svd" in words and schema["svd"]["rank"]:
+        widths = {"svd": int(schema["svd"]["rank"])}
+    else:
+        widths = {name: len(schema.get(name, {}).get("terms", ())) for name in ("words", "characters")}
+        widths["hashing"] = int(schema.get("hashing", 0))
+    widths["figures"] = len(schema["figures"]["names"]) if "figures" in words else 0
+    return runs(widths)
 
 
 def _has_figures(schema: Mapping[str, Any]) -> bool:

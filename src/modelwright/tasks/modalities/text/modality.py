@@ -197,6 +197,12 @@ class Text:
 
         return text_graph.feature_names(schema, encoding)
 
+    def feature_parts(self, schema: Mapping[str, Any]) -> dict[str, list[int]]:
+        """Return where the ``dense`` features of each word are."""
+        from modelwright.tasks.modalities.text import graph as text_graph
+
+        return text_graph.feature_parts(schema)
+
 
 def _is_binary(text: str) -> bool:
     """Whether more than one character in twenty is a control character that no text holds."""
