@@ -111,6 +111,27 @@ def test_issues_are_decided_and_taken_back(ask: Ask) -> None:
     assert ask("issues", "nothing", status=2)["error"]["code"] == "unknown-issue"
 
 
+def test_issues_are_filtered(ask: Ask) -> None:
+    found = ask("issues")["issues"]
+    least = sorted(each["severity"] for each in found)[len(found) // 2]
+    severe = ask("issues", "--severity", str(least))["issues"]
+    assert severe == [each for each in found if each["severity"] >= least]
+    columns = {each["column"] for each in found} - {None}
+    column = min(columns)
+    assert ask("issues", "--column", column)["issues"] == [each for each in found if each["column"] == column]
+    path = next(each["path"] for each in found if each["path"])
+    named = ask("issues", "--path", path[:-2] + "*")["issues"]
+    assert named
+    assert len(named) < len(found)
+    assert all(each["path"].startswith(path[:-2]) for each in named)
+    assert not ask("issues", "--path", "no such *")["issues"]
+    assert ask("issues", "--severity", "2", status=2)["error"]["code"] == "usage"
+    made = ask("issues", "--column", column, "--decide", "keep", "--reason", "as it should be")
+    assert made["decided"] == len([each for each in found if each["column"] == column])
+    assert ask("issues", "--column", column, "--decision", "keep")["issues"]
+    ask("issues", "--column", column, "--decide", "undo")
+
+
 def test_answers_for_files(mw: Mw, ask: Ask, project: Path) -> None:
     made = ask("predict", "iris.csv")["predictions"]
     assert len(made) == 150

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelwright.cli.parsing import UsageError, whole
+from modelwright.cli.parsing import UsageError, share, whole
 from modelwright.cli.projects import after_prepare, relative, the_project
 from modelwright.errors import InputError
 
@@ -21,6 +21,11 @@ def add_issues(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="issues by the beginning of their ids; one is shown whole")
     parser.add_argument("--kind", help="only this kind, such as mislabelled")
     parser.add_argument("--decision", metavar="WORD", help="only those that stand at this decision, such as review")
+    parser.add_argument("--path", metavar="PATTERN", help="only about samples with such a name, as in 'raw/*.jpg'")
+    parser.add_argument("--column", help="only about this column")
+    parser.add_argument(
+        "--severity", type=share, default=0.0, metavar="LEAST", help="only of this severity or more, from 0 to 1"
+    )
     parser.add_argument(
         "--decide", choices=DECISIONS, help="decide about the ones named or filtered; undo takes a decision back"
     )
@@ -35,7 +40,8 @@ def add_issues(parser: ArgumentParser) -> None:
 def issues(options: Namespace, screen: Screen) -> int:
     """List issues, show one, or decide about some."""
     project = the_project(options)
-    found = _chosen(project.issues(kind=options.kind, decision=options.decision), options.ids)
+    fitting = project.issues(options.kind, options.decision, options.path, options.column, options.severity)
+    found = _chosen(fitting, options.ids)
     if options.decide:
         return _decide(project, found, options, screen)
     if len(options.ids) == 1 and len(found) == 1:
@@ -78,10 +84,11 @@ def _chosen(found: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> list[Mapp
 
 
 def _decide(project: Any, found: Sequence[Mapping[str, Any]], options: Namespace, screen: Screen) -> int:
-    if not (options.ids or options.kind or options.decision or options.all):
+    filters = (options.kind, options.decision, options.path, options.column, options.severity)
+    if not (options.ids or any(filters) or options.all):
         raise UsageError(
             f"mw issues: --decide {options.decide} would be about all {len(found):,} issues",
-            hint="name ids, --kind or --decision, or --all",
+            hint="name ids, filter by --kind, --decision, --path, --column or --severity, or say --all",
         )
     if not found:
         raise InputError(

@@ -249,9 +249,27 @@ class Project:
         """Return where the project stands, from files alone."""
         return self._views.status()
 
-    def issues(self, kind: str | None = None, decision: str | None = None) -> list[dict[str, Any]]:
-        """Return what prepare found in the newest dataset, worst first, with what was decided about each."""
-        return self._views.issues(kind, decision)
+    def issues(
+        self,
+        kind: str | None = None,
+        decision: str | None = None,
+        path: str | None = None,
+        column: str | None = None,
+        severity: float = 0.0,
+    ) -> list[dict[str, Any]]:
+        """Return what prepare found in the newest dataset, worst first, with what was decided about each.
+
+        Parameters
+        ----------
+        kind, decision, column
+            Only issues of this kind, at this decision, about this column.
+        path
+            Only issues about samples whose name in their source fits: ``*`` stands for any letters, ``?`` for one,
+            ``[ab]`` for one of these; capitals count.
+        severity
+            Only issues of at least this severity, from 0 to 1.
+        """
+        return self._views.issues(kind, decision, path, column, severity)
 
     def decide(self, issues: Sequence[str], decision: str, by: str, reason: str = "") -> dict[str, Any]:
         """Write down a person's decision about issues (``undo`` takes the last back); the next prepare follows it."""
@@ -274,7 +292,7 @@ class Project:
         return self._views.diff(before, after)
 
     def learnable(self) -> bool:
-        """Say whether a model family learns what the newest dataset holds; else it is prepared, explored and exported."""
+        """Say whether a model family learns what the newest dataset holds; else it is explored and exported."""
         return self._views.learnable()
 
     def report_path(self, kind: str) -> Path:

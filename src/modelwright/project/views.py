@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +114,14 @@ class Views:
 
     # ------------------------------------------------------------------ issues
 
-    def issues(self, kind: str | None, decision: str | None) -> list[dict[str, Any]]:
+    def issues(
+        self,
+        kind: str | None = None,
+        decision: str | None = None,
+        path: str | None = None,
+        column: str | None = None,
+        severity: float = 0.0,
+    ) -> list[dict[str, Any]]:
         """Return the newest dataset's issues, worst first, with people's newer decisions already in."""
         dataset = self._latest("dataset", "prepare")
         import pyarrow.parquet as pq
@@ -126,7 +134,9 @@ class Views:
             person = people.get(row["id"])
             if person is not None:
                 row |= {"decision": person.decision, "decided_by": f"person:{person.by}"}
-            if kind in {None, row["kind"]} and decision in {None, row["decision"]}:
+            fits = kind in {None, row["kind"]} and decision in {None, row["decision"]}
+            fits = fits and column in {None, row["column"]} and row["severity"] >= severity
+            if fits and (path is None or fnmatch.fnmatchcase(row["path"] or "", path)):
                 listed.append(row)
         return sorted(listed, key=lambda row: (-row["severity"], row["kind"], row["id"]))
 
@@ -136,7 +146,7 @@ class Views:
             raise InputError(
                 f"there is no decision {decision!r}; there are {', '.join(DECISIONS)} and undo", code="unknown-decision"
             )
-        known = {row["id"]: row for row in self.issues(None, None)}
+        known = {row["id"]: row for row in self.issues()}
         if missing := [issue for issue in issues if issue not in known]:
             raise InputError(f"there is no issue {missing[0]!r}", code="unknown-issue", hint="mw issues lists them")
         for issue in issues:
