@@ -21,39 +21,48 @@ from PIL import Image, ImageFilter
 
 from benchmarks.environments import WORK, clean_environment, ours, peer
 from benchmarks.measure import Record, compare, in_turn, seconds
+from modelwright.engine.here import map_ordered
+from modelwright.engine.threads import usable_cores
 
 COUNT = 5000
 SIZE = (1280, 720)
 COMMAND = "python -m benchmarks --jobs preparing"
 
-LIMIT = """
-import io, sys
-from pathlib import Path
-from PIL import Image
-from modelwright.engine.here import map_ordered
-from modelwright.engine.threads import usable_cores
-def work(path):
-    picture = Image.open(io.BytesIO(path.read_bytes()), formats=("JPEG",))
-    picture.draft("L", (picture.width // 8, picture.height // 8))
-    picture.load()
-for _ in map_ordered(work, sorted(Path(sys.argv[1]).rglob("*.jpg")), usable_cores(), 64):
-    pass
-"""
-PASS = """
+HANDFULS = """
 import sys
 from pathlib import Path
 from modelwright.engine.here import map_ordered
-from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import usable_cores
-from modelwright.prepare.scan import Eye, pack
+def run(work):
+    files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
+    handfuls = [files[start : start + 6] for start in range(0, len(files), 6)]
+    for _ in map_ordered(work, handfuls, usable_cores(), 4 * usable_cores()):
+        pass
+"""
+LIMIT = (
+    HANDFULS
+    + """
+import io
+from PIL import Image
+def work(paths):
+    for path in paths:
+        picture = Image.open(io.BytesIO(path.read_bytes()), formats=("JPEG",))
+        picture.draft("L", (picture.width // 8, picture.height // 8))
+        picture.load()
+run(work)
+"""
+)
+PASS = (
+    HANDFULS
+    + """
+from modelwright.engine.memory import keep_freed
+from modelwright.prepare.scan import Eye
 from modelwright.tasks.base import modality
 keep_freed()
 eye = Eye(modality("image"))
-def work(path):
-    return pack(eye.scan(path.read_bytes()))
-for _ in map_ordered(work, sorted(Path(sys.argv[1]).rglob("*.jpg")), usable_cores(), 64):
-    pass
+run(lambda paths: eye.scan_many([path.read_bytes() for path in paths]))
 """
+)
 PREPARE = """
 import sys
 import modelwright
@@ -94,26 +103,33 @@ def _bases(random: np.random.Generator) -> NDArray[np.uint8]:
 def pictures(folder: Path) -> Path:
     """Write photo-like JPEGs (two of forty pictures of 1/f noise, moved and mixed; noise; quality 90), once."""
     target = folder / "photos"
-    if (folder / f".made-{COUNT}").exists():
+    done = folder / f".made-{COUNT}"
+    if done.exists():
         return target
     shutil.rmtree(folder, ignore_errors=True)
     random = np.random.default_rng(0)
     bases = _bases(random).astype(np.int16)
     grain = random.normal(0, 6, (2 * SIZE[1], 2 * SIZE[0], 3)).astype(np.int16)
-    for number in range(COUNT):
-        one, other = random.choice(len(bases), 2, replace=False)
-        mixed = sum(
-            np.roll(bases[each], (int(random.integers(SIZE[1])), int(random.integers(SIZE[0]))), (0, 1))
-            for each in (one, other)
-        )
-        top, left = int(random.integers(SIZE[1])), int(random.integers(SIZE[0]))
-        mixed = mixed - 128 + grain[top : top + SIZE[1], left : left + SIZE[0]]
-        place = target / ("a" if number % 2 else "b") / f"{number:05d}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        picture = Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
-        picture.filter(ImageFilter.GaussianBlur(0.6)).save(place, quality=90)
-    (folder / f".made-{COUNT}").touch()
+    for name in ("a", "b"):
+        (target / name).mkdir(parents=True)
+    for _ in map_ordered(partial(_write, target, bases, grain), range(COUNT), usable_cores()):
+        continue
+    done.touch()
     return target
+
+
+def _write(target: Path, bases: NDArray[np.int16], grain: NDArray[np.int16], number: int) -> None:
+    """Write one picture; which one follows from its number alone."""
+    random = np.random.default_rng([1, number])
+    one, other = (
+        np.roll(bases[each], (int(random.integers(SIZE[1])), int(random.integers(SIZE[0]))), (0, 1))
+        for each in random.choice(len(bases), 2, replace=False)
+    )
+    top, left = int(random.integers(SIZE[1])), int(random.integers(SIZE[0]))
+    mixed = one + other - 128 + grain[top : top + SIZE[1], left : left + SIZE[0]]
+    picture = Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
+    place = target / ("a" if number % 2 else "b") / f"{number:05d}.jpg"
+    picture.filter(ImageFilter.GaussianBlur(0.6)).save(place, quality=90)
 
 
 def _python(python: Path, code: str, argument: Path) -> float:

@@ -185,3 +185,34 @@ def test_small_pictures_looked_at_together_are_as_alone_to_the_last_bit(seed: in
     eye = Eye(IMAGE)
     assert [pack(scan) for scan in eye.scan_many(raws)] == [pack(eye.scan(raw)) for raw in raws]
     assert [scan.digest for scan in eye.scan_many(raws)] == [eye.scan(raw).digest for raw in raws]
+
+
+def test_photos_looked_at_together_are_as_alone_to_the_last_bit() -> None:
+    raws = [jpeg(photo(seed, 400, 700)) for seed in (1, 2)]
+    raws += [raws[0][:9000], jpeg(photo(3, 400, 700), "L"), jpeg(photo(4, 390, 700)), jpeg(photo(5, 660, 700))]
+    eye = Eye(IMAGE)
+    assert eye.scan_many(raws) == [eye.scan(raw) for raw in raws]
+    assert [scan.fatal for scan in eye.scan_many(raws)] == [False, False, True, False, False, False]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 260), st.integers(1, 260))
+@settings(max_examples=40, deadline=None)
+def test_figures_are_those_of_the_definition(seed: int, height: int, width: int) -> None:
+    """Beside the same in plain floats: luma in sixteenths of a level and sums of whole numbers lose nothing."""
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = {name: float(values[0]) for name, values in image_measures.measure(image[None]).items()}
+    luma = image @ np.array([0.299, 0.587, 0.114]) / 255
+    step = image_measures.factor(height, width, 80)
+    some = luma[::step, ::step]
+    assert found["brightness"] == pytest.approx(some.mean(), abs=0.002)
+    assert found["contrast"] == pytest.approx(some.std(), abs=0.002)
+    if min(height, width) >= 3:
+        lines = 4 * luma[1:-1, 1:-1] - luma[:-2, 1:-1] - luma[2:, 1:-1] - luma[1:-1, :-2] - luma[1:-1, 2:]
+        assert found["sharpness"] == pytest.approx(lines.std() / max(some.std(), 0.004), rel=0.01, abs=0.01)
+    colour = image[::step, ::step].astype(float) / 255
+    assert found["saturation"] == pytest.approx((colour.max(2) - colour.min(2)).mean())
+    assert found["red_cast"] == pytest.approx((colour[..., 0] - colour[..., 1]).mean(), abs=1e-9)
+    across = np.abs(np.diff(some, axis=1)).sum(0)
+    if across.sum() > 0.01:
+        places = (np.arange(len(across)) + 0.5) / len(across)
+        assert found["edges_x"] == pytest.approx((across * places).sum() / across.sum(), abs=0.01)

@@ -11,7 +11,7 @@ import json
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,15 @@ from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, 
 from modelwright.prepare.index import Index
 from modelwright.tasks.base import Arrays, Glancing, Modality, Problem, Sketch, Sketched, Together, UndecodableError
 
-VERSION = 4
+VERSION = 5
 _COMMIT_EVERY = 256
 _COMMIT_SECONDS = 2.0
 _LOOKED_UP = 256
 _HANDFUL = 64
-_HANDFUL_BYTES = 512 << 10
+_HANDFUL_BYTES = 1 << 20
 """Files that one thread takes at a time: so many, or so many bytes."""
+_DECODED = 8 << 20
+"""Bytes of decoded samples that one thread holds before it measures and sketches them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Eye:
     def scan_many(self, raws: Sequence[bytes]) -> list[Scan]:
         """Return what one pass over each of some samples' bytes found; the same as of each alone."""
         made: list[Scan] = []
-        together: list[tuple[int, Arrays]] = []
+        waiting: list[tuple[int, Arrays]] = []
+        held = 0
         for raw in raws:
             digest = canonical.digest_bytes(raw)
             try:
@@ -75,35 +78,48 @@ class Eye:
             except UndecodableError as error:
                 made.append(Scan(digest, (error.problem,), fatal=True))
                 continue
+            waiting.append((len(made), inputs))
             made.append(Scan(digest))
+            held += sum(values.nbytes for values in inputs.values())
+            if held >= _DECODED:
+                self._judge(waiting, made)
+                waiting, held = [], 0
+        self._judge(waiting, made)
+        return made
+
+    def _judge(self, waiting: Sequence[tuple[int, Arrays]], made: list[Scan]) -> None:
+        """Measure, check and sketch samples; put what was found into ``made``.
+
+        One thing is done to all before the next: a processor that decodes in between has forgotten how to measure, and
+        takes a third longer.
+        """
+        together: list[tuple[int, Arrays]] = []
+        for place, inputs in waiting:
             if together and not _joins(together, inputs, self._together):
                 self._measure(together, made)
                 together = []
-            together.append((len(made) - 1, inputs))
-        self._measure(together, made)
-        return made
+            together.append((place, inputs))
+        if together:
+            self._measure(together, made)
+        if self._sketch is not None:
+            for place, inputs in waiting:
+                sketch = self._sketch(inputs)
+                made[place] = replace(made[place], hash=sketch.hash, sketch=sketch.data)
 
     def _measure(self, together: Sequence[tuple[int, Arrays]], made: list[Scan]) -> None:
-        """Measure, check and sketch samples whose arrays are of one shape; put what was found into ``made``."""
-        if not together:
-            return
+        """Measure and check samples whose arrays are of one shape."""
         joined = (
             together[0][1]
             if len(together) == 1
             else {name: np.concatenate([inputs[name] for _, inputs in together]) for name in together[0][1]}
         )
         measured = self._modality.measure(joined, {})
-        figures = {name: values for name, values in measured.items() if values.dtype.kind == "f"}
+        figures = {name: values.tolist() for name, values in measured.items() if values.dtype.kind == "f"}
         for row, (place, inputs) in enumerate(together):
             own = {name: values[row : row + 1] for name, values in measured.items()}
             problems = tuple(self._modality.check(inputs, own))
-            measures = {name: float(values[row]) for name, values in figures.items()}
-            digest = made[place].digest
-            if self._sketch is None:
-                made[place] = Scan(digest, problems, measures)
-                continue
-            sketch = self._sketch(inputs)
-            made[place] = Scan(digest, problems, measures, hash=sketch.hash, sketch=sketch.data)
+            measures = {name: values[row] for name, values in figures.items()}
+            made[place] = Scan(made[place].digest, problems, measures)
 
 
 def _joins(together: Sequence[tuple[int, Arrays]], inputs: Arrays, most: int) -> bool:

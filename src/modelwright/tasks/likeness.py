@@ -36,7 +36,8 @@ def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
     block = waves @ grey @ waves.T
     values = block[:8, :8].ravel().copy()
     values[0] = block[8, 0]  # the mean brightness says nothing; one more frequency does
-    bits = values > np.median(values)
+    middle = np.sort(values)[31:33]
+    bits = values > (middle[0] + middle[1]) / np.float32(2)  # the median, at a third of np.median's time
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
