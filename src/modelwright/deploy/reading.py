@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +178,16 @@ def row_bytes(row: Any, where: str = "") -> bytes:
         return canonical.dumps(row)
 
 
+class ContractError(HttpError):
+    """An input beside the contract is refused; ``findings`` say what is odd about it, ``package`` whose contract."""
+
+    def __init__(self, package: str, findings: Sequence[Mapping[str, Any]], message: str) -> None:
+        hint = "the training data had no such value; the spec's deploy.contract can be warn or off"
+        super().__init__(422, f"contract-{findings[0]['code']}", message, hint=hint)
+        self.package = package
+        self.findings = findings
+
+
 def decode(served: Served, raw: bytes, where: str = "", row: Any = None) -> Arrays | Row:
     """Decode one raw sample; ``row`` is the object of a row that was parsed already.
 
@@ -194,14 +204,12 @@ def decode(served: Served, raw: bytes, where: str = "", row: Any = None) -> Arra
     if served.refuses:
         for _, stacked in served.predictor.stack([decoded]):
             for findings in served.contract.check(stacked).values():
-                said = "; ".join(map(words, findings[:5]))
-                raise HttpError(
-                    422,
-                    f"contract-{findings[0]['code']}",
-                    f"{where}{said}",
-                    hint="the training data had no such value; the spec's deploy.contract can be warn or off",
-                )
+                raise _beside(served, findings, where)
     return decoded
+
+
+def _beside(served: Served, findings: Sequence[Mapping[str, Any]], where: str) -> ContractError:
+    return ContractError(served.package, findings, f"{where}{'; '.join(map(words, findings[:5]))}")
 
 
 def read_infer(served: Served, request: Request, rows: int) -> Reading:
@@ -234,6 +242,9 @@ def read_infer(served: Served, request: Request, rows: int) -> Reading:
                 raw = row_bytes(row, where)
             items.append((raw, media, decode(served, raw, where, row)))
     else:
+        odd = served.contract.check(inputs) if served.refuses else {}
+        if odd:
+            raise _beside(served, odd[min(odd)], f"sample {min(odd)}: ")
         items = tensor_rows(inputs)
 
     def write(job: Job) -> Response:

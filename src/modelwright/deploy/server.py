@@ -236,9 +236,11 @@ def build(settings: ServeSettings, store: Store, served: Served) -> Service:
     from modelwright.deploy.batching import Batcher
     from modelwright.deploy.guard import Guard
     from modelwright.deploy.metrics import Metrics
+    from modelwright.deploy.refusing import RefusalCounter
     from modelwright.deploy.service import Service
     from modelwright.engine.threads import usable_cores
     from modelwright.store.logs import Record
+    from modelwright.store.refusals import Refusals
 
     metrics = Metrics()
     batcher = Batcher(
@@ -248,6 +250,8 @@ def build(settings: ServeSettings, store: Store, served: Served) -> Service:
         metrics,
         slow_journal=settings.durability == "power",
     )
+    refusals = Refusals(store.root, settings.target)
+    refusals.begin()
     guard = Guard(
         settings.host_names(),
         settings.allowed_origins,
@@ -262,6 +266,7 @@ def build(settings: ServeSettings, store: Store, served: Served) -> Service:
         store.annotations,
         metrics,
         settings.limits,
+        RefusalCounter(refusals, metrics),
         target=settings.target,
         decoders=settings.batching.decoders or min(4, usable_cores()),
     )

@@ -33,6 +33,7 @@ from modelwright.deploy.messages import (
 )
 from modelwright.deploy.metrics import Exposition, Metrics
 from modelwright.deploy.reading import Reading, parse_json, read_infer, read_predict, signature
+from modelwright.deploy.refusing import RefusalCounter
 from modelwright.deploy.routes import Admitted, Route
 from modelwright.deploy.served import Served
 from modelwright.deploy.settings import Limits
@@ -62,6 +63,7 @@ class Service:
         annotations: Annotations,
         metrics: Metrics,
         limits: Limits,
+        refusals: RefusalCounter,
         *,
         target: str,
         decoders: int,
@@ -79,6 +81,7 @@ class Service:
         self._guard = guard
         self._batcher = batcher
         self._annotations = annotations
+        self._refusals = refusals
         self._target = target
         self._open = 0
         self._loop = asyncio.get_running_loop()
@@ -178,6 +181,7 @@ class Service:
         try:
             admitted.route.handler(request, admitted.argument, counted)
         except HttpError as error:
+            self._refusals.count(error)
             counted(from_error(error))
         except Exception as error:  # noqa: BLE001 - one request never takes the server with it
             counted(unexpected(error))
@@ -266,6 +270,8 @@ class Service:
             if error is None:
                 then(future.result())
             else:
+                if isinstance(error, HttpError):
+                    self._refusals.count(error)
                 fail(from_error(error) if isinstance(error, HttpError) else unexpected(error))
 
         pool.submit(work).add_done_callback(back)
@@ -377,6 +383,7 @@ class Service:
         """Stop the threads and close the log."""
         self._decoders.shutdown(wait=True)
         self._state.shutdown(wait=True)
+        self._refusals.close()
         self._batcher.close()
 
 

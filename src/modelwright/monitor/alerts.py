@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from modelwright import canonical, registry
 from modelwright.errors import ModelwrightError
 from modelwright.progress import Progress
 
+Kind: TypeAlias = Literal["drift", "quality", "input", "contract", "promotion"]
 TAIL_BYTES = 1 << 16
 
 
@@ -23,7 +24,7 @@ TAIL_BYTES = 1 << 16
 class Alert:
     """Something a person should know, in words."""
 
-    kind: Literal["drift", "quality", "input", "promotion"]
+    kind: Kind
     severity: Literal["warning", "critical"]
     message: str
     time: int

@@ -18,6 +18,7 @@ from modelwright.store import Store
 from modelwright.store.logs import Record
 from modelwright.tasks import judging
 from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
+from modelwright.tasks.contract import Contract
 from modelwright.tasks.judging import Judging
 
 
@@ -31,6 +32,7 @@ class InForce:
     target: str
     schema: Mapping[str, Any]
     profile: Mapping[str, Any]
+    contract: Contract
 
     @property
     def judging(self) -> Judging:
@@ -56,25 +58,31 @@ def open_package(store: Store, digest: str) -> InForce | None:
     manifest = reader.manifest
     if PROFILE not in manifest["files"]:
         return None
+    kind, schema = modality(manifest["task"]["modality"]), manifest["schema"]["input"]
     return InForce(
         digest=digest,
         name=manifest["name"],
-        modality=modality(manifest["task"]["modality"]),
+        modality=kind,
         target=manifest["task"]["target"],
-        schema=manifest["schema"]["input"],
+        schema=schema,
         profile=reader.read_json(PROFILE),
+        contract=Contract(kind, schema),
     )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A decoded batch: measures ``(n,)`` of inputs and predictions, certainties, who they were, how many failed."""
+    """A decoded batch: measures ``(n,)`` of inputs and predictions, certainties, who they were, how many failed.
+
+    ``odd`` has the findings of each input beside the contract, whatever the server was told to do about such.
+    """
 
     measures: Mapping[str, NDArray[Any]]
     answers: Mapping[str, NDArray[Any]]
     certainty: NDArray[np.float64]
     seen: Sequence[Seen]
     undecodable: int
+    odd: Sequence[Sequence[Mapping[str, Any]]] = ()
 
 
 def decode(records: Sequence[Record], package: InForce) -> Batch:
@@ -99,7 +107,11 @@ def decode(records: Sequence[Record], package: InForce) -> Batch:
         seen.append(
             Seen(record.sample, record.time, record.package, said, certainty if math.isfinite(certainty) else 0.0)
         )
-    measured = [package.modality.measure(arrays, package.schema) for _, arrays in group(inputs)]
+    measured: list[dict[str, NDArray[Any]]] = []
+    odd: list[list[dict[str, Any]]] = []
+    for _, arrays in group(inputs):
+        measured.append(package.modality.measure(arrays, package.schema))
+        odd.extend(package.contract.check(arrays, measured[-1]).values())
     names = list(measured[0]) if measured else []
     return Batch(
         measures={name: np.concatenate([one[name] for one in measured]) for name in names},
@@ -107,6 +119,7 @@ def decode(records: Sequence[Record], package: InForce) -> Batch:
         certainty=np.array([one.certainty for one in seen], dtype=np.float64),
         seen=seen,
         undecodable=len(records) - len(seen),
+        odd=odd,
     )
 
 

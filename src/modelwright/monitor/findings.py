@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from modelwright.monitor import quality
-from modelwright.monitor.alerts import Alert
+from modelwright.monitor import breaches, quality
+from modelwright.monitor.alerts import Alert, Kind
 from modelwright.monitor.decoding import InForce
 from modelwright.monitor.drift import Drift, detect
 from modelwright.monitor.windows import Seen, Window
@@ -24,6 +24,15 @@ NAMED = 3
 def drifts(window: Window, rate: float) -> list[Drift]:
     """Test a window's features with the share of ``rate`` that this look may spend; the strongest first."""
     return detect(window.comparisons(), window.next_rate(rate), LEAST_EFFECT)
+
+
+def beside(window: Window, package: InForce, rate: float) -> dict[str, Any]:
+    """Return what was beside the contract; its rules have a false-alarm rate of their own, as large as drift's."""
+    reference = [int(compared.reference.sum()) for where, compared in window.comparisons() if where == "input"]
+    samples = max(reference, default=0)
+    return breaches.judge(
+        window.odd, window.refused, window.total, package.contract.rules, samples, window.next_rate(rate)
+    )
 
 
 def describe(window: Window, package: InForce, found: Sequence[Drift], rate: float) -> dict[str, Any]:
@@ -108,6 +117,8 @@ def summary(found: Mapping[str, Any]) -> dict[str, Any]:
         "estimated": short(figures.get("estimated")),
         "realised": short(figures.get("realised")),
         "confidence": found["confidence"],
+        "beside": found["contract"]["samples"],
+        "refused": found["contract"]["refused"],
     }
 
 
@@ -116,7 +127,7 @@ def alerts_of(found: Mapping[str, Any]) -> list[Alert]:
     made = []
     window = found["window"]
 
-    def alert(kind: Literal["drift", "quality", "input"], severity: Literal["warning", "critical"], words: str) -> None:
+    def alert(kind: Kind, severity: Literal["warning", "critical"], words: str) -> None:
         made.append(Alert(kind, severity, words, window["to"], found["package"], window["from"]))
 
     drifted = [drift for drift in found["drift"] if drift["drifted"]]
@@ -124,6 +135,13 @@ def alerts_of(found: Mapping[str, Any]) -> list[Alert]:
         named = "; ".join(drift["words"] for drift in drifted[:NAMED])
         more = f"; and {len(drifted) - NAMED} more features" if len(drifted) > NAMED else ""
         alert("drift", "warning", f"drift over {window['count']} samples: {named}{more}")
+    broken = [rule for rule in found["contract"]["rules"] if rule["alarm"]]
+    if broken:
+        total, refused = found["contract"]["of"], found["contract"]["refused"]
+        named = "; ".join(breaches.words(rule, total) for rule in broken[:NAMED])
+        more = f"; and {len(broken) - NAMED} more rules" if len(broken) > NAMED else ""
+        lost = f"; {refused} inputs were refused" if refused else ""
+        alert("contract", "critical" if refused else "warning", f"inputs beside the contract: {named}{more}{lost}")
     figures = found["quality"]
     if figures is not None:
         words = quality.worse(figures, figures["reference"], judging.by_metric(figures["metric"]))

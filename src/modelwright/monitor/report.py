@@ -15,6 +15,8 @@ from modelwright.tasks.judging import by_metric
 from modelwright.tasks.modalities.audio import clips as audio_clips
 
 THUMBNAIL = 96
+MOST_RULES = 30
+"""Broken rules in the table."""
 DRAWN = 6
 """Features drawn; the others are in the table."""
 
@@ -26,6 +28,7 @@ def draw(found: Mapping[str, Any], package: InForce, store: Store) -> str:
         f"Monitoring: {package.name}",
         _overview(found),
         page.section("Drift", _histograms(found), _tests(found)),
+        _contract(found),
         page.section("Quality over time", *_timeline(found)),
         _unsure(found, package, store),
         subtitle=f"{window['count']} predictions of package {found['package'][:12]}, "
@@ -74,6 +77,10 @@ def _overview(found: Mapping[str, Any]) -> Element:
     said = [
         page.banner("bad" if alert["severity"] == "critical" else "warn", alert["message"]) for alert in found["alerts"]
     ]
+    beside = found["contract"]
+    if beside["samples"]:
+        note = f"{beside['refused']} of them refused" if beside["refused"] else "answered all the same"
+        cards.append(("Inputs beside the contract", beside["samples"], note))
     quiet = page.banner("good", "Nothing drifted, and quality is where it was." if figures else "Nothing drifted.")
     return page.section("What was found", said or quiet, page.cards(cards))
 
@@ -126,6 +133,42 @@ def _tests(found: Mapping[str, Any]) -> Element:
         rows,
         caption="Two-sample test of this window against the package's profile.",
     )
+
+
+def _contract(found: Mapping[str, Any]) -> Element | None:
+    """Return what was beside the contract, by column and rule; nothing where nothing was."""
+    beside = found["contract"]
+    if not beside["rules"]:
+        return None
+    rows = [
+        (
+            rule["column"],
+            rule["code"],
+            rule["count"],
+            f"{rule['share']:.2%}",
+            f"{rule['chance']:.2%}",
+            h("strong", "too often") if rule["alarm"] else "by chance, or rare",
+            ", ".join("nothing" if each is None else clipped(each) for each in rule["found"]),
+            rule["expected"],
+        )
+        for rule in beside["rules"][:MOST_RULES]
+    ]
+    refused = f", of which {beside['refused']:,} were refused and are in no log" if beside["refused"] else ""
+    return page.section(
+        "Beside the contract",
+        h("p", f"{beside['samples']:,} of {beside['of']:,} inputs have values that training never saw{refused}."),
+        page.table(
+            ("column", "rule", "inputs", "share", "at most by chance", "verdict", "found", "expected"),
+            rows,
+            caption="A verdict wants more than chance allows, all rules together, and one input in a hundred.",
+        ),
+    )
+
+
+def clipped(value: Any) -> str:
+    """Return a value as short text."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _timeline(found: Mapping[str, Any]) -> list[Element]:

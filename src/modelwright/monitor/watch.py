@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelwright import canonical
-from modelwright.monitor import alerts, findings
+from modelwright.monitor import alerts, breaches, findings
 from modelwright.monitor.decoding import InForce, decode, open_package
 from modelwright.monitor.report import draw
 from modelwright.monitor.windows import Seen, Window
@@ -21,6 +21,7 @@ from modelwright.spec import Spec
 from modelwright.store import Store
 from modelwright.store.artifact import Artifact
 from modelwright.store.logs import Position, Record
+from modelwright.store.refusals import Refusals, Refused
 from modelwright.store.state import StateFile
 
 FORMAT = 1
@@ -78,7 +79,11 @@ class _Round:
         self._recent = [Seen(*one) for one in saved.get("recent", [])]
         self._head: str = saved.get("annotations", "")
         self._last: dict[str, Any] | None = saved.get("last")
+        if self._last is not None:
+            self._last.setdefault("contract", breaches.NOTHING)
         self._packages: dict[str, InForce | None] = {}
+        self._refusals = Refusals(store.root, target)
+        self._refused_to: int = saved.get("refused_to", 0)
         self._windows: dict[str, Window] = {}
         for window in saved.get("windows", []):
             package = self._package(window["package"])
@@ -101,6 +106,10 @@ class _Round:
             if since >= SAVE_EVERY:
                 published = self._flush() or published
                 since = 0
+        for offset, refused in self._refusals.read(self._refused_to):
+            self._take_refused(refused)
+            self._refused_to = offset
+            self._changed = True
         for window in list(self._windows.values()):
             self._close_if_over(window, self._now)
         for window in self._windows.values():
@@ -135,6 +144,19 @@ class _Round:
             if held and package is not None:
                 self._count(package, self._windows[digest], held)
 
+    def _take_refused(self, refused: Refused) -> None:
+        """Count inputs that were refused in the window that is open, or begin one: all of them may be."""
+        package = self._package(refused.package)
+        if package is None:
+            return
+        window = self._windows.get(refused.package)
+        if window is not None and window.is_over(refused.time):
+            self._close_if_over(window, refused.time)
+            window = self._windows.get(refused.package)
+        if window is None:
+            window = self._begin(package, refused.time)
+        window.refuse(refused)
+
     def _begin(self, package: InForce, start: int) -> Window:
         window = Window.begin(package.digest, package.profile, start, self._settings.window_seconds)
         self._windows[package.digest] = window
@@ -147,6 +169,8 @@ class _Round:
     def _count(self, package: InForce, window: Window, records: Sequence[Record]) -> None:
         batch = decode(records, package)
         window.undecodable += batch.undecodable
+        for found in batch.odd:
+            window.odd.add(found)
         if batch.seen:
             window.add(batch.measures, batch.answers, batch.certainty, batch.seen)
             self._recent.extend(batch.seen)
@@ -173,10 +197,12 @@ class _Round:
             drifts = []
             if self._settings.drift != "off":
                 drifts = findings.drifts(window, self._settings.false_alarm_rate)
+            beside = findings.beside(window, package, self._settings.false_alarm_rate)
             window.looks += 1
-            window.looked_at = window.count
+            window.looked_at = window.total
             window.alarmed |= any(drift.drifted for drift in drifts)
             found = findings.describe(window, package, drifts, self._settings.false_alarm_rate)
+            found["contract"] = beside
             found["quality"] = self._with_truth(found, package)
             self._judged.append(found)
             entry = findings.summary(found)
@@ -276,6 +302,7 @@ class _Round:
                 "timeline": self._timeline,
                 "recent": [one.as_list() for one in self._recent],
                 "annotations": self._head,
+                "refused_to": self._refused_to,
                 "last": self._last,
             }
         )

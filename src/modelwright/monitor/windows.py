@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from modelwright.monitor.quality import Certainty
 from modelwright.runtime.profile import Comparison, Counts
+from modelwright.store.refusals import Refused
 
 LEAST_COUNT = 100
 SHOWN = 12
@@ -57,6 +58,21 @@ class Window:
     looked_at: int = 0
     alarmed: bool = False
     unsure: list[Seen] = field(default_factory=list)
+    odd: Refused = field(default_factory=lambda: Refused(""))
+    """What was beside the contract, answered or refused."""
+    refused: int = 0
+    """How many inputs were refused because of the contract: they are in no log."""
+
+    @property
+    def total(self) -> int:
+        """Inputs that were answered, and those that were refused because of the contract."""
+        return self.count + self.refused
+
+    def refuse(self, refused: Refused) -> None:
+        """Count inputs that were refused."""
+        self.refused += refused.samples
+        self.last = max(self.last, refused.time)
+        self.odd.merge(refused)
 
     @classmethod
     def begin(cls, package: str, profile: Mapping[str, Any], start: int, seconds: float) -> Window:
@@ -100,13 +116,13 @@ class Window:
 
     def is_over(self, now: int, waiting: int = 0) -> bool:
         """Whether the window may be closed: its time has passed, and it holds enough with the ``waiting`` ones."""
-        return self.has_passed(now) and self.count + waiting >= LEAST_COUNT
+        return self.has_passed(now) and self.total + waiting >= LEAST_COUNT
 
     def may_be_looked_at(self, *, closing: bool) -> bool:
         """Whether a look is due: enough samples, and (unless it is the last look) twice those of the look before."""
-        if self.count < LEAST_COUNT or self.count == self.looked_at:
+        if self.total < LEAST_COUNT or self.total == self.looked_at:
             return False
-        return closing or self.count >= 2 * self.looked_at
+        return closing or self.total >= 2 * self.looked_at
 
     def next_rate(self, rate: float) -> float:
         """Return the share of the window's false-alarm ``rate`` that the next look may spend."""
@@ -134,6 +150,8 @@ class Window:
             "looked_at": self.looked_at,
             "alarmed": self.alarmed,
             "unsure": [one.as_list() for one in self.unsure],
+            "odd": self.odd.as_dict(),
+            "refused": self.refused,
         }
 
     @classmethod
@@ -149,4 +167,7 @@ class Window:
             predictions=Counts.from_dict(profile["predictions"], saved["predictions"]),
             certainty=Certainty.from_dict(profile["quality"], saved["certainty"]) if saved["certainty"] else None,
             unsure=[Seen(*one) for one in saved["unsure"]],
+            # Windows that were begun before these were counted have none.
+            odd=Refused.from_dict(saved["odd"]) if "odd" in saved else Refused(""),
+            refused=saved.get("refused", 0),
         )

@@ -90,10 +90,18 @@ class Contract:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def check(self, inputs: Arrays) -> dict[int, list[dict[str, Any]]]:
+    @property
+    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rules by column or measure."""
+        return self._rules
+
+    def check(
+        self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[int, list[dict[str, Any]]]:
         """Return what is odd about ``n`` stacked samples: position to findings; nothing for those that are as expected.
 
         A finding is ``{"code": "out-of-range" | "unknown-category" | "missing", "column", "found", "expected"}``.
+        ``measures`` are the samples' own, where they were taken already.
         """
         odd: dict[int, list[dict[str, Any]]] = {}
         if self._numbers:
@@ -115,11 +123,10 @@ class Contract:
                 elif allowed and word not in allowed:
                     odd.setdefault(row, []).append(_unknown(name, word, rule["allowed"]))
         if self._others:
-            self._measured(inputs, odd)
+            self._measured(self._modality.measure(inputs, self._schema) if measures is None else measures, odd)
         return odd
 
-    def _measured(self, inputs: Arrays, odd: dict[int, list[dict[str, Any]]]) -> None:
-        measures = self._modality.measure(inputs, self._schema)
+    def _measured(self, measures: Mapping[str, NDArray[Any]], odd: dict[int, list[dict[str, Any]]]) -> None:
         for name in self._others:
             rule = self._rules[name]
             for row, value in enumerate(measures.get(name, ())):
