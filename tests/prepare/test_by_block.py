@@ -57,7 +57,7 @@ def gathered(path: Path, output: str, rows: Path, *, block: bool, **options: Any
     return {
         "columns": found.columns,
         "ids": bytes(found.ids).hex(),
-        "paths": found.paths.arrow().to_pylist(),
+        "paths": found.paths.part(0, len(found)).to_pylist(),
         "labels": [found.label(place) for place in range(len(found))],
         "groups": list(found.groups.codes),
         "group_names": list(found.groups.values),

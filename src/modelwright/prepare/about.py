@@ -37,10 +37,10 @@ def samples(
     evidence
         Returns the evidence of one place.
     """
-    paths = gathered.paths.arrow()
+    paths = gathered.paths
 
     def said(place: int) -> str:
-        return f"{paths[place].as_py()} {why if isinstance(why, str) else why(place)}"
+        return f"{paths[place]} {why if isinstance(why, str) else why(place)}"
 
     if len(places) > MOST:
         first = [int(place) for place in places[:EXAMPLES]]
@@ -48,7 +48,7 @@ def samples(
             kind,
             severity,
             f"{len(places):,} samples are like this: {said(first[0])}",
-            evidence={"samples": len(places), "examples": [paths[place].as_py() for place in first]},
+            evidence={"samples": len(places), "examples": [paths[place] for place in first]},
             places=np.asarray(places, np.int64),
         )
         return
@@ -59,6 +59,6 @@ def samples(
             said(place),
             place,
             gathered.id(place),
-            f"{gathered.sources[place]}/{paths[place].as_py()}",
+            f"{gathered.sources[place]}/{paths[place]}",
             evidence={} if evidence is None else evidence(place),
         )

@@ -170,7 +170,7 @@ class Gatherer:
         found.times.extend(block.time, count)
         found.told.extend(block.split, count)
         found.groups.extend(block.group, count)
-        found.annotations.frombytes(np.full(count, -1, np.int64).tobytes())
+        found.annotations.extend(None, count)
         found.unusable.extend(bad.tobytes())
         if self._labels:
             self._take_statements(start, count)
@@ -188,7 +188,7 @@ class Gatherer:
             values = label.to_numpy(zero_copy_only=False).astype(np.float64)
             if np.isnan(values).all() or float(np.nanmax(np.abs(values))) < FLOAT32_MAX:
                 found.labels.extend(None, count)
-                found.numbers.frombytes(values.tobytes())
+                found.numbers.extend(values, count)
                 self._fault("missing-label", "has no label", start + np.flatnonzero(np.isnan(values)))
                 missing: NDArray[Any] = np.isnan(values)
                 return missing
@@ -204,11 +204,11 @@ class Gatherer:
                 self._fault(kind, message, start + np.flatnonzero(places == place))
         if found.coded:
             found.labels.extend_coded(read, pa.array(places))
-            found.numbers.frombytes(np.full(count, np.nan).tobytes())
+            found.numbers.extend(None, count)
         else:
             found.labels.extend(None, count)
             figures = np.array([np.nan if value is None else float(value) for value in read])
-            found.numbers.frombytes(figures[places].tobytes())
+            found.numbers.extend(figures[places], count)
         made: NDArray[Any] = bad[places]
         return made
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,26 @@ _CHUNK = 8192
 
 
 class Texts:
-    """A long list of texts, kept as Arrow chunks."""
+    """A long list of texts: Arrow chunks, and runs ``<prefix>#<first>``, ``<prefix>#<first + 1>`` …
+
+    Of a run only its ends are kept: the names of a table's rows take no memory.
+    """
 
     def __init__(self) -> None:
-        self._chunks: list[Any] = []
+        self._pieces: list[Any] = []
+        self._starts: list[int] = []
+        self._closed = 0
         self._open: list[str] = []
+
+    def __len__(self) -> int:
+        return self._closed + len(self._open)
+
+    def __getitem__(self, place: int) -> str:
+        if place >= self._closed:
+            return self._open[place - self._closed]
+        number = bisect_right(self._starts, place) - 1
+        piece, place = self._pieces[number], place - self._starts[number]
+        return f"{piece.prefix}#{piece.first + place}" if isinstance(piece, _Run) else str(piece[place].as_py())
 
     def append(self, text: str) -> None:
         """Add one."""
@@ -32,26 +48,131 @@ class Texts:
 
     def extend(self, prefix: str, first: int, count: int) -> None:
         """Add ``<prefix>#<first>``, ``<prefix>#<first + 1>`` …"""
-        import pyarrow as pa
-        from pyarrow import compute
-
         self._close()
-        numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
-        self._chunks.append(compute.binary_join_element_wise(prefix, numbers, "#"))
+        last = self._pieces[-1] if self._pieces else None
+        if isinstance(last, _Run) and last.prefix == prefix and last.first + last.count == first:
+            last.count += count
+            self._closed += count
+        else:
+            self._keep(_Run(prefix, first, count))
 
     def _close(self) -> None:
         import pyarrow as pa
 
         if self._open:
-            self._chunks.append(pa.array(self._open, pa.string()))
+            self._keep(pa.array(self._open, pa.string()))
             self._open = []
 
-    def arrow(self) -> Any:
-        """Return a ``pyarrow.ChunkedArray``."""
+    def _keep(self, piece: Any) -> None:
+        self._pieces.append(piece)
+        self._starts.append(self._closed)
+        self._closed += len(piece)
+
+    def part(self, start: int, count: int) -> Any:
+        """Return ``count`` of them from ``start`` on, or as many as there are, as one ``pyarrow.StringArray``."""
         import pyarrow as pa
 
         self._close()
-        return pa.chunked_array(self._chunks, pa.string())
+        stop, made = min(start + count, self._closed), [pa.array([], pa.string())]
+        number = max(bisect_right(self._starts, start) - 1, 0)
+        while start < stop:
+            inside = start - self._starts[number]
+            some = self._pieces[number].slice(inside, stop - start)
+            made.append(some)
+            start, number = start + len(some), number + 1
+        return pa.concat_arrays(made)
+
+
+@dataclass
+class _Run:
+    prefix: str
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def slice(self, start: int, count: int) -> Any:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        first = self.first + start
+        numbers = pa.array(np.arange(first, min(first + count, self.first + self.count))).cast(pa.string())
+        return compute.binary_join_element_wise(self.prefix, numbers, "#")
+
+
+class Figures:
+    """A long list of numbers that takes no memory while all are the usual one.
+
+    Parameters
+    ----------
+    kind
+        Type code of :mod:`array`: ``d`` or ``q``.
+    usual
+        What most are.
+
+    Examples
+    --------
+    >>> made = Figures("q", -1)
+    >>> made.extend(None, 3)
+    >>> made.append(7)
+    >>> np.asarray(made).tolist(), made[0], len(made)
+    ([-1, -1, -1, 7], -1, 4)
+    """
+
+    def __init__(self, kind: Literal["d", "q"], usual: float) -> None:
+        self._kind, self._usual = kind, usual
+        self._values: array[Any] = array(kind)
+        self._same = 0
+        """How many usual ones there are, while no other came."""
+
+    def __len__(self) -> int:
+        return self._same or len(self._values)
+
+    def __getitem__(self, place: int) -> float:
+        if not self._same:
+            return float(self._values[place]) if self._kind == "d" else int(self._values[place])
+        if not -self._same <= place < self._same:
+            raise IndexError(place)
+        return self._usual
+
+    def __setitem__(self, place: int, value: float) -> None:
+        self._fill()
+        self._values[place] = value
+
+    def _fill(self) -> None:
+        if self._same:
+            self._values.frombytes(np.full(self._same, self._usual, self._kind).tobytes())
+            self._same = 0
+
+    def _is_usual(self, value: float) -> bool:
+        return value == self._usual or (value != value and self._usual != self._usual)  # noqa: PLR0124 - NaN
+
+    def append(self, value: float) -> None:
+        """Add one."""
+        if not self._values and self._is_usual(value):
+            self._same += 1
+            return
+        self._fill()
+        self._values.append(value)
+
+    def extend(self, values: NDArray[Any] | None, count: int) -> None:
+        """Add ``count`` numbers, ``(count,)``; None: the usual one."""
+        if values is None and not self._values:
+            self._same += count
+            return
+        self._fill()
+        some = np.full(count, self._usual) if values is None else values
+        self._values.frombytes(some.astype(self._kind, copy=False).tobytes())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return ``(n,)``, read-only where it is not a copy; without memory of its own while all are the usual one."""
+        if self._same:
+            made: NDArray[Any] = np.broadcast_to(np.array(self._usual, dtype or self._kind), self._same)
+        else:
+            values = np.frombuffer(self._values, self._kind) if self._values else np.empty(0, self._kind)
+            made = values.astype(dtype or self._kind, copy=False)
+        return made.copy() if copy else made
 
 
 class Codes:
@@ -109,7 +230,7 @@ class Gathered:
     sources: array[int] = field(default_factory=lambda: array("H"))
     paths: Texts = field(default_factory=Texts)
     labels: Codes = field(default_factory=Codes)
-    numbers: array[float] = field(default_factory=lambda: array("d"))
+    numbers: Figures = field(default_factory=lambda: Figures("d", np.nan))
     times: Moments = field(default_factory=Moments)
     begins: array[float] = field(default_factory=lambda: array("d"))
     """When samples begin that are stretches of time; as long as the last one of them."""
@@ -117,7 +238,7 @@ class Gathered:
     told: Codes = field(default_factory=Codes)
     """Splits as the source tells them."""
     groups: Codes = field(default_factory=Codes)
-    annotations: array[int] = field(default_factory=lambda: array("q"))
+    annotations: Figures = field(default_factory=lambda: Figures("q", -1))
     """Sequence number of the annotation behind a label; -1: the source itself."""
     unusable: bytearray = field(default_factory=bytearray)
     hashes: array[int] = field(default_factory=lambda: array("Q"))

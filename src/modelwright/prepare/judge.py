@@ -193,9 +193,9 @@ class Judge:
 
     def _check_columns(self, exact: checks.Copies) -> None:
         gathered = self._gathered
-        codes = self._labels if gathered.label_kind == "class" else np.full(len(self._usable), -1)
-        words = "hashing" in self._spec.features
-        self._columns = check(self._rows, self._usable, codes, np.array(gathered.numbers), self._names, words=words)
+        codes = self._labels if gathered.label_kind == "class" else np.broadcast_to(-1, len(self._usable))
+        words, numbers = "hashing" in self._spec.features, np.asarray(gathered.numbers)
+        self._columns = check(self._rows, self._usable, codes, numbers, self._names, words=words)
         many = np.flatnonzero(self._usable & (2 * self._columns.gaps > max(len(gathered.columns), 3)))
         self._judge(about.samples(gathered, many, "incomplete", 0.4, "lacks more than half of its values"))
         found = self._judge(self._columns.issues)
@@ -209,6 +209,7 @@ class Judge:
         )
         alike = checks.copies(self._columns.keys, self._labels, self._usable)
         self._ties.append(Tie("alike", "equal values but for identifiers", alike.pairs))
+        self._columns.forget_rows()
         self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
         if len(self._dropped) >= len(gathered.columns):
             raise InputError(
@@ -395,7 +396,7 @@ def _none_usable(spec: Any, gathered: Gathered) -> InputError:
     for (kind, message), places in gathered.faults.items():
         counts[kind] = counts.get(kind, 0) + len(places)
         if not gathered.issues:
-            first = f"{gathered.paths.arrow()[places[0]].as_py()} {message}"
+            first = f"{gathered.paths[places[0]]} {message}"
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     words = f"none of {len(gathered)} samples of {where(spec)} is usable ({found}); the first: {first}"
     return InputError(words, code="no-samples", hint="give some that open and have a label: good ones go on beside bad")
@@ -438,8 +439,7 @@ def _looker(index: Index, scanner: str) -> Callable[[Sequence[str]], Mapping[str
 
 
 def _paths(gathered: Gathered) -> Callable[[int], str]:
-    arrow = gathered.paths.arrow()
-    return lambda place: str(arrow[place].as_py())
+    return gathered.paths.__getitem__
 
 
 def _counts(labels: NDArray[np.int64], names: Sequence[str], usable: NDArray[np.bool_]) -> dict[str, int]:
@@ -463,8 +463,11 @@ def _groups(
     """Return ``(n,)`` group numbers and each group's key: that of its smallest digest, whatever the order of files."""
     groups = split.union(len(gathered), pairs)
     first = np.frombuffer(gathered.ids, ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
+    first[~kept] = np.iinfo(np.uint64).max
+    if not len(pairs):
+        return groups, first
     keys = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(keys, groups[kept], first[kept])
+    np.minimum.at(keys, groups, first)
     return groups, keys
 
 

@@ -102,13 +102,12 @@ def decoded(
     InputError
         If one of them changed since it was scanned.
     """
-    paths = gathered.paths.arrow()
     raws = Raws(store, sources)
     in_rows = np.array([source["kept"] == "rows" for source in sources])
     texts = texts_of(rows, places[in_rows[np.asarray(gathered.sources)[places]]])
     read = modality.glance if isinstance(modality, Glancing) else modality.decode
     for place in places.tolist():
-        name = str(paths[place].as_py())
+        name = gathered.paths[place]
         source = gathered.sources[place]
         try:
             raw = next(texts) if in_rows[source] else raws.read(source, name, gathered.id(place))

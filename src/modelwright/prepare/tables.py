@@ -50,9 +50,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     if folds is not None:
         fields.append(("fold", pa.int8()))
     fields += [(f"measure.{name}", pa.float64()) for name in gathered.measures]
-    paths = gathered.paths.arrow()
     digests = np.frombuffer(gathered.ids, np.uint8).reshape(-1, 32)
-    sources, annotations = np.array(gathered.sources, np.int32), np.array(gathered.annotations, np.int64)
+    sources, annotations = np.asarray(gathered.sources), np.asarray(gathered.annotations)
     measures = {name: np.array(values) for name, values in gathered.measures.items()}
     plain = ["id", "group", "path"]  # nearly all different: a dictionary would only cost
     coded = [name for name, _ in fields if name not in plain]
@@ -62,8 +61,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
             count = part.stop - start
             columns: dict[str, Any] = {
                 "id": _hex(digests[part]),
-                "source": pa.array(sources[part]),
-                "path": pa.concat_arrays(paths.slice(start, count).chunks),
+                "source": pa.array(sources[part].astype(np.int32)),
+                "path": gathered.paths.part(start, count),
                 "label": _labels(gathered, outcome.names, outcome.labels[part]),
                 "split": _words(outcome.splits[part], split.NAMES),
                 "group": _hex(outcome.group_keys[outcome.groups[part]].astype(">u8").view(np.uint8).reshape(-1, 8)),
@@ -107,7 +106,7 @@ def _given(gathered: Gathered, outcome: Outcome) -> NDArray[Any] | None:
         changed = (before != outcome.labels) & (before >= 0)
         return np.where(changed, before, -1) if changed.any() else None
     if gathered.label_kind == "number":
-        numbers = np.array(gathered.numbers)
+        numbers = np.asarray(gathered.numbers)
         changed = (numbers != outcome.labels) & ~np.isnan(numbers)
         return np.where(changed, numbers, np.nan) if changed.any() else None
     return None

@@ -20,6 +20,7 @@ SECOND_LOOKS = 100_000
 """Pairs that are compared at least, however few samples there are; of more samples, one for each."""
 CROPS_OF = 200_000
 """Samples up to which crops are looked for; the search takes nine times as long as that for whole ones."""
+_PART = 1 << 18
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""
 
@@ -45,22 +46,56 @@ class Copies:
 
 def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArray[np.bool_]) -> Copies:
     """Find equal samples by their keys (digests or numbers), and whether their labels agree."""
-    places = np.flatnonzero(usable)
-    if not len(places):
-        empty = np.empty(0, np.int64)
-        return Copies(np.empty((0, 2), np.int64), empty, empty)
-    first = first_equal(keys if len(places) == len(keys) else keys[places])
-    later = np.flatnonzero(first != np.arange(len(first)))
-    pairs = np.stack([places[first[later]], places[later]], 1)
+    whole = bool(usable.all())
+    first, later = repeated(keys if whole else keys[usable])
+    if not whole and len(later):
+        places = np.flatnonzero(usable)
+        first, later = places[first], places[later]
+    pairs = np.stack([first, later], 1)
     # Only members of sets of equals are looked at further: few of millions, as a rule.
-    inside = np.unique(np.concatenate([first[later], later]))
-    _, label_codes = np.unique(labels[places[inside]], return_inverse=True)
-    _, head = np.unique(first[inside], return_inverse=True)
+    inside = np.unique(pairs)
+    heads = inside.copy()
+    heads[np.searchsorted(inside, later)] = first
+    _, label_codes = np.unique(labels[inside], return_inverse=True)
+    _, head = np.unique(heads, return_inverse=True)
     both = head.astype(np.int64) * (int(label_codes.max(initial=0)) + 1) + label_codes
     _, first_both, inverse_both = np.unique(both, return_index=True, return_inverse=True)
-    extra = places[inside[first_both[inverse_both] != np.arange(len(inside))]]
+    extra = inside[first_both[inverse_both] != np.arange(len(inside))]
     kinds = np.bincount(head[first_both], minlength=int(head.max(initial=-1)) + 1)
-    return Copies(pairs, extra, places[inside[kinds[head] > 1]])
+    return Copies(pairs, extra, inside[kinds[head] > 1])
+
+
+def repeated(keys: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return ``(m,)`` the places of keys that came before already, ascending, and ``(m,)`` where each came first: first
+    that, then those.
+
+    Examples
+    --------
+    >>> [each.tolist() for each in repeated(np.array([7, 5, 7, 5, 1], np.uint64))]
+    [[0, 1], [2, 3]]
+    """
+    heads = _words(keys)[:, 0]
+    ordered = np.sort(heads)  # not argsorted: of millions of keys, as a rule, few come twice, and places take as much
+    twice = ordered[:-1][ordered[1:] == ordered[:-1]]
+    del ordered
+    if not len(twice):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    twice = twice[np.concatenate([[True], twice[1:] != twice[:-1]])]
+    parts = []
+    for start in range(0, len(heads), _PART):
+        some = heads[start : start + _PART]
+        at = np.minimum(np.searchsorted(twice, some), len(twice) - 1)
+        parts.append(start + np.flatnonzero(twice[at] == some))
+    inside = np.concatenate(parts)
+    first = first_equal(keys[inside])
+    later = np.flatnonzero(first != np.arange(len(first)))
+    return inside[first[later]], inside[later]
+
+
+def _words(keys: NDArray[np.generic]) -> NDArray[np.uint64]:
+    """Return keys as ``(n, k) uint64``, without a copy."""
+    wide = keys.view(np.uint64) if keys.dtype.kind == "V" else keys
+    return wide.reshape(len(keys), max(1, keys.dtype.itemsize // 8))  # type: ignore[return-value]
 
 
 def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -71,7 +106,7 @@ def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
     >>> first_equal(np.array([7, 5, 7, 5, 1], np.uint64)).tolist()
     [0, 1, 0, 1, 4]
     """
-    whole = keys.view(np.uint64).reshape(len(keys), -1) if keys.dtype.kind == "V" else keys.reshape(len(keys), 1)
+    whole = _words(keys)
     order = np.argsort(whole[:, 0], kind="stable")
     ordered = whole[order, 0]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))

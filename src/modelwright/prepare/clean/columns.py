@@ -39,6 +39,10 @@ class ColumnFindings:
     gaps: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """``(n,)`` how many values each row lacks."""
 
+    def forget_rows(self) -> None:
+        """Give back what is known of single rows."""
+        self.keys, self.gaps = np.empty(0, np.uint64), np.empty(0, np.int32)
+
 
 def check(
     rows: Path,

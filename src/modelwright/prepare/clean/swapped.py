@@ -35,10 +35,9 @@ def whole(
     InputError
         If one of them changed since it was scanned.
     """
-    paths = gathered.paths.arrow()
     raws = Raws(store, sources)
     for place in places.tolist():
-        name = str(paths[place].as_py())
+        name = gathered.paths[place]
         try:
             yield modality.decode(raws.read(gathered.sources[place], name, gathered.id(place)), {})
         except (MemberError, UndecodableError) as error:

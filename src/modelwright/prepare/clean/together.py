@@ -36,8 +36,7 @@ def issues(
         if found.single:
             yield from about.samples(gathered, mine, found.kind, found.severity, found.message)
             continue
-        paths = gathered.paths.arrow()
-        examples = [str(paths[place].as_py()) for place in mine[: about.EXAMPLES].tolist()]
+        examples = [gathered.paths[place] for place in mine[: about.EXAMPLES].tolist()]
         told, evidence = _told(gathered, mine, places)
         yield Issue(
             found.kind,

@@ -80,8 +80,11 @@ def divide(
         That dataset's ``division``.
     """
     places = np.flatnonzero(kept)
-    present = np.bincount(ties.groups[places], minlength=len(ties.keys)) > 0
-    groups, keys = (np.cumsum(present) - 1)[ties.groups[places]], ties.keys[present]
+    groups, keys = ties.groups[places], ties.keys
+    present = np.zeros(len(keys), bool)
+    present[groups] = True
+    if not present.all():
+        groups, keys = (np.cumsum(present, dtype=groups.dtype) - 1)[groups], keys[present]
     fractions = (settings.train, settings.validation, settings.test)
     mine = None if known is None else known[places]
     times = _times(settings, gathered, rows) if settings.by == "time" else None

@@ -8,7 +8,7 @@ rounded so that the errors of the strata cancel out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 BINS = 10
+_FEW = 32
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,15 @@ def assign(
     group_count = len(keys)
     small: Any = np.int32 if count < 2**31 else np.int64  # of millions of samples, half the memory
     groups, strata = groups.astype(small, copy=False), strata.astype(small, copy=False)
-    result = np.full(count, -1, np.int8)
     conflicts = np.empty(0, np.int64)
     group_split = np.full(group_count, -1, np.int8)
     if known is not None:
         group_split, conflicts = _follow(groups, group_count, known)
     if covered is None:
         covered = np.zeros(int(strata.max(initial=-1)) + 1, bool)
-    free = np.delete(np.arange(count), conflicts) if len(conflicts) else np.arange(count, dtype=small)
+    free = np.arange(count, dtype=small)
+    if len(conflicts):
+        free = np.delete(free, conflicts)
     _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
     result = group_split[groups]
     result[conflicts] = -1
@@ -178,16 +180,18 @@ def _deal(
     """Fill ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum."""
     strata_count = len(covered)
     left = quotas(np.bincount(strata[free], minlength=strata_count), fractions, covered).astype(np.float64)
-    sizes = np.bincount(groups[free], minlength=len(group_split))
+    sizes = np.bincount(groups[free], minlength=len(group_split)).astype(groups.dtype)
     settled = group_split[groups[free]]
     for split in (TRAIN, VALIDATION, TEST):
-        left[:, split] -= np.bincount(strata[free][settled == split], minlength=strata_count)
+        if (settled == split).any():
+            left[:, split] -= np.bincount(strata[free[settled == split]], minlength=strata_count)
     many = np.flatnonzero((sizes > 1) & (group_split < 0))
     by_group, starts = free[:0], sizes[:0]
     if len(many):
         tied = free[sizes[groups[free]] > 1]
         by_group = tied[np.argsort(groups[tied], kind="stable")]
         starts = np.concatenate([[0], np.cumsum(np.where(sizes > 1, sizes, 0))])
+        del tied
     shares = np.asarray(fractions, np.float64)
     for group in many[np.lexsort((order[many], -sizes[many]))]:
         inside = np.bincount(strata[by_group[starts[group] : starts[group + 1]]], minlength=strata_count)
@@ -199,16 +203,28 @@ def _deal(
         best = int(np.argmax(need))
         group_split[group] = best
         left[present, best] -= inside[present]
-    single = free[(sizes[groups[free]] == 1) & (group_split[groups[free]] < 0)]
-    small = strata[single].astype(np.int16) if strata_count < 2**15 else strata[single]  # sorted by its digits
-    single = single[np.argsort(small, kind="stable")]
-    cuts = np.flatnonzero(np.diff(strata[single])) + 1
-    for some in np.split(single, cuts):
-        if len(some):
-            wanted = _fit(np.maximum(left[strata[some[0]]], 0), len(some), shares)
-            group_split[groups[some]] = _by_rank(order[groups[some]], wanted)
-    needed = free[~covered[strata[free]]]
-    _every_class_in_train(groups, strata, group_split, needed, order, locked=settled[~covered[strata[free]]] >= 0)
+    for single in _by_stratum(free[(sizes == 1)[groups[free]] & (settled < 0)], strata, strata_count):
+        wanted = _fit(np.maximum(left[strata[single[0]]], 0), len(single), shares)
+        mine = groups[single]
+        group_split[mine] = _by_rank(order[mine], wanted)
+    del sizes, by_group
+    trained = np.bincount(strata[free[(group_split == TRAIN)[groups[free]]]], minlength=strata_count)
+    lacking = np.flatnonzero((np.bincount(strata[free], minlength=strata_count) > 0) & (trained == 0) & ~covered)
+    if len(lacking):
+        _every_class_in_train(groups, strata, group_split, lacking, free, order, locked=settled >= 0)
+
+
+def _by_stratum(places: NDArray[np.int64], strata: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the places of each stratum that has any, in the order of strata; each ascending."""
+    mine = strata[places]
+    if count <= _FEW:  # looked through for each of a few, since sorting takes twice the memory
+        for stratum in range(count):
+            some = places[mine == stratum]
+            if len(some):
+                yield some
+        return
+    places = places[np.argsort(mine, kind="stable")]
+    yield from filter(len, np.split(places, np.flatnonzero(np.diff(strata[places])) + 1))
 
 
 def _by_rank(order: NDArray[np.uint64], wanted: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -234,14 +250,12 @@ def _every_class_in_train(
     groups: NDArray[np.int64],
     strata: NDArray[np.int64],
     group_split: NDArray[np.int8],
+    lacking: NDArray[np.int64],
     free: NDArray[np.int64],
     order: NDArray[np.uint64],
     locked: NDArray[np.bool_],
 ) -> None:
     """Move one group of each stratum that training lacks there, unless all of its groups are locked."""
-    here = strata[free]
-    trained = np.bincount(here[group_split[groups[free]] == TRAIN], minlength=int(here.max(initial=0)) + 1)
-    lacking = np.flatnonzero((np.bincount(here, minlength=len(trained)) > 0) & (trained == 0))
     for stratum in lacking:
         movable = np.setdiff1d(groups[free[strata[free] == stratum]], groups[free[locked]])
         if len(movable):
@@ -251,8 +265,14 @@ def _every_class_in_train(
 
 
 def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return ``(count,)`` group numbers of the connected components of ``pairs (m, 2)``, numbered by first member."""
-    parent = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    """Return ``(count,)`` group numbers of the connected components of ``pairs (m, 2)``, numbered by first member.
+
+    As int32 where they fit.
+    """
+    small: Any = np.int32 if count < 2**31 else np.int64
+    parent = np.arange(count, dtype=small)
+    if not len(pairs):
+        return parent
     left, right = pairs[:, 0], pairs[:, 1]
     while len(left):
         # Hook each root to the smallest that it touches, then let all point to their roots (Shiloach, Vishkin 1982).
@@ -268,6 +288,5 @@ def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
             if (above == parent).all():
                 break
             parent = above
-    roots = parent == np.arange(count)
-    numbered: NDArray[np.int64] = (np.cumsum(roots, dtype=np.int64) - 1)[parent]
-    return numbered
+    numbers = np.cumsum(parent == np.arange(count, dtype=small), dtype=small)
+    return np.asarray(numbers[parent] - small(1))
