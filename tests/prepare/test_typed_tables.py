@@ -127,7 +127,7 @@ def test_an_entity_bomb_in_a_workbook_is_not_let_in(tmp_path: Path) -> None:
                 data = bomb.encode() + data.replace(b"<v>0</v>", b"<v>&b;</v>")
             new.writestr(name, data)
     (tmp_path / "t.xlsx").write_bytes(made.getvalue())
-    with pytest.raises(InputError, match=r"not let in|not readable"):
+    with pytest.raises(InputError, match="declares entities"):
         streamed("table", "t.xlsx", tmp_path)
 
 

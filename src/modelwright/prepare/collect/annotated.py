@@ -5,7 +5,6 @@ So it imports no numpy; what makes labels is in :mod:`modelwright.prepare.collec
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -105,7 +104,8 @@ def bounds(rings: Sequence[Ring]) -> tuple[float, float, float, float]:
 
 def finite(value: Any) -> bool:
     """Say whether something is a number that a coordinate can be."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e8
+    # NaN is below nothing; a whole number of 400 digits is compared, and never made a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e8
 
 
 def sized(item: Item, said: tuple[float, float] | None) -> tuple[tuple[int, int] | None, Rejected | None]:

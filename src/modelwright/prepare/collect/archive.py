@@ -25,7 +25,15 @@ from modelwright.prepare.collect.base import (
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.naming import Naming
 from modelwright.prepare.collect.options import Options
-from modelwright.store.packed import Member, MemberError, TarMembers, ZipMembers, archive_kind, open_archive
+from modelwright.store.packed import (
+    LONGEST_NAME,
+    Member,
+    MemberError,
+    TarMembers,
+    ZipMembers,
+    archive_kind,
+    open_archive,
+)
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
@@ -123,7 +131,7 @@ class ArchiveSource:
             parts = member.name.split(b"/")
             if not _wanted(parts) or not self._matches(parts):
                 continue
-            shown = printable(member.name) if member.name else archive.path.name
+            shown = printable(member.name[:LONGEST_NAME]) if member.name else archive.path.name
             problem = member.problem or self._trouble(member, names, overlapping)
             if problem:
                 kind, _, message = problem.partition(": ")

@@ -14,16 +14,18 @@ from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.member_files import File
+from modelwright.prepare.collect.parquet_footer import BYTE_ARRAY, Footer, Pread, pages_unpack_to
 from modelwright.prepare.collect.regular import MOST_ROWS
-from modelwright.store.packed.base import BOMB_BYTES, BOMB_RATIO, bomb
+from modelwright.store.packed.base import bomb
 
 BATCH = 64 << 20
 """Bytes of a batch of rows, unpacked; at least one row."""
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 1000
+"""A file whose cells take more than so much, and more than so many times its size, is taken for a bomb."""
 CHUNK = 256 << 20
 """Bytes to which one column of one row group, or one Arrow batch, unpacks without question …"""
 CHUNK_RATIO = 200
 """… and beyond them it may unpack to so many times its size. Of what is written so, little reaches 50."""
-_DICTIONARY = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
 
 
@@ -104,23 +106,21 @@ def _lengths(column: Any) -> Any:
     return lengths.fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def check_parquet(metadata: Any, path: File, where: str) -> None:
-    """Refuse a Parquet file whose metadata say that it holds too much for its size, or too many rows."""
-    Watch(path, where).rows(max(metadata.num_rows, 0))
+def check_parquet(footer: Footer, pread: Pread, path: File, where: str) -> None:
+    """Refuse a Parquet file that says, in its footer or its pages, that it holds too much for its size."""
+    Watch(path, where).rows(footer.rows)
     whole = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        for place in range(group.num_columns):
-            column = group.column(place)
-            unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
+    for group in footer.groups:
+        for chunk in group.chunks:
+            unpacked = max(chunk.unpacked, pages_unpack_to(pread, chunk, CHUNK, f"{where}: {path}"))
             whole += unpacked
-            if unpacked > CHUNK and unpacked > CHUNK_RATIO * packed:
-                raise bomb(f"{where}: column {column.path_in_schema!r} of {path}", unpacked, packed)
+            if unpacked > CHUNK and unpacked > CHUNK_RATIO * chunk.packed:
+                raise bomb(f"{where}: column {chunk.path!r} of {path}", unpacked, chunk.packed)
     if whole > BOMB_BYTES and whole > BOMB_RATIO * (size := size_of(path)):
         raise bomb(f"{where}: {path}", whole, size)
 
 
-def parquet_plan(metadata: Any, columns: Sequence[str], rows: int) -> tuple[int, list[str]]:
+def parquet_plan(footer: Footer, columns: Sequence[str], rows: int) -> tuple[int, list[str]]:
     """Return how many rows of a Parquet file's ``columns`` to read at once, and the columns to leave as codes.
 
     Parameters
@@ -130,21 +130,19 @@ def parquet_plan(metadata: Any, columns: Sequence[str], rows: int) -> tuple[int,
     """
     wanted = set(columns)
     coded: dict[str, None] = {}
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
+    for group in footer.groups:
         total = 0
-        for place in range(group.num_columns):
-            column = group.column(place)
-            top, _, nested = column.path_in_schema.partition(".")
-            if top not in wanted and column.path_in_schema not in wanted:
+        for chunk in group.chunks:
+            top, _, nested = chunk.path.partition(".")
+            if top not in wanted and chunk.path not in wanted:
                 continue
-            total += column.total_uncompressed_size
-            if column.physical_type == "BYTE_ARRAY" and not _DICTIONARY.isdisjoint(column.encodings):
+            total += chunk.unpacked
+            if chunk.physical == BYTE_ARRAY and chunk.coded:
                 if nested:  # can't be left as codes; a cell may be the whole dictionary
-                    rows = min(rows, max(1, 2 * CHUNK // max(column.total_uncompressed_size, 1)))
+                    rows = min(rows, max(1, 2 * CHUNK // max(chunk.unpacked, 1)))
                 else:
-                    coded[column.path_in_schema] = None
-        rows = min(rows, max(1, BATCH * max(group.num_rows, 1) // max(total, 1)))
+                    coded[chunk.path] = None
+        rows = min(rows, max(1, BATCH * max(group.rows, 1) // max(total, 1)))
     return max(rows, 1), list(coded)
 
 

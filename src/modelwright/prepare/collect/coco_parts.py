@@ -136,7 +136,7 @@ class CocoFile:
             self._say("bad-annotation", f"image {value['id']}", f"lists image {value['id']!r} twice; the first counts")
         else:
             size = value.get("width"), value.get("height")
-            good = all(isinstance(side, (int, float)) and not isinstance(side, bool) for side in size)
+            good = all(map(finite, size))
             self.images[value["id"]] = {"file_name": value["file_name"], "size": size if good else None}
 
     def _category(self, value: Any) -> None:

@@ -453,6 +453,9 @@ class Reader:
         with io.TextIOWrapper(file, self._dialect.encoding, errors="replace", newline="") as text:
             while line := text.readline(LONGEST_LINE):
                 self._line += 1
+                if len(line) >= LONGEST_LINE and line[-1] not in "\r\n":
+                    self._skip_wide(text)
+                    continue
                 yield line.removeprefix("\ufeff") if self._line == 1 else line
 
     def _skip(self, file: BinaryIO) -> None:
@@ -462,6 +465,14 @@ class Reader:
             if piece.endswith(b"\n"):
                 break
         self._fault("too-large", f"is {size} bytes long, more than {LONGEST_LINE}", {"bytes": size})
+
+    def _skip_wide(self, text: io.TextIOWrapper) -> None:
+        size = LONGEST_LINE
+        while piece := text.readline(1 << 20):
+            size += len(piece)
+            if piece[-1] in "\r\n":
+                break
+        self._fault("too-large", f"is {size} characters long, more than {LONGEST_LINE}", {"characters": size})
 
     def _fault(self, kind: str, what: str, evidence: dict[str, int]) -> None:
         name, line = self._path.name, self._line

@@ -29,6 +29,7 @@ class JsonLines:
     def __init__(self, path: File, where: str) -> None:
         self._path, self._where = path, where
         self._lists: dict[str, None] = {}
+        self._looked = False
 
     def columns(self) -> dict[str, str]:
         """Return the columns of all lines."""
@@ -41,7 +42,7 @@ class JsonLines:
 
     def lists(self) -> list[str]:
         """Return the columns that held a list in some line, as far as the file was read."""
-        if not self._lists:
+        if not self._looked:
             for _ in self.rows(()):
                 continue
         return list(self._lists)
@@ -61,6 +62,7 @@ class JsonLines:
                         continue
                     if line.strip():
                         yield self._row(line, number, wanted)
+            self._looked = True
         except (EOFError, zlib.error) as error:
             yield self._wrong(number + 1, "corrupt", f"cannot be unpacked ({error}); what came before is used")
         except OSError as error:

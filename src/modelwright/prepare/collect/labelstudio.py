@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect.annotated import AnnotatedSource, labelled, sized
+from modelwright.prepare.collect.annotated import AnnotatedSource, finite, labelled, sized
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 from modelwright.prepare.collect.json_stream import JsonError, elements
 from modelwright.prepare.collect.tree import Remarks, base_of, picture_size, said_split
@@ -101,8 +101,10 @@ class LabelStudioSource(AnnotatedSource):
         fields: dict[str, int] = {}
         classes: set[str] = set()
         count = 0
+        first = ""
         for found in self._tasks():
             if isinstance(found, Rejected):
+                first = first or f"; {found.message[:300]}"
                 continue
             task = found[2]
             count += 1
@@ -113,7 +115,7 @@ class LabelStudioSource(AnnotatedSource):
                 classes.update(names_of(result))
         if not count:
             raise InputError(
-                f"{self.where} holds no task",
+                f"{self.where} holds no task{first}",
                 code="empty-source",
                 hint="export from Label Studio as JSON (not JSON-MIN, CSV or COCO)",
             )
@@ -247,9 +249,9 @@ def _when(annotation: Mapping[str, Any]) -> str:
 
 def _original(result: Mapping[str, Any]) -> tuple[float, float] | None:
     width, height = result.get("original_width"), result.get("original_height")
-    if isinstance(width, (int, float)) and isinstance(height, (int, float)):
-        return float(width), float(height)
-    return None
+    if width is None or height is None or not finite(width) or not finite(height):
+        return None
+    return float(width), float(height)
 
 
 def _split(task: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
+from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, TypedFile, typed_file
@@ -256,6 +257,8 @@ class TableSource:
                 ragged += 1
                 continue
             rows += 1
+            if rows > MOST_ROWS:
+                raise _too_many(path)
             for tally, cell in zip(tallies, cells[offset:], strict=True):
                 cell = cell.strip()
                 if cell in self._missing:
@@ -275,6 +278,8 @@ class TableSource:
         survey = bulk.Survey(reader, tallies, self._missing, whole=whole)
         for lines in bulk.lines(path, dialect):
             survey.add(lines)
+            if survey.rows > MOST_ROWS:
+                raise _too_many(path)
         if whole and any(tally.commas for tally in tallies):
             raise bulk.NotPlainError  # which sign is the decimal one is decided by counting them all
         return tallies, survey.rows, survey.ragged
@@ -427,6 +432,12 @@ class TableSource:
             if len(first) >= rows:
                 break
         return names, first
+
+
+def _too_many(path: File) -> InputError:
+    return InputError(
+        f"table {path} has more than {MOST_ROWS:,} rows", code="too-many-rows", hint="give a random sample of them"
+    )
 
 
 def _decimal_sign(tallies: Sequence[typing_columns.Tally], dialect: Dialect) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +14,7 @@ from modelwright.errors import InputError, MissingExtraError
 from modelwright.prepare.collect import bounded, typing_columns
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
+from modelwright.prepare.collect.parquet_footer import Pread, read_footer
 from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS
 
 _ROWS = 2048
@@ -78,6 +81,25 @@ def seekable(path: File, where: str) -> Any:
         raise InputError(f"{where}: {path} cannot be read: {reason(error)}", code="unreadable") from None
 
 
+def _pread(place: Any) -> tuple[Pread, Callable[[], None]]:
+    """Return what reads bytes at a place of a path or of bytes, and what closes it."""
+    if not isinstance(place, Path):
+        view = place.getbuffer()
+        return (lambda at, count: bytes(view[at : at + count])), view.release
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    return partial(_at, descriptor), partial(os.close, descriptor)
+
+
+def _at(descriptor: int, at: int, count: int) -> bytes:
+    return os.pread(descriptor, count, at)
+
+
+def _names_readable(schema: Any) -> None:
+    """Raise ``UnicodeDecodeError`` now for a column's name that is no UTF-8, and not wherever it is looked at."""
+    for field in schema:
+        field.name  # noqa: B018 - it is decoded when it is asked for
+
+
 def tallied(
     rows: Iterator[Mapping[str, Any] | Rejected], missing: frozenset[str], where: str
 ) -> tuple[dict[str, str], int]:
@@ -113,13 +135,19 @@ class ParquetTable:
         pa = arrow("reading Parquet")
         from pyarrow import parquet
 
+        place = seekable(path, where)
+        pread, close = _pread(place)
         try:
-            self._file = parquet.ParquetFile(seekable(path, where))
-        except (pa.ArrowException, OSError) as error:
+            self._footer = read_footer(pread, bounded.size_of(path), f"{where}: {path}")
+            bounded.check_parquet(self._footer, pread, path, where)
+            self._file = parquet.ParquetFile(place)
+            _names_readable(self._file.schema_arrow)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{where}: {path} is not readable as Parquet: {first_line(error)}", code="corrupt"
             ) from None
-        bounded.check_parquet(self._file.metadata, path, where)
+        finally:
+            close()
 
     @property
     def schema(self) -> Any:
@@ -143,7 +171,7 @@ class ParquetTable:
 
         present = [name for name in columns if name in self._file.schema_arrow.names]
         watch = bounded.Watch(self._path, self._where)
-        most, coded = bounded.parquet_plan(self._file.metadata, present, rows)
+        most, coded = bounded.parquet_plan(self._footer, present, rows)
         file = self._file
         if coded:
             file = parquet.ParquetFile(seekable(self._path, self._where), read_dictionary=coded)
@@ -178,12 +206,14 @@ class ArrowTable:
             source.seek(0)
             try:
                 file = ipc.open_file(source)
+                _names_readable(file.schema)
                 return file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
             except pa.ArrowInvalid:
                 source.seek(0)
                 stream = ipc.open_stream(source)
+                _names_readable(stream.schema)
                 return stream.schema, iter(stream)
-        except (pa.ArrowException, OSError, EOFError) as error:
+        except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{self._where}: {self._path} is not readable as Arrow: {first_line(error)}",
                 code="corrupt",

@@ -6,7 +6,7 @@ import lzma
 import zlib
 from pathlib import Path
 
-from modelwright.store.packed.base import Member, MemberError, Reader
+from modelwright.store.packed.base import LONGEST_NAME, Member, MemberError, Reader
 from modelwright.store.packed.tars import TarMembers
 from modelwright.store.packed.unpacked import open_stream
 from modelwright.store.packed.zips import ZipMembers
@@ -54,6 +54,7 @@ def open_reader(kept: str, path: Path, cache: Path, part: str | None = None) -> 
 
 
 __all__ = [
+    "LONGEST_NAME",
     "PACKED",
     "Member",
     "MemberError",

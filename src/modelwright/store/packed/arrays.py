@@ -19,6 +19,8 @@ from modelwright.store.packed.unpacked import copy_of, unpacked
 from modelwright.store.packed.zips import ZipMembers
 
 _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_LONGEST_HEADER = 64 << 10
+"""Bytes of the header of a ``.npy`` file; those of pictures have 118."""
 IMAGES = ("x_train", "images", "x", "train_images", "data", "arr_0")
 LABELS = ("y_train", "labels", "y", "train_labels", "target", "targets", "arr_1")
 """Names that arrays in an ``.npz`` usually have."""
@@ -44,20 +46,28 @@ def open_array(path: Path, cache: Path, part: str | None = None) -> NDArray[Any]
             packed = file.read(4) == b"PK\x03\x04"
         plain = _part_of(path, cache, part) if packed else unpacked(path, cache)
         with plain.open("rb") as file:
-            head = file.read(6)
+            head = file.read(12)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {(error.strerror or '').lower()}", code="unreadable") from None
-    if head == b"\x93NUMPY":
-        try:
-            made: NDArray[Any] = np.load(plain, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError, SyntaxError, OverflowError) as error:
-            raise damaged(path, str(error).split("\n", 1)[0]) from None
-        return made
+    if head[:6] == b"\x93NUMPY":
+        return _numpy(path, plain, head)
     if head[:2] == b"\0\0" and len(head) >= 4 and head[2] in _IDX:
         return _idx(path, plain)
     raise InputError(
         f"{path} is neither an IDX nor a NumPy file", code="wrong-format", hint="such as .npy, .npz, .idx.gz"
     )
+
+
+def _numpy(path: Path, plain: Path, head: bytes) -> NDArray[Any]:
+    """Map a ``.npy``; its header (numpy.lib.format) is a Python literal, which may be damaged in any way there is."""
+    length = int.from_bytes(head[8:10] if head[6:7] == b"\x01" else head[8:12], "little")
+    if length > _LONGEST_HEADER:
+        raise damaged(path, f"its header claims to have {length:,} bytes")
+    try:
+        made: NDArray[Any] = np.load(plain, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # noqa: BLE001 - tokenizer, parser and dtype errors, and what they let through
+        raise damaged(path, str(error).split("\n", 1)[0][:200] or type(error).__name__) from None
+    return made
 
 
 def parts_of(path: Path) -> list[str]:

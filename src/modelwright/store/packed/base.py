@@ -15,10 +15,13 @@ LARGEST_MEMBER = 256 << 20
 """Bytes of the largest member read as one sample; a larger one is an issue."""
 MOST_MEMBERS = 1_000_000
 """Members of the longest archive; its list takes some 250 bytes of memory a member."""
-BOMB_RATIO = 1000
-"""An archive that unpacks to more than so many times its size …"""
-BOMB_BYTES = 1 << 30
-"""… and to more than so much is taken for a bomb. Deflate alone cannot do more than 1,032."""
+BOMB_RATIO = 200
+"""A packed file that unpacks to more than so many times its size …"""
+BOMB_BYTES = 512 << 20
+"""… and to more than so much is taken for a bomb: reading what a few kilobytes hold must not take long. Tables of
+numbers unpack to 3 to 20 times their size, the most repetitive logs to some 60."""
+LONGEST_NAME = 4096
+"""Bytes of a member's name, at most: no file system has longer paths."""
 
 
 class MemberError(Exception):
@@ -120,6 +123,8 @@ def unsafe(name: bytes) -> str:
     >>> unsafe(b"roses/1.jpg"), unsafe(b"../../etc/passwd"), unsafe(b"/etc/passwd")
     ('', 'unsafe-name: has a name that leaves the archive', 'unsafe-name: has an absolute name')
     """
+    if len(name) > LONGEST_NAME:
+        return f"unsafe-name: has a name of {len(name):,} bytes"
     if name.startswith(b"/") or name[1:3] in {b":\\", b":/"}:
         return "unsafe-name: has an absolute name"
     if b".." in name.replace(b"\\", b"/").split(b"/"):
