@@ -27,7 +27,7 @@ def counted(count: int, code: str = "out-of-range") -> Refused:
 @pytest.mark.parametrize("draw", ["normal", "pareto"])
 def test_windows_like_the_training_data_alarm_no_more_often_than_stated(samples: int, draw: str) -> None:
     random = np.random.default_rng(samples)
-    rate, alarms, windows = 0.02, 0, 1500
+    rate, alarms, windows = 0.02, 0, 600
     for _ in range(windows):
         both = random.normal(size=samples + 1000) if draw == "normal" else random.pareto(1.2, samples + 1000)
         low, high = both[:samples].min(), both[:samples].max()  # no margin: the worst case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +198,27 @@ def test_classes_that_the_columns_do_not_tell_are_not_checked(project: Project) 
     report = dataset.artifact.attached("report.html")
     assert report is not None
     assert "Not checked: light features tell too little about them" in report.read_text("utf-8")
+
+
+def test_the_page_names_classes_that_are_left_out(project: Project) -> None:
+    random = np.random.default_rng(6)
+    with (project.root / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["height", "kind"])
+        for number in range(600):  # "far" and "near" show, "any" and "some" are rare and anywhere
+            kind = "any" if number % 20 == 0 else "some" if number % 20 == 1 else ["far", "near"][number % 2]
+            height = random.normal(0, 3) if kind in {"any", "some"} else random.normal(2 if kind == "far" else -2)
+            writer.writerow([f"{height:.3f}", kind])
+    dataset = project.prepare("label: kind\nsources: [{table: data.csv}]\n")
+    facts = dataset.meta["label_check"]
+    assert set(facts["not_understood"]) == {"any", "some"}
+    assert "skipped" not in facts
+    assert not {"any", "some"} & {
+        word
+        for each in issues(dataset, "mislabelled")
+        for word in (json.loads(str(each["evidence"]))["given"], json.loads(str(each["evidence"]))["suggested"])
+    }
+    assert any("not accused and not accusing" in said and "any, some" in said for said in project.listener.said)
+    report = dataset.artifact.attached("report.html")
+    assert report is not None
+    assert "Left out, since light features tell too little about them: any (0." in report.read_text("utf-8")

@@ -82,6 +82,9 @@ def _mislabelled(view: View) -> Line | None:
     if "skipped" in facts:
         return None
     count, samples = dict(view.kinds).get("mislabelled", 0), int(facts["samples"])
+    poor = len(facts.get("not_understood", ()))
+    if not count and poor:
+        return "note", f"No label looks wrong; of {poor} of {facts['classes']} classes light features cannot tell."
     if not count:
         return "good", f"None of {samples:,} labels looks wrong."
     tone = "warn" if count >= 0.01 * samples else "note"

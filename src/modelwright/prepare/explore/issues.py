@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from modelwright.prepare.explore.view import View, clip
 
 _WORST = 40
 _EACH_KIND = 6
-_SUSPECTS, _ROWS = 24, 12
+_SUSPECTS, _ROWS, _NAMED = 24, 12, 12
 _PAIRS = 20_000
 """Mislabelled samples whose classes are counted."""
 
@@ -51,7 +52,7 @@ def _mislabelled(view: View) -> Element:
     facts = view.meta["label_check"]
     if not mine:
         said = f"Not checked: {facts['skipped']}." if "skipped" in facts else "None was found."
-        return draw.section("Probably mislabelled", draw.h("p", said))
+        return draw.section("Probably mislabelled", draw.h("p", said), _left_out(facts))
     shown = [_shown(small, each) for each in mine[:_SUSPECTS] if (small := view.small(each.place, 132)) is not None]
     pairs: dict[tuple[str, str], int] = {}
     for each in mine:
@@ -67,8 +68,24 @@ def _mislabelled(view: View) -> Element:
             f"{facts['how']} say, none of which saw the sample's own label. They stay as they are until somebody "
             "decides: fix takes the suggested label, drop leaves the sample out, keep settles that the label is right.",
         ),
+        _left_out(facts),
         draw.gallery(shown, width=132) if shown else _as_rows(view, mine[:_ROWS]),
         draw.table(["labelled", "looks like", "how many"], [[*pair, count] for pair, count in most]) if most else None,
+    )
+
+
+def _left_out(facts: Mapping[str, Any]) -> Element | None:
+    """Return which classes or tags nobody was accused by, and why; nothing where that is said already."""
+    poor = facts.get("not_understood")
+    if not poor or "skipped" in facts:
+        return None
+    named = [f"{clip(name, 30)} ({area:.2f})" for name, area in list(poor.items())[:_NAMED]]
+    more = f" and {len(poor) - _NAMED} more" if len(poor) > _NAMED else ""
+    return draw.h(
+        "p",
+        f"Left out, since light features tell too little about them: {', '.join(named)}{more}. The figure is the area "
+        "under the ROC curve, out of fold: 0.5 is chance, and clearly more than 0.7 is asked.",
+        class_="muted",
     )
 
 
