@@ -72,10 +72,11 @@ def learn(grey: NDArray[np.uint8], chroma: NDArray[np.uint8], random: np.random.
 
     count, side = len(grey), SIDE - PATCH
     which, top, left = (random.integers(0, high, _SAMPLED) for high in (count, side + 1, side + 1))
+    rows, columns = (first[:, None] + np.arange(PATCH) for first in (top, left))
     sampled = np.empty((_SAMPLED, 3, PATCH, PATCH), np.float32)
-    for number, (picture, row, column) in enumerate(zip(which.tolist(), top.tolist(), left.tolist(), strict=True)):
-        cut = colours(grey[picture : picture + 1], chroma[picture : picture + 1])[0]
-        sampled[number] = cut[row : row + PATCH, column : column + PATCH].transpose(2, 0, 1)
+    sampled[:, 0] = grey[which[:, None, None], rows[:, :, None], columns[:, None]]
+    for number in range(2):  # colours are kept at half the size
+        sampled[:, 1 + number] = chroma[which[:, None, None], number, rows[:, :, None] // 2, columns[:, None] // 2]
     both = np.concatenate([sampled, sampled[..., ::-1]]).reshape(2 * _SAMPLED, -1).astype(np.float64)
     both -= both.mean(1, keepdims=True)
     both /= np.sqrt(np.square(both).mean(1, keepdims=True) + _CONTRAST)

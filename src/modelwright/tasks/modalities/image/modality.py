@@ -28,6 +28,7 @@ _SIZES = (96, 128)
 _DENSE_GREY = 32
 _DENSE_COLOUR = 16
 _LUMA = np.array([0.299, 0.587, 0.114])
+_LEVELS = np.arange(256)
 
 
 class Image:
@@ -143,9 +144,10 @@ class Image:
         heights: list[int] = []
         widths: list[int] = []
         for images, sizes in _each(batches):
-            pixels = images.reshape(-1, 3).astype(np.int64)
-            total += pixels.sum(0)
-            squares += (pixels * pixels).sum(0)
+            pixels = images.reshape(-1, 3)
+            levels = np.stack([np.bincount(colour, minlength=256) for colour in pixels.T])
+            total += levels @ _LEVELS
+            squares += levels @ (_LEVELS * _LEVELS)
             if image_words.greying(words):
                 luma = pixels @ _LUMA
                 light += float(luma.sum())
@@ -154,7 +156,8 @@ class Image:
             samples += len(images)
             heights += sizes[:, 0].tolist()
             widths += sizes[:, 1].tolist()
-            grey = grey and bool((pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 1] == pixels[:, 2]).all())
+            # Colours that differ in how often a level occurs differ somewhere.
+            grey = grey and bool((levels == levels[0]).all()) and bool((pixels == pixels[:, :1]).all())
         if not samples:
             raise InputError("no image could be read, so there is nothing to learn from", code="no-samples")
         samples = int(settings.get("samples", samples))
