@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from modelwright.errors import InputError
+from modelwright.prepare.collect.delimited import Wanted, sniff
 
 from .conftest import Project, issues
 
@@ -64,6 +65,16 @@ def test_features_by_column_equal_features_by_row(project: Project) -> None:
 def test_delimiters(project: Project, between: str) -> None:
     (project.root / "data.csv").write_text(csv(rows(), between=between))
     assert project.prepare(SPEC).meta["counts"]["dropped"] == 0
+
+
+@pytest.mark.parametrize("inside", ["|", ";", "\t"])
+def test_what_divides_cells_but_not_the_header_is_no_delimiter(tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("file,tags\n" + "".join(f"{number},red{inside}round{inside}ripe\n" for number in range(40)))
+    found = sniff(path, Wanted())
+    assert (found.delimiter, found.names) == (",", ("file", "tags"))
+    path.write_text("file\n" + "".join(f"{number}{inside}red\n" for number in range(40)))  # no other divides anything
+    assert sniff(path, Wanted()).delimiter == inside
 
 
 def test_decimal_comma(project: Project) -> None:

@@ -233,15 +233,17 @@ def _no_table(head: bytes) -> str:
 
 def _delimiter(lines: Sequence[str]) -> str:
     # A comma that is really a decimal comma splits rows as evenly as the true delimiter does, so the rarer characters,
-    # which hardly occur in data by chance, are believed first.
+    # which hardly occur in data by chance, are believed first. One that is not in the first line divides what is inside
+    # of the cells, such as tags, and is believed last.
     best, best_share = ",", 0.0
     for delimiter in ("\t", ";", "|", ","):
-        widths = Counter(len(row) for row in _sample_rows(lines, delimiter))
+        rows = _sample_rows(lines, delimiter)
+        widths = Counter(map(len, rows))
         if not widths:
             continue
         width, count = widths.most_common(1)[0]
         share = count / widths.total()
-        if width > 1 and share >= 0.98:
+        if width > 1 and share >= 0.98 and len(rows[0]) > 1:
             return delimiter
         if width > 1 and share > best_share:
             best, best_share = delimiter, share
