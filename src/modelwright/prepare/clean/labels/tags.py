@@ -21,7 +21,6 @@ from modelwright.prepare.clean.labels.check import (
     LEAST,
     LEAST_ALL,
     MOST,
-    MOST_LISTED,
     MOST_VALUES,
     SHOWN,
     Cache,
@@ -30,6 +29,7 @@ from modelwright.prepare.clean.labels.check import (
     Samples,
     blind,
     dealt,
+    most_listed,
     some,
 )
 from modelwright.progress import Progress
@@ -174,7 +174,7 @@ def _judged(
     rank = moving_average(own)
     free = ~samples.settled[places]
     suspicious = np.flatnonzero(doubted.any(1) & free)
-    chosen = suspicious[np.argsort(rank[suspicious], kind="stable")][:MOST_LISTED].tolist()
+    chosen = suspicious[np.argsort(rank[suspicious], kind="stable")][: most_listed(len(places))].tolist()
     listed = set(chosen)
     for place in np.flatnonzero(free).tolist() if understood.any() else ():
         if place not in listed and asked(int(places[place])):
