@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import translate
 from functools import cached_property, partial
 from itertools import pairwise
@@ -68,8 +69,10 @@ class ArchiveSource:
     }
     kept: ClassVar[Kept] = "members"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, streamed: bool = False) -> None:
+        """Check the settings; where members are ``streamed`` and not read whole, they may be of any size."""
         self.settings = settings
+        self._streamed = streamed
         options = Options(self.kind, settings)
         self._where = options.where
         self._level = options.whole("level", 1, 32)
@@ -128,6 +131,8 @@ class ArchiveSource:
         names: set[bytes] = set()
         folded: dict[str, bytes] = {}
         for member in members:
+            if self._streamed and member.problem.startswith("too-large"):
+                member = replace(member, problem="")
             parts = member.name.split(b"/")
             if not _wanted(parts) or not self._matches(parts):
                 continue

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
 from modelwright.errors import MissingExtraError
@@ -66,6 +66,8 @@ class Request:
     most: int = MOST
     seconds: float | None = None
     timeout: float = PATIENCE
+    size: int = 0
+    """Bytes of the file; 0: it is a stream."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Ended:
     ----------
     why
         ``end`` (nothing more came), ``most``, ``time``, ``closed`` (it could not be opened), ``silent`` (the decoder
-        said nothing for too long), ``large`` (its frames are beyond 50 million pixels) or ``died``.
+        said nothing for too long), ``large`` (its frames are beyond 50 million pixels), ``bomb`` (it has more pixels
+        than so many bytes can hold) or ``died``.
     read, undecoded
         Frames that were read, and those of them that could not be decoded.
     announced
@@ -100,19 +103,27 @@ class Ended:
     seconds: float = 0.0
 
 
-def frames(request: Request) -> Iterator[Frame | Ended]:
+def frames(request: Request, descriptor: int | None = None) -> Iterator[Frame | Ended]:
     """Yield frames as they come, then how it ended. Memory holds one frame.
+
+    Parameters
+    ----------
+    descriptor
+        An open file, in place of the request's ``target``.
 
     Raises
     ------
     MissingExtraError
         If there is no decoder.
     """
+    if descriptor is not None:
+        request = replace(request, target=f"/dev/fd/{descriptor}")
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", "modelwright.prepare.collect.frames_child", json.dumps(asdict(request))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        pass_fds=() if descriptor is None else (descriptor,),
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )
     assert child.stdout is not None

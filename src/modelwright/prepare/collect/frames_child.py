@@ -24,6 +24,9 @@ QUALITY = 95
 SIDE = 32
 LARGEST = 50_000_000
 """Pixels of a frame, at most: 8K has 33 million."""
+MOST_FOR_A_BYTE, MOST_ANYWAY = 50_000, 2 << 30
+"""Pixels that one byte of a file may stand for, and pixels that are decoded of any file: a table of a few bytes can say
+that one frame is to be shown a billion times. A recording of a still screen has some 10,000 for a byte."""
 FILE_ONLY = "protocol_whitelist;file"
 """What FFmpeg may open for a file: a playlist named as a video must not lead to other places."""
 NETWORK = "rtsp_transport;tcp|protocol_whitelist;http,https,tcp,tls,rtsp,rtsps,rtp,udp,crypto"
@@ -136,6 +139,8 @@ def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], *, live: 
     read = kept = undecoded = 0
     seconds = -1.0
     why = "end"
+    pixels = _figure(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * _figure(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    most = 0 if live else max(MOST_ANYWAY, MOST_FOR_A_BYTE * int(request["size"]))
     while True:
         if live and request["seconds"] is not None and time.monotonic() - began >= request["seconds"]:
             why = "time"
@@ -147,6 +152,9 @@ def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], *, live: 
         seconds = now if now > seconds else seconds + 1.0 / rate
         read += 1
         pipe.tick(read)
+        if most and read * pixels > most:
+            why = "bomb"
+            break
         if not chooser.due(max(seconds, 0.0)):
             continue
         there, frame = capture.retrieve()

@@ -145,7 +145,7 @@ class Tree:
         """
         item = self.found.files[name]
         try:
-            return _stream(item)
+            return stream(item)
         except OSError as error:
             raise InputError(f"{self._where}: {name} cannot be opened: {reason(error)}", code="unreadable") from None
 
@@ -158,7 +158,8 @@ def content(item: Item) -> bytes:
     return item.fetch()
 
 
-def _stream(item: Item) -> BinaryIO:
+def stream(item: Item) -> BinaryIO:
+    """Open a file or member to be read once, from start to end, or raise ``OSError``; what it yields may too."""
     if item.file is not None:
         descriptor = os.open(item.file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         file = open(descriptor, "rb")  # noqa: PTH123, SIM115 - a descriptor; the caller closes it
@@ -180,12 +181,12 @@ def picture_size(item: Item) -> tuple[int, int] | None:
 
     image.load_decoders()
     try:
-        with _stream(item) as stream:
-            if stream.seekable():
-                return _size(Pillow.open(stream, formats=image.FORMATS))
+        with stream(item) as file:
+            if file.seekable():
+                return _size(Pillow.open(file, formats=image.FORMATS))
             head = b""
             for most in (*_HEADS, -1):
-                head += stream.read(most - len(head) if most > 0 else -1)
+                head += file.read(most - len(head) if most > 0 else -1)
                 try:
                     return _size(Pillow.open(io.BytesIO(head), formats=image.FORMATS))
                 except Exception:

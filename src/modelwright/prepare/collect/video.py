@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from blake3 import blake3
+
 from modelwright import canonical
-from modelwright.errors import InputError
+from modelwright.errors import InputError, ModelwrightError
+from modelwright.prepare.collect.archive import ArchiveSource
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey, must_exist, printable, reason
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.folder import FolderSource
@@ -26,6 +31,8 @@ from modelwright.prepare.collect.frames import (
     seconds_of,
 )
 from modelwright.prepare.collect.options import Options
+from modelwright.prepare.collect.tree import stream
+from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
@@ -51,17 +58,20 @@ ENDINGS = (
 _OF_FOLDER = ("files", "level", "classes")
 _SHORT = 0.9
 """Share of the announced frames below which a recording counts as cut off."""
+SPARE = 256 << 20
+"""Bytes left free on the disk."""
 _RAW = (".h264", ".264", ".y4m", ".mjpeg", ".mjpg")
 
 
 class VideoSource:
-    """A recording, or a folder of them, at any depth; in a folder of class folders each is labelled by its folder.
+    """A recording, or a folder or archive of them, at any depth; in class folders each is labelled by its folder.
 
     Frames are taken by time (``every``), and of those, where ``change`` is set, only the ones that differ from the last
     one taken. A frame is a JPEG in the store's objects; all frames of a recording are one group, so none of them
     straddles two splits. A recording that cannot be opened, or ends before it should, is an issue, and everything else
-    goes on. What a recording gave is remembered, so that an unchanged one is decoded once. Order: names sorted by their
-    bytes, then time.
+    goes on. A member of an archive is decoded from a copy without a name, which no kill can leave over. What a
+    recording gave is remembered, so that an unchanged one is decoded once. Order: names sorted by their bytes (in an
+    archive: its own order), then time.
     """
 
     kind: ClassVar[str] = "video"
@@ -86,12 +96,13 @@ class VideoSource:
         )
 
     @cached_property
-    def _folder(self) -> FolderSource | None:
-        """The folder's own walk, or None where the location is a file."""
-        if not self.settings.path.is_dir():
-            return None
+    def _folder(self) -> FolderSource | ArchiveSource | None:
+        """What lists a folder or an archive, or None where the location is a recording."""
         options = {name: self.settings.options[name] for name in _OF_FOLDER if name in self.settings.options}
-        return FolderSource(replace(self.settings, options=options))
+        settings = replace(self.settings, options=options)
+        if self.settings.path.is_dir():
+            return FolderSource(settings)
+        return ArchiveSource(settings, streamed=True) if archive_kind(self.settings.path) else None
 
     def fingerprint(self, index: Index) -> str:
         """Return the digest of the files' names and contents, and of what is taken of them."""
@@ -126,17 +137,45 @@ class VideoSource:
             if isinstance(found, Rejected):
                 yield found
                 continue
-            assert found.file is not None
-            trouble = _trouble(Path(found.file))
+            try:
+                digest, size, head = _look(found)
+                trouble = _trouble(head, found.path.lower())
+            except OSError as error:
+                trouble = "unreadable", f"cannot be read: {reason(error)}"
             if trouble is not None:
                 yield Rejected(found.path, trouble[0], f"{found.path} {trouble[1]}", 0.9)
                 continue
-            yield from self._frames(found)
+            yield from self._frames(found, digest, size)
+
+    def _decoded(self, recording: Item, size: int) -> Iterator[Frame | Ended]:
+        """Decode a recording: where it lies, or from a copy of the member, which has no name and is never left over."""
+        request = replace(self._wanted, size=size)
+        if recording.file is not None:
+            yield from frames(replace(request, target=str(Path(recording.file).resolve())))
+            return
+        cache = self.settings.store.cache_dir("video")
+        with tempfile.TemporaryFile(dir=cache) as copy, stream(recording) as member:
+            if size + SPARE > shutil.disk_usage(cache).free:
+                raise ModelwrightError(
+                    f"{self._where}: {recording.path} has {size:,} bytes, and the disk has no room for its copy",
+                    code="disk-full",
+                    hint=f"make room on the disk of {cache}, or unpack the archive by hand",
+                )
+            try:
+                shutil.copyfileobj(member, copy, 1 << 20)
+                copy.flush()
+            except OSError as error:
+                raise ModelwrightError(
+                    f"{self._where}: no copy of {recording.path} could be written to {cache}: {reason(error)}",
+                    code="cannot-write",
+                ) from None
+            copy.seek(0)
+            yield from frames(request, copy.fileno())
 
     def _recordings(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         if self._folder is None:
             path = self.settings.path
-            yield Item(printable(os.fsencode(path.name)), self._label, file=str(path))
+            yield Item(printable(os.fsencode(path.name)), self._label, file=str(path.resolve()))
             return
         for found in self._folder.items(columns):
             if isinstance(found, Item) and not found.path.lower().endswith((*ENDINGS, *_RAW)):
@@ -146,14 +185,9 @@ class VideoSource:
             else:
                 yield found
 
-    def _frames(self, recording: Item) -> Iterator[Item | Rejected]:
+    def _frames(self, recording: Item, digest: str, size: int) -> Iterator[Item | Rejected]:
         """Yield a recording's frames: those remembered, or else decoded now."""
-        store, path = self.settings.store, Path(recording.file or "")
-        try:
-            digest = canonical.digest_file(path)
-        except OSError as error:
-            yield Rejected(recording.path, "unreadable", f"{recording.path} cannot be read: {reason(error)}", 0.9)
-            return
+        store = self.settings.store
         memory = store.cache_dir("video") / f"{canonical.digest_value([digest, self._mark])[:40]}.json"
         known = _recall(memory, store)
         if known is not None:
@@ -161,7 +195,7 @@ class VideoSource:
             return
         taken: list[tuple[float, str]] = []
         ended = Ended("died")
-        for each in frames(replace(self._wanted, target=str(path.resolve()))):
+        for each in self._decoded(recording, size):
             if isinstance(each, Ended):
                 ended = each
                 continue
@@ -170,6 +204,17 @@ class VideoSource:
         if ended.why not in {"silent", "died"}:  # else it may end better another time
             memory.write_bytes(canonical.dumps({"frames": taken, "ended": asdict(ended)}))
         yield from _issues(recording, ended, len(taken))
+
+
+def _look(recording: Item) -> tuple[str, int, bytes]:
+    """Return a recording's digest, its size and its first bytes."""
+    content, size, head = blake3(), 0, b""
+    with stream(recording) as file:
+        while piece := file.read(1 << 20):
+            head = head or piece[:4096]
+            size += len(piece)
+            content.update(piece)
+    return content.hexdigest(), size, head
 
 
 def _item(recording: Item, seconds: float, jpeg: bytes) -> Item:
@@ -204,6 +249,11 @@ def _issues(recording: Item, ended: Ended, taken: int) -> Iterator[Rejected]:
         return
     if ended.why == "large":
         yield Rejected(name, "too-large", f"{name} has frames of more than 50 million pixels", 0.9, facts)
+    elif ended.why == "bomb":
+        words = (
+            f"{name} has far more frames than its size can hold: the {taken} taken of the first {ended.read} are used"
+        )
+        yield Rejected(name, "too-many-frames", words, 0.8, facts)
     elif ended.why == "silent":
         words = f"{name}: the decoder said nothing for too long after {ended.read} frames; the {taken} before are used"
         yield Rejected(name, "corrupt", words, 0.8, facts)
@@ -226,16 +276,11 @@ def _issues(recording: Item, ended: Ended, taken: int) -> Iterator[Rejected]:
         yield Rejected(f"{name}@", "corrupt", words, 0.5, facts)
 
 
-def _trouble(path: Path) -> tuple[str, str] | None:
+def _trouble(head: bytes, name: str) -> tuple[str, str] | None:
     """Return why a file cannot be a recording, from its first bytes: no playlist or picture gets to a decoder."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        return "unreadable", f"cannot be read: {reason(error)}"
     if not head:
         return "empty", "is empty"
-    if not _is_video(head, path.name.lower()):
+    if not _is_video(head, name):
         return "wrong-format", f"is no video that is read here; it begins with {head[:8].hex(' ')}"
     return None
 
