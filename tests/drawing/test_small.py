@@ -127,3 +127,30 @@ def test_sounds_are_carried_inside() -> None:
         sound(b"ID3 mp3", "one")
     with pytest.raises(ValueError, match="address"):
         h("audio", src="https://example.org/x.wav\nbad", href="javascript:x")
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.lists(FLOATS, min_size=2, max_size=2)), max_size=5))
+def test_dots_take_any_values(rows: list[tuple[str, list[float]]]) -> None:
+    ET.fromstring(small.dots(rows, ["a", "b"], title="t").render())
+
+
+def test_dots_lie_along_one_axis_with_zero_on_it() -> None:
+    drawn = small.dots([("length", [2.0, -2.0]), ("height", [0.0, float("nan")])], ["one", "other"], title="t").render()
+    places = [float(each) for each in re.findall(r'cx="([\d.]+)"', drawn)]
+    assert len(places) == 3
+    assert places[1] < places[2] < places[0]
+    assert places[2] - places[1] == pytest.approx(places[0] - places[2], abs=0.02)
+    assert "length, other: -2" in drawn
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.floats(-1e9, 1e9)), max_size=5))
+def test_weights_take_any_figures(rows: list[tuple[str, float]]) -> None:
+    ET.fromstring(small.weights(rows, title="t").render())
+
+
+def test_negative_weights_are_as_long_and_paler() -> None:
+    drawn = small.weights([("up", 4.0), ("down", -4.0), ("half", 2.0)], title="t", shade=1).render()
+    wide = [float(each) for each in re.findall(r'<rect[^>]*width="([\d.]+)"', drawn)]
+    assert wide[0] == wide[1] == pytest.approx(2 * wide[2], abs=0.02)
+    assert re.findall(r'fill-opacity="([\d.]+)"', drawn) == ["1", "0.45", "1"]
+    assert "down: -4" in drawn

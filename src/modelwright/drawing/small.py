@@ -204,3 +204,58 @@ def swatches(names: Sequence[str]) -> Element:
         ],
         class_="swatches",
     )  # fmt: skip
+
+
+def dots(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], *, title: str) -> Element:
+    """Draw a row a label with a dot a series, over one axis, so that what differs lies apart.
+
+    Parameters
+    ----------
+    rows
+        Label, and one value a series; those that are not finite are left out.
+    names
+        What the series are called, in the order of their colours.
+    """
+    known = finite([value for _, values_ in rows for value in values_])
+    if not known:
+        return empty(title)
+    low, high = min([*known, 0.0]), max([*known, 0.0])
+    span = (high - low) or 1.0
+    room = min(230.0, max(text_width(name, 11) for name, _ in rows) + 6)
+    wide = WIDTH - room - 34
+
+    def across(value: float) -> float:
+        return room + 18 + wide * (value - low) / span
+
+    height = len(rows) * _ROW + 4
+    drawn: list[Element] = [line(across(0.0), 0, across(0.0), height, stroke="var(--grid,#e9ebee)")]
+    for index, (name, values_) in enumerate(rows):
+        y = index * _ROW + 13
+        drawn.append(label(name, room, y + 4, anchor="end", room=room, size=11))
+        drawn.append(line(room + 8, y, WIDTH - 6, y, stroke="var(--grid,#e9ebee)"))
+        for place, value in enumerate(values_):
+            if math.isfinite(value):
+                tip = h("title", f"{name}, {names[place]}: {number(value)}")
+                drawn.append(h("circle", tip, cx=coordinate(across(value)), cy=coordinate(y), r=5.5,
+                               fill=colour(place), fill_opacity=0.85))  # fmt: skip
+    drawn.append(label(number(low), room + 8, height + 12, size=11))
+    drawn.append(label(number(high), WIDTH - 6, height + 12, anchor="end", size=11))
+    return svg(WIDTH, height + 18, title, drawn)
+
+
+def weights(rows: Sequence[tuple[str, float]], *, title: str, shade: int = 0) -> Element:
+    """Draw a bar a label with its figure, to the right of zero or, where negative, paler; colour number ``shade``."""
+    if not rows:
+        return empty(title)
+    most = max(abs(value) for _, value in rows) or 1.0
+    room = min(150.0, max(text_width(name, 11) for name, _ in rows) + 20)
+    drawn: list[Element] = []
+    for index, (name, value) in enumerate(rows):
+        top = index * 19
+        wide = max((TILE - room - 52) * clamp(abs(value)) / most, 0.8)
+        drawn.append(label(name, room - 6, top + 13, anchor="end", room=room - 8, size=11))
+        drawn.append(h("rect", h("title", f"{name}: {number(value)}"), x=coordinate(room), y=top + 3,
+                       width=coordinate(wide), height=13, fill=colour(shade),
+                       fill_opacity=1.0 if value >= 0 else 0.45))  # fmt: skip
+        drawn.append(label(number(value), room + wide + 5, top + 13, soft=False, size=11))
+    return svg(TILE, len(rows) * 19 + 4, title, drawn)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from modelwright.drawing import page as draw
 from modelwright.drawing import small
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
+from modelwright.prepare.explore import directions
+from modelwright.prepare.explore.directions import without_directions
 from modelwright.prepare.explore.rows import evenly, table_of
 from modelwright.prepare.explore.view import View, clip, jpeg
 from modelwright.runtime.session import open_session
 from modelwright.tasks import base as tasks
+from modelwright.tasks.modalities.table import hashing
 
 _SAMPLES = 6
 _COLUMNS = 8
@@ -87,10 +91,11 @@ def _one_of_each(view: View) -> list[int]:
 def _of_columns(view: View) -> Element | None:
     """Show the columns that tell most about the answer, and the features made of each."""
     places = view.some(np.flatnonzero(view.kept), _ROWS)
-    features = view.features(places, "dense")
+    schema = without_directions(view.schema["input"])
+    features = view.features(places, "dense", schema)
     if features is None or not features.shape[1]:
         return None
-    names = view.modality.feature_names(view.schema["input"], "dense")
+    names = view.modality.feature_names(schema, "dense")
     table = table_of(view)
     used = [each for each in table.by_answer() if each.name not in set(view.meta["dropped_columns"])][:_COLUMNS]
     blocks = []
@@ -105,7 +110,12 @@ def _of_columns(view: View) -> Element | None:
                 "p", f"{facts.distinct:,} words, such as {', '.join(clip(each, 24) for each in facts.names[:4])}"
             )
         )
-        after = [_feature(names[place], evenly(features[:, place])) for place in mine[:_EACH]]
+        words = _hashed_words(view, places, schema, facts.name)
+        if words:  # the columns that differ most tell most
+            mine = sorted(mine, key=lambda place: ("hashed to" in names[place], -float(features[:, place].std())))
+        after = [
+            _feature(names[place] + words.get(names[place], ""), evenly(features[:, place])) for place in mine[:_EACH]
+        ]
         more = len(mine) - len(after)
         blocks.append(
             draw.h(
@@ -130,7 +140,27 @@ def _of_columns(view: View) -> Element | None:
         draw.h("p", f"Columns before and after the packaged graph, which makes {features.shape[1]:,} features of them: "
                     "gaps filled, numbers scaled, words as columns of their own. The same graph runs in production."),
         *blocks,
+        *directions.drawn(view, places),
     )  # fmt: skip
+
+
+def _hashed_words(view: View, places: NDArray[np.int64], schema: Mapping[str, Any], column: str) -> dict[str, str]:
+    """Return, by the name of a feature that words are hashed to, the commonest words in it; empty if none are."""
+    facts = next((each.get("hashed") for each in schema["columns"] if each["name"] == column), None)
+    rows = view.take_rows(places) if facts else None
+    if rows is None or facts is None:
+        return {}
+    counted: dict[int, Counter[str]] = {}
+    for text in rows[column].to_pylist():
+        for piece, code in zip(
+            hashing.pieces(text or ""), hashing.hashes([text or ""], facts["size"])[0], strict=False
+        ):
+            if code >= 0:
+                counted.setdefault(int(code) % facts["width"], Counter())[piece] += 1
+    return {
+        f"{column}, words hashed to {place}": ": " + ", ".join(clip(word, 16) for word, _ in held.most_common(3))
+        for place, held in counted.items()
+    }
 
 
 def _gaps(missing: int, rows: int) -> str:

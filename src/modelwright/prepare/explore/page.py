@@ -10,7 +10,18 @@ from modelwright import canonical, registry
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.errors import ModelwrightError
-from modelwright.prepare.explore import changes, decisions, features, glance, groups, issues, leaks, overview, synthetic
+from modelwright.prepare.explore import (
+    changes,
+    decisions,
+    feature_words,
+    features,
+    glance,
+    groups,
+    issues,
+    leaks,
+    overview,
+    synthetic,
+)
 from modelwright.prepare.explore import map as map_
 from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
 from modelwright.progress import SILENT, Progress
@@ -72,6 +83,7 @@ def drawn(view: View, *since: Element) -> Page:
         *decisions.sections(view),
         *groups.sections(view),
         *features.sections(view),
+        *feature_words.sections(view),
         *leaks.sections(view),
         *since,
         overview.sources(view),

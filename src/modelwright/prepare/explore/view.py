@@ -339,14 +339,19 @@ class View:
         except ValueError:
             return None
 
-    def features(self, places: NDArray[np.int64], encoding: tasks.Encoding) -> NDArray[Any] | None:
-        """Return what models learn from for rows at ascending ``places``, by the modality's graph; None for files."""
+    def features(
+        self, places: NDArray[np.int64], encoding: tasks.Encoding, schema: Mapping[str, Any] | None = None
+    ) -> NDArray[Any] | None:
+        """Return what models learn from for rows at ascending ``places``, by the modality's graph; None for files.
+
+        ``schema`` takes the place of the dataset's own for the input.
+        """
         columns = self.take_rows(places) if isinstance(self.modality, tasks.Tabular) else None
         if columns is None or encoding not in self.modality.encodings:
             return None
         from modelwright.runtime.session import open_session
 
-        schema = self.schema["input"]
+        schema = self.schema["input"] if schema is None else schema
         pieces = [by_column(batch) for batch in columns.combine_chunks().to_batches()]
         graph = self.modality.graph(schema, encoding).SerializeToString(deterministic=True)
         session = open_session(graph, threads=1)
