@@ -3,7 +3,8 @@
 A tag is a question of yes or no: each is checked by itself as in Northcutt et al. 2021 (see :mod:`.confident`), from
 out-of-fold probabilities. Samples are ranked by the exponential moving average of their tags' self-confidences, worst
 last and so heaviest, which Thyagarajan, Snorrason, Northcutt and Mueller 2022, "Identifying Incorrect Annotations in
-Multi-Label Classification Data" (https://arxiv.org/abs/2211.13895, section 3), find to rank best.
+Multi-Label Classification Data" (https://arxiv.org/abs/2211.13895, section 3), find to rank best. A tag that is not
+accused counts as beyond doubt: a rare tag is never likely, and would put rightly tagged samples first.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _judged(
         estimated += len(found.places)
     own = np.where(there, likely, 1.0 - likely)
     own[:, ~understood] = 1.0
-    rank = moving_average(own)
+    rank = moving_average(np.where(doubted, own, 1.0))
     free = ~samples.settled[places]
     suspicious = np.flatnonzero(doubted.any(1) & free)
     chosen = suspicious[np.argsort(rank[suspicious], kind="stable")][: most_listed(len(places))].tolist()
@@ -180,6 +181,7 @@ def _judged(
         if place not in listed and asked(int(places[place])):
             doubted[place, int(own[place].argmin())] = True
             chosen.append(place)
+    rank = moving_average(np.where(doubted, own, 1.0))
     result = Result()
     for place in chosen:
         given_tags = list(tags_of(samples.names[samples.labels[places[place]]]))
