@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from modelwright.prepare.scan import Eye, pack
+from modelwright.prepare.sample_scan import pack
+from modelwright.prepare.scan import Eye
 from modelwright.tasks.base import Glancing, UndecodableError
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image.modality import Image

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelwright.drawing import chart, page
-from modelwright.store.dataset import Dataset
+from modelwright.store.columns import digest_bytes
+from modelwright.store.dataset import SPLITS, Dataset
 
 KINDS = ("added", "removed", "relabelled", "moved")
 MOST_EXAMPLES = 50
-
-Facts = tuple[str, Any, str]
-"""Path, label and split of one sample."""
 
 
 def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
@@ -28,58 +28,95 @@ def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
         ``[before, after]``, for categories), ``splits`` (split to ``[before, after]``), and ``examples`` by kind: at
         most 50 each of ``{"sample", "path", "label", "split"}``, with ``old_label`` or ``old_split``.
     """
-    old, new = _facts(before), _facts(after)
-    counts = dict.fromkeys((*KINDS, "same"), 0)
-    examples: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
-
-    def note(kind: str, key: tuple[str, int], facts: Facts, **more: Any) -> None:
-        counts[kind] += 1
-        if len(examples[kind]) < MOST_EXAMPLES:
-            path, label, split = facts
-            examples[kind].append({"sample": key[0], "path": path, "label": label, "split": split, **more})
-
-    for key, facts in new.items():
-        was = old.get(key)
-        if was is None:
-            note("added", key, facts)
-            continue
-        if was[1] != facts[1]:
-            note("relabelled", key, facts, old_label=was[1])
-        if was[2] != facts[2]:
-            note("moved", key, facts, old_split=was[2])
-        counts["same"] += was[1:] == facts[1:]
-    for key, facts in old.items():
-        if key not in new:
-            note("removed", key, facts)
+    old, new = _Kept(before), _Kept(after)
+    at = old.places_of(new)
+    there = np.flatnonzero(at >= 0)
+    gone = np.ones(len(old), bool)
+    gone[at[there]] = False
+    names, (one, other) = _joint(old.labels, new.labels)
+    relabelled = there[one[at[there]] != other[there]]
+    moved = there[old.splits[at[there]] != new.splits[there]]
+    same = len(there) - len(np.union1d(relabelled, moved))
+    changes = {"added": np.flatnonzero(at < 0), "removed": np.flatnonzero(gone)}
+    examples = {
+        "added": new.examples(changes["added"]),
+        "removed": old.examples(changes["removed"]),
+        "relabelled": new.examples(relabelled, old_label=old.values("label", at[relabelled])),
+        "moved": new.examples(moved, old_split=old.values("split", at[moved])),
+    }
+    found = {**changes, "relabelled": relabelled, "moved": moved}
     return {
         "before": before.digest,
         "after": after.digest,
-        "counts": counts,
-        "classes": _both(old, new, 1) if after.meta["target"] == "category" else {},
-        "splits": _both(old, new, 2),
-        "examples": examples,
+        "counts": {**{kind: len(found[kind]) for kind in KINDS}, "same": same},
+        "classes": _both(names, one, other) if after.meta["target"] == "category" else {},
+        "splits": _both(list(SPLITS), old.splits, new.splits),
+        "examples": {kind: examples[kind] for kind in KINDS},
     }
 
 
-def _facts(dataset: Dataset) -> dict[tuple[str, int], Facts]:
-    table = dataset.samples().select(["id", "path", "label", "split"])
-    seen: Counter[str] = Counter()
-    found: dict[tuple[str, int], Facts] = {}
-    for batch in table.to_batches(max_chunksize=8192):
-        columns = (batch.column(name).to_pylist() for name in ("id", "path", "label", "split"))
-        for sample, path, label, split in zip(*columns, strict=True):
-            if split is not None:
-                found[sample, seen[sample]] = (path, label, split)
-                seen[sample] += 1
-    return found
+class _Kept:
+    """The kept samples of a dataset, by column."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        self._columns = dataset.columns()
+        codes = compute.index_in(self._columns["split"], value_set=pa.array(SPLITS, pa.string()))
+        splits = np.asarray(compute.fill_null(codes, -1).to_numpy(zero_copy_only=False), np.int64)
+        self._rows = np.flatnonzero(splits >= 0)
+        self.splits = splits[self._rows]
+        self.labels = self._columns["label"].take(pa.array(self._rows)).combine_chunks().dictionary_encode()
+        self._digests = np.frombuffer(digest_bytes(self._columns["id"]), np.uint64).reshape(-1, 4)[self._rows]
+        keys = self._digests[:, 0]
+        self._order = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._order]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def places_of(self, others: _Kept) -> NDArray[np.int64]:
+        """Return where each of the other samples is here, -1 if it is not; of equal ones the second is the second."""
+        starts = np.searchsorted(others._sorted, others._sorted)
+        nth = np.arange(len(others)) - starts
+        at = np.searchsorted(self._sorted, others._sorted) + nth
+        fits = at < np.searchsorted(self._sorted, others._sorted, side="right")
+        found = np.full(len(others), -1, np.int64)
+        mine = self._order[at[fits]]
+        theirs = others._order[fits]
+        same = (self._digests[mine] == others._digests[theirs]).all(1)
+        found[theirs[same]] = mine[same]
+        return found
+
+    def values(self, name: str, places: NDArray[np.int64]) -> list[Any]:
+        """Return a column's values of the first few of some samples."""
+        import pyarrow as pa
+
+        values: list[Any] = self._columns[name].take(pa.array(self._rows[places[:MOST_EXAMPLES]])).to_pylist()
+        return values
+
+    def examples(self, places: NDArray[np.int64], **more: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return the first few of some samples; ``more`` are further values of them."""
+        columns: dict[str, Sequence[Any]] = {"sample": self.values("id", places)}
+        columns |= {name: self.values(name, places) for name in ("path", "label", "split")} | more
+        return [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
 
 
-def _both(
-    old: Mapping[tuple[str, int], Facts], new: Mapping[tuple[str, int], Facts], place: int
-) -> dict[str, list[int]]:
-    one = Counter(str(facts[place]) for facts in old.values())
-    other = Counter(str(facts[place]) for facts in new.values())
-    return {name: [one[name], other[name]] for name in sorted(one.keys() | other.keys())}
+def _joint(*labels: Any) -> tuple[list[str], list[NDArray[np.int64]]]:
+    """Return the labels of two datasets as codes of the same words; a missing one is the word ``None``."""
+    known: dict[Any, int] = {}
+    codes = []
+    for each in labels:
+        own = np.array([*(known.setdefault(value, len(known)) for value in each.dictionary.to_pylist()), -1], np.int64)
+        own[-1] = known.setdefault(None, len(known))
+        codes.append(own[each.indices.fill_null(len(own) - 1).to_numpy(zero_copy_only=False)])
+    return [str(value) for value in known], codes
+
+
+def _both(names: Sequence[str], one: NDArray[np.int64], other: NDArray[np.int64]) -> dict[str, list[int]]:
+    counts = np.stack([np.bincount(codes, minlength=len(names)) for codes in (one, other)], 1)
+    return {name: count for name, count in sorted(zip(names, counts.tolist(), strict=True)) if any(count)}
 
 
 def picture(found: Mapping[str, Any]) -> str:

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from modelwright import canonical
-from modelwright.prepare.collect.base import open_all
+from modelwright.prepare.collect.base import Source, open_all
 from modelwright.prepare.index import Index
 
 VERSION = 5
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""
 
 
-def fingerprint(spec: Any, store: Any) -> str:
-    """Return the digest of what the sources, annotations and decisions of a project hold now.
+@dataclass(frozen=True)
+class Seen:
+    """The sources of a spec, opened and looked at once.
+
+    Parameters
+    ----------
+    sources
+        They remember what they saw, so that a folder is not listed again to be read.
+    digests
+        Of what each holds.
+    combined
+        The one digest of all that decides which dataset is made.
+    """
+
+    sources: list[Source]
+    digests: list[str]
+    combined: str
+
+
+def observe(spec: Any, store: Any) -> Seen:
+    """Look at what the sources, annotations and decisions of a project hold now.
 
     With nothing changed since the last time this stats the files and reads a few short lines: no decoding, no database,
     neither numpy nor pyarrow. Only files whose size, mtime, inode or ctime changed are hashed.
@@ -31,8 +51,14 @@ def fingerprint(spec: Any, store: Any) -> str:
         If a source is not there.
     """
     with Index(store.cache_dir("prepare")) as index:
-        parts = [source.fingerprint(index) for source in open_all(spec, store)]
-    return combine(parts, store)
+        sources = open_all(spec, store)
+        digests = [source.fingerprint(index) for source in sources]
+    return Seen(sources, digests, combine(digests, store))
+
+
+def fingerprint(spec: Any, store: Any) -> str:
+    """Return the digest of what :func:`observe` sees."""
+    return observe(spec, store).combined
 
 
 def combine(parts: list[str], store: Any) -> str:

@@ -17,19 +17,24 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
+from modelwright.prepare.collect.listing import Files, Listed
 from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import NoRows, RowWriter
-from modelwright.prepare.scan import Scan, Scanner
+from modelwright.prepare.sample_scan import Scan
+from modelwright.prepare.scan import Scanner
+from modelwright.prepare.scanned import Found, digest_array
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.base import Labels, Modality, Tabular, UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
 
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}
+_TAKEN = 65_536
+"""Samples that are taken over at a time."""
 
 
 class Gatherer:
@@ -44,7 +49,7 @@ class Gatherer:
     workers
         Threads that read and decode.
     group_by
-        Returns a sample's group from its path, or None; from the spec's ``split.group``.
+        Returns a sample's group from its path, or None; from the spec's ``split.group``. None if it reads no groups.
     labels
         Sample digest to ``(label, sequence number)``: what people and production said since; the newest wins.
     progress
@@ -70,6 +75,11 @@ class Gatherer:
         self._progress = progress
         self.found = Gathered(target.label_kind)
         self._tabular = isinstance(modality, Tabular)
+        self._stated: NDArray[Any] | None = None
+        self.listed: set[int] = set()
+        """Sources whose files were all taken by column, as they were listed."""
+        self.moved: set[int] = set()
+        """Those of them of which a file held something else when it was scanned than when it was listed."""
 
     def run(self, sources: Sequence[Source], rows: Path) -> Gathered:
         """Read everything; ``rows`` is where the columns of tables are written."""
@@ -122,9 +132,13 @@ class Gatherer:
                 else:
                     self._take_row(number, item, writer)
             return
-        items = source.items(self.found.columns)
         scanner = Scanner(self._index, source_key(source), self._modality, self._workers)
         self.found.scanner = scanner.name
+        files = source.files(self._index) if isinstance(source, Listed) else None
+        if files is not None:
+            self._take_files(number, files, scanner, writer)
+            return
+        items = source.items(self.found.columns)
         for taken, scan in scanner.run(items):
             self._progress.advance()
             if taken is None or isinstance(scan, Rejected):
@@ -148,6 +162,99 @@ class Gatherer:
             )
         )
 
+    def _take_files(self, number: int, files: Files, scanner: Scanner, writer: Any) -> None:
+        """Take all files of a folder by column; only those that were never scanned are read."""
+        self.listed.add(number)
+        for rejected in files.rejected:
+            self._reject(number, rejected)
+        digests = files.digests.copy()
+        kept = np.ones(len(files), bool)
+        scanned = self._index.scanned(scanner.name)
+        self._scan(number, files, digests, kept, scanner)
+        if (digests[kept] != files.digests[kept]).any():
+            self.moved.add(number)
+        if scanner.read < len(files):
+            unchanged = len(files) - scanner.read
+            self._progress.say(f"{unchanged} unchanged files were not read again, {scanner.read} were read")
+        places = np.flatnonzero(kept)
+        rows = scanned.rows(digests[places])
+        for start in range(0, len(places), _TAKEN):
+            some = places[start : start + _TAKEN]
+            try:
+                found = scanned.take(rows[start : start + _TAKEN])
+            except ValueError:  # damaged, and thrown away: what is needed of it is made again
+                self._scan(number, files, digests, kept, scanner)
+                rows = scanned.rows(digests[places])
+                found = scanned.take(rows[start : start + _TAKEN])
+            self._take_found(number, files, some, digests[some], found)
+            for _ in range(len(some) if not isinstance(writer, NoRows) else 0):
+                writer.add(_NO_TEXT)
+
+    def _scan(
+        self, number: int, files: Files, digests: NDArray[np.uint8], kept: NDArray[np.bool_], scanner: Scanner
+    ) -> None:
+        """Scan the files whose digest was never scanned; what they hold now is put into ``digests``."""
+        missing = np.flatnonzero(kept & (self._index.scanned(scanner.name).rows(digests) < 0))
+        places = missing.tolist()
+        scans = scanner.run_files(files.items(places), len(places), int(files.sizes[missing].sum()))
+        for place, (_, scan) in zip(places, scans, strict=True):
+            self._progress.advance()
+            if isinstance(scan, Rejected):
+                self._reject(number, scan)
+                kept[place] = False
+                if digests[place].any():
+                    self.moved.add(number)
+            else:
+                digests[place] = np.frombuffer(bytes.fromhex(scan.digest), np.uint8)
+
+    def _take_found(
+        self, number: int, files: Files, some: NDArray[np.int64], digests: NDArray[np.uint8], scans: Found
+    ) -> None:
+        """Take samples whose scans are known: ``some`` are their places in ``files``."""
+        import pyarrow as pa
+
+        found, count, start = self.found, len(some), len(self.found)
+        self._refuse_more(start + count)
+        at = pa.array(some)
+        paths = files.paths.take(at)
+        fatal = np.zeros(count, bool)
+        for place, scan in scans.odd.items():
+            fatal[place] = scan.fatal
+            self._remark(number, paths[place].as_py(), start + place, scan)
+        found.ids.extend(digests.tobytes())
+        found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
+        found.paths.extend_arrow(paths)
+        bad = self._take_labels(files.labels.take(at), count, start, fatal)
+        found.times.extend(None, count)
+        found.told.extend(None, count)
+        found.groups.extend(self._groups_of(paths), count)
+        found.annotations.frombytes(np.full(count, -1, np.int64).tobytes())
+        found.unusable.extend((bad | fatal).tobytes())
+        found.hashes.frombytes(scans.hashes.tobytes())
+        found.hashed.extend((scans.hashed & ~fatal).tobytes())
+        self._take_measures(scans, start, count)
+        if self._labels:
+            self._take_statements(start, count)
+        self._progress.advance(count)
+
+    def _take_measures(self, scans: Found, start: int, count: int) -> None:
+        columns = dict(scans.measures)
+        for place, scan in scans.odd.items():
+            for name, value in scan.measures.items():
+                columns.setdefault(name, np.full(count, np.nan))[place] = value
+        for name, values in columns.items():
+            column = self.found.measures.setdefault(name, array("d"))
+            column.frombytes(np.full(start - len(column), np.nan).tobytes())
+            column.frombytes(values.tobytes())
+
+    def _groups_of(self, paths: Any) -> Any:
+        """Return the groups that the spec reads from paths as an Arrow array, or None if it reads none."""
+        import pyarrow as pa
+
+        if self._group_by is None:
+            return None
+        return pa.array([self._group_by(path) for path in paths.to_pylist()], pa.string())
+
     def _take_row(self, number: int, item: Item, writer: Any) -> None:
         assert item.raw is not None
         assert item.row is not None
@@ -157,6 +264,8 @@ class Gatherer:
         self._take(number, item, digest, unusable=False)
 
     def _take_block(self, number: int, block: Block, writer: Any) -> None:
+        import pyarrow as pa
+
         from modelwright.prepare.collect import rowtext
 
         found, count, start = self.found, len(block.inputs), len(self.found)
@@ -166,7 +275,8 @@ class Gatherer:
         writer.add_table(block.inputs)
         found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
         found.paths.extend(block.name, block.first, count)
-        bad = self._take_labels(block, count, start)
+        label = pa.nulls(count) if block.label is None else block.label
+        bad = self._take_labels(label, count, start, np.zeros(count, bool))
         found.times.extend(block.time, count)
         found.told.extend(block.split, count)
         found.groups.extend(block.group, count)
@@ -176,13 +286,12 @@ class Gatherer:
             self._take_statements(start, count)
         self._progress.advance(count)
 
-    def _take_labels(self, block: Block, count: int, start: int) -> NDArray[Any]:
-        """Take the labels of a block; return which are missing or unusable."""
+    def _take_labels(self, label: Any, count: int, start: int, fatal: NDArray[np.bool_]) -> NDArray[Any]:
+        """Take an Arrow array of labels; return which are missing or unusable, told but where a sample is ``fatal``."""
         import pyarrow as pa
         import pyarrow.types as kinds
 
         found = self.found
-        label = pa.nulls(count) if block.label is None else block.label
         label = label.combine_chunks() if isinstance(label, pa.ChunkedArray) else label
         if found.label_kind == "number" and kinds.is_floating(label.type):
             values = label.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -201,7 +310,7 @@ class Gatherer:
             read.append(value)
             bad[place] = bool(kind)
             if kind:
-                self._fault(kind, message, start + np.flatnonzero(places == place))
+                self._fault(kind, message, start + np.flatnonzero((places == place) & ~fatal))
         if found.coded:
             found.labels.extend_coded(read, pa.array(places))
             found.numbers.extend(None, count)
@@ -215,10 +324,11 @@ class Gatherer:
     def _take_statements(self, start: int, count: int) -> None:
         """Put what people and production said in place of the labels of a block's samples."""
         found = self.found
-        for place in range(start, start + count):
-            said = self._labels.get(found.id(place))
-            if said is None:
-                continue
+        if self._stated is None:
+            self._stated = digest_array(sorted(self._labels)).view("V32").ravel()
+        mine = np.frombuffer(found.ids, "V32", count, 32 * start).copy()
+        for place in (start + np.flatnonzero(np.isin(mine, self._stated))).tolist():
+            said = self._labels[found.id(place)]
             value, kind, message = self._label(said[0])
             found.labels.codes[place] = (
                 -1
@@ -257,20 +367,23 @@ class Gatherer:
                 hint="give a random sample of them",
             )
 
-    def _take_scan(self, number: int, item: Item, scan: Scan) -> None:
-        place = len(self.found)
+    def _remark(self, number: int, path: str, place: int, scan: Scan) -> None:
         for problem in scan.problems:
             self.found.issues.append(
                 Issue(
                     problem.kind,
                     problem.severity,
-                    f"{item.path}: {problem.message}",
+                    f"{path}: {problem.message}",
                     place,
                     scan.digest,
-                    f"{number}/{item.path}",
+                    f"{number}/{path}",
                     evidence=problem.evidence,
                 )
             )
+
+    def _take_scan(self, number: int, item: Item, scan: Scan) -> None:
+        place = len(self.found)
+        self._remark(number, item.path, place, scan)
         self._take(number, item, scan.digest, unusable=scan.fatal)
         self.found.hashes.append(scan.hash or 0)
         self.found.hashed.append(scan.hash is not None and not scan.fatal)
@@ -298,7 +411,9 @@ class Gatherer:
             found.begins.extend([float("nan")] * (place - len(found.begins)))
             found.begins.append(item.begins)
         found.told.append(item.split)
-        group = item.group if item.group is not None else self._group_by(item.path)
+        group = item.group
+        if group is None and self._group_by is not None:
+            group = self._group_by(item.path)
         found.groups.append(group)
         found.annotations.append(sequence)
         found.unusable.append(unusable or bool(kind))

@@ -56,6 +56,11 @@ class Texts:
         else:
             self._keep(_Run(prefix, first, count))
 
+    def extend_arrow(self, texts: Any) -> None:
+        """Add an Arrow array of texts."""
+        self._close()
+        self._chunks.append(texts)
+
     def _close(self) -> None:
         import pyarrow as pa
 
@@ -267,6 +272,10 @@ class Gathered:
     def id_array(self) -> NDArray[Any]:
         """Return ``(n,)`` digests as ``V32``; not a copy, so nothing can be gathered any more while it is there."""
         return np.frombuffer(self.ids, "V32")
+
+    def digests(self) -> NDArray[np.uint8]:
+        """Return ``(n, 32) uint8``: the same as :meth:`id_array`, by the byte."""
+        return np.frombuffer(self.ids, np.uint8).reshape(-1, 32)
 
     def label(self, place: int) -> str | float | None:
         """Return a sample's label."""

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from modelwright import canonical
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
+
+if TYPE_CHECKING:
+    from modelwright.prepare.known_files import KnownFiles
+    from modelwright.prepare.scanned import Scanned
 
 Stat = tuple[bytes, int, int, int, int]
 """Name, size, mtime_ns, inode, ctime_ns."""
@@ -30,8 +34,6 @@ CREATE TABLE IF NOT EXISTS files (
     source TEXT NOT NULL, name BLOB NOT NULL,
     size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, digest TEXT NOT NULL,
     PRIMARY KEY (source, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scans (
-    digest TEXT NOT NULL, scanner TEXT NOT NULL, result BLOB NOT NULL, PRIMARY KEY (digest, scanner)) WITHOUT ROWID;
 """
 
 
@@ -47,6 +49,7 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._database: sqlite3.Connection | None = None
+        self._scanned: dict[str, Scanned] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +60,10 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Commit and close the database if it was opened."""
+        """Commit and close what was opened."""
+        for each in self._scanned.values():
+            each.close()
+        self._scanned = {}
         if self._database is not None:
             with suppress(sqlite3.Error):
                 self._database.commit()
@@ -81,7 +87,7 @@ class Index:
         temporary.replace(path)
 
     def _listing_path(self, key: str) -> Path:
-        return self._folder / "listings" / canonical.digest_bytes(key.encode("utf-8", "surrogateescape"))[:32]
+        return self._folder / "listings" / _short(key)
 
     def digests(self, source: str, root: bytes, files: Sequence[Stat]) -> dict[bytes, str]:
         """Return the digest of each file by name; only those whose stat changed are read, unreadable ones left out."""
@@ -123,21 +129,19 @@ class Index:
         if rows:
             self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def scans(self, scanner: str, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield ``(digest, result)`` for those of ``digests`` that ``scanner`` has seen."""
-        for start in range(0, len(digests), 500):
-            some = digests[start : start + 500]
-            marks = ",".join("?" * len(some))
-            yield from self._run(
-                f"SELECT digest, result FROM scans WHERE scanner = ? AND digest IN ({marks})",  # noqa: S608 - only marks
-                (scanner, *some),
-            )
+    def known_files(self, source: str) -> KnownFiles:
+        """Return the digests of the files in a folder, by column."""
+        from modelwright.prepare.known_files import KnownFiles
 
-    def remember_scans(self, scanner: str, results: Iterable[tuple[str, bytes]]) -> None:
-        """Remember what a scan found, in one transaction."""
-        rows = [(digest, scanner, result) for digest, result in results]
-        if rows:
-            self._write("INSERT OR REPLACE INTO scans VALUES (?, ?, ?)", rows)
+        return KnownFiles(self._folder / "files" / _short(source))
+
+    def scanned(self, scanner: str) -> Scanned:
+        """Return the scans that ``scanner`` made here; opened once, and closed with this."""
+        from modelwright.prepare.scanned import Scanned
+
+        if scanner not in self._scanned:
+            self._scanned[scanner] = Scanned(self._folder / "scans" / _short(scanner))
+        return self._scanned[scanner]
 
     def _run(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:
@@ -160,7 +164,7 @@ class Index:
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self._folder / "scans.sqlite", timeout=10)
+            self._database = sqlite3.connect(self._folder / "files.sqlite", timeout=10)
             # A cache: what a power cut loses is scanned again. kill -9 loses nothing.
             self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + _SCHEMA)
         return self._database
@@ -169,5 +173,10 @@ class Index:
         if self._database is not None:
             self._database.close()
             self._database = None
-        for name in ("scans.sqlite", "scans.sqlite-wal", "scans.sqlite-shm"):
+        for name in ("files.sqlite", "files.sqlite-wal", "files.sqlite-shm"):
             (self._folder / name).unlink(missing_ok=True)
+
+
+def _short(key: str) -> str:
+    """Return a file name for a key."""
+    return canonical.digest_bytes(key.encode("utf-8", "surrogateescape"))[:32]

@@ -22,6 +22,7 @@ from modelwright.prepare.clean import (
     empties,
     giveaways,
     mislabelled,
+    near,
     outliers,
     structured,
     swapped,
@@ -32,6 +33,7 @@ from modelwright.prepare.clean.columns import ColumnFindings, check
 from modelwright.prepare.clean.labels.check import Predict, Result, Samples
 from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.clean.labels.texts import of_texts
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import dividing, split
 from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.gathered import Gathered
@@ -39,8 +41,9 @@ from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.scan import Scan, unpack
+from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
+from modelwright.store.columns import digest_bytes
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import base as tasks
 from modelwright.tasks.targets.boxes import Boxes
@@ -93,6 +96,7 @@ class Judge:
         self._modality, self._target = modality, target
         self._gathered, self._rows = gathered, rows
         self._look = _looker(index, gathered.scanner)
+        self._memory = Remembered(store.cache_dir("prepare") / "checks", gathered.scanner)
         self._shown = _paths(gathered)
         self._rules, self._people = Rules.of(spec.clean), people_of(store)
         self._tabular = isinstance(modality, tasks.Tabular)
@@ -222,10 +226,13 @@ class Judge:
         if not isinstance(self._modality, tasks.Sketched):
             return
         agreement = self._spec.clean.near_duplicate
-        near = checks.near_pairs(self._gathered, self._usable, self._look, self._modality, agreement)
-        self._judge(checks.near_issues(self._gathered, near, self._shown))
-        self._ties.append(Tie("near-duplicate", "nearly the same content", near))
-        self._judge(outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown))
+        folder = self._store.cache_dir("prepare") / "near"
+        found = near.pairs(self._gathered, self._usable, self._look, self._modality, agreement, folder)
+        self._judge(near.issues(self._gathered, found, self._shown))
+        self._ties.append(Tie("near-duplicate", "nearly the same content", found))
+        self._judge(
+            outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown, self._memory)
+        )
         self._judge(together.issues(self._gathered, self._modality, self._look, self._usable))
 
     def _giveaways(self) -> None:
@@ -239,11 +246,16 @@ class Judge:
             def sketches(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
                 return sketches_of(sketched, gathered, self._look, places)
 
-            self._judge(giveaways.shared_names(gathered, sketched, sketches, codes, usable, shown))
+            self._judge(giveaways.shared_names(gathered, sketched, sketches, codes, usable, shown, self._memory))
             if classes:
                 tied = np.concatenate([tie.pairs for tie in self._ties])
                 groups = split.union(len(usable), tied)
-                self._judge(appearance.telling_border(modality, sketches, codes, self._names, usable, groups))
+                digests = gathered.digests()
+                self._judge(
+                    appearance.telling_border(
+                        modality, sketches, codes, self._names, usable, groups, digests, self._memory
+                    )
+                )
         if classes:
             self._judge(giveaways.confounded(gathered, codes, self._names, usable))
             if not self._tabular:
@@ -428,14 +440,8 @@ def _alike_rows(count: int) -> Iterator[Issue]:
         )
 
 
-def _looker(index: Index, scanner: str) -> Callable[[Sequence[str]], Mapping[str, Scan]]:
-    def look(digests: Sequence[str]) -> dict[str, Scan]:
-        found = {}
-        for digest, data in index.scans(scanner, digests):
-            found[digest] = unpack(digest, data)
-        return found
-
-    return look
+def _looker(index: Index, scanner: str) -> Look:
+    return lambda digests, width: index.scanned(scanner).sketches(digests, width)
 
 
 def _paths(gathered: Gathered) -> Callable[[int], str]:
@@ -473,9 +479,9 @@ def _groups(
 
 def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     """Return ``(n,)`` the split that the dataset before gave each sample, -1 where it has none."""
-    table = parent.samples()
-    before = b"".join(bytes.fromhex("".join(chunk.to_pylist())) for chunk in _parts(table["id"]))
-    splits = np.concatenate([np.empty(0, np.int8), *map(_split_codes, _parts(table["split"]))])
+    columns = parent.columns()
+    before = digest_bytes(columns["id"])
+    splits = _split_codes(columns["split"])
     known, ids = np.frombuffer(before, "V32")[splits >= 0], gathered.id_array()
     splits = splits[splits >= 0]
     if not len(known):
@@ -488,12 +494,9 @@ def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     return np.where(known[at] == ids, splits[at], -1).astype(np.int8)
 
 
-def _parts(column: Any) -> Iterator[Any]:
-    """Yield an Arrow column a part at a time."""
-    for chunk in column.chunks:
-        for start in range(0, len(chunk), 65_536):
-            yield chunk.slice(start, 65_536)
+def _split_codes(column: Any) -> NDArray[np.int8]:
+    import pyarrow as pa
+    from pyarrow import compute
 
-
-def _split_codes(part: Any) -> NDArray[np.int8]:
-    return np.array([-1 if each is None else split.NAMES.index(each) for each in part.to_pylist()], np.int8)
+    found = compute.index_in(column, value_set=pa.array(split.NAMES, pa.string()))
+    return np.asarray(compute.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int8)

@@ -7,22 +7,21 @@ quarter of its size) is asked for no more; its measures are the same as producti
 
 from __future__ import annotations
 
-import json
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
 from modelwright.prepare.index import Index
-from modelwright.tasks.base import Arrays, Glancing, Modality, Problem, Sketch, Sketched, Together, UndecodableError
+from modelwright.prepare.sample_scan import Scan
+from modelwright.tasks.base import Arrays, Glancing, Modality, Sketch, Sketched, Together, UndecodableError
 
 VERSION = 5
-_COMMIT_EVERY = 256
+_COMMIT_EVERY = 2048
 _COMMIT_SECONDS = 2.0
 _LOOKED_UP = 256
 _HANDFUL = 64
@@ -30,20 +29,6 @@ _HANDFUL_BYTES = 1 << 20
 """Files that one thread takes at a time: so many, or so many bytes."""
 _DECODED = 8 << 20
 """Bytes of decoded samples that one thread holds before it measures and sketches them."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What one pass found."""
-
-    digest: str
-    problems: tuple[Problem, ...] = ()
-    measures: Mapping[str, float] = field(default_factory=dict)
-    fatal: bool = False
-    """The bytes are no usable sample; ``problems`` says why."""
-    hash: int | None = None
-    sketch: bytes | None = None
-    """As :meth:`modelwright.tasks.base.Sketched.sketch` made it, of samples that can be compared."""
 
 
 def scanner_name(modality: Modality) -> str:
@@ -143,52 +128,39 @@ def read_item(item: Item) -> bytes | Rejected:
         return Rejected(item.path, error.kind, f"{item.path} {error.message}")
 
 
-def pack(scan: Scan) -> bytes:
-    """Return a scan as bytes for the cache: the length of a JSON header, the header, the sketch."""
-    header = json.dumps(
-        {
-            "problems": [[each.kind, each.severity, each.message, dict(each.evidence)] for each in scan.problems],
-            "measures": dict(scan.measures),
-            "fatal": scan.fatal,
-            "hash": scan.hash,
-        }
-    ).encode()
-    return struct.pack("<I", len(header)) + header + (scan.sketch or b"")
-
-
-def unpack(digest: str, data: bytes) -> Scan:
-    """Return what :func:`pack` wrote.
-
-    Raises
-    ------
-    ValueError
-        If the bytes are damaged.
-    """
-    try:
-        (length,) = struct.unpack_from("<I", data)
-        found = json.loads(data[4 : 4 + length])
-        return Scan(
-            digest,
-            tuple(Problem(*each) for each in found["problems"]),
-            found["measures"],
-            found["fatal"],
-            found["hash"],
-            data[4 + length :] or None,
-        )
-    except (struct.error, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the scan of {digest} is damaged") from error
-
-
 _WAITS = Scan("")
 
 
-def _cost(item: Item | Rejected, known: Scan | None) -> int:
-    """Return the bytes that are read for an item; of one whose size is not known, a handful by itself."""
+_Work: TypeAlias = list[tuple[Item | Rejected, Scan | None]]
+"""Items with what is known of them."""
+_Looked: TypeAlias = list[tuple[Item | None, Scan | Rejected, bool]]
+"""Items with what was found of them, and whether it was known."""
+
+
+def _handfuls(items: Iterable[tuple[Item | Rejected, Scan | None]], usual: int = _HANDFUL_BYTES) -> Iterator[_Work]:
+    """Yield items with what is known of them, a few small files at a time: threads cost as much as such a file.
+
+    ``usual`` is what an item is taken for that does not tell its size, in bytes.
+    """
+    handful: _Work = []
+    size = 0
+    for item, known in items:
+        handful.append((item, known))
+        size += _cost(item, known, usual)
+        if len(handful) >= _HANDFUL or size >= _HANDFUL_BYTES:
+            yield handful
+            handful, size = [], 0
+    if handful:
+        yield handful
+
+
+def _cost(item: Item | Rejected, known: Scan | None, usual: int) -> int:
+    """Return the bytes that are read for an item."""
     if isinstance(item, Rejected) or known is not None:
         return 0
     if item.raw is not None:
         return len(item.raw)
-    return item.stamp[0] if item.stamp is not None else _HANDFUL_BYTES
+    return item.stamp[0] if item.stamp is not None else usual
 
 
 class Scanner:
@@ -210,22 +182,46 @@ class Scanner:
         self._index = index
         self._source = source
         self._eye = Eye(modality)
+        self._modality = modality.name
         self._workers = workers
         self.name = scanner_name(modality)
         self._fresh_files: list[tuple[tuple[bytes, int, int, int, int], str]] = []
-        self._fresh_scans: dict[str, bytes] = {}
+        self._fresh_scans: dict[str, Scan] = {}
         self._committed = time.monotonic()
         self.reused = 0
         self.read = 0
 
     def run(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | None, Scan | Rejected]]:
         """Yield ``(item, scan)``, or ``(None, rejected)``, in the order of ``items``; memory stays bounded."""
+        yield from self._run(_handfuls(self._with_cache(items)), self._look, self._workers)
+
+    def run_files(self, items: Iterable[Item], count: int, size: int) -> Iterator[tuple[Item | None, Scan | Rejected]]:
+        """Yield what :meth:`run` does for ``count`` files of ``size`` bytes in all, none of which was ever scanned.
+
+        Many small ones are scanned by processes: with threads, they would wait for each other.
+        """
+        from modelwright.engine.threads import usable_cores
+        from modelwright.prepare.scan_children import LEAST, SMALL, Children
+
+        handfuls = _handfuls(((item, None) for item in items), size // max(count, 1))
+        if count < LEAST or size > SMALL * count:
+            yield from self._run(handfuls, self._look, self._workers)
+            return
+        with Children(self._modality, usable_cores()) as children:
+
+            def look(work: _Work) -> _Looked:
+                asked = [item for item, _ in work if isinstance(item, Item)]
+                return [(item, scan, False) for item, scan in zip(asked, children.scan(asked), strict=True)]
+
+            yield from self._run(handfuls, look, len(children))
+
+    def _run(
+        self, handfuls: Iterable[_Work], look: Callable[[_Work], _Looked], workers: int
+    ) -> Iterator[tuple[Item | None, Scan | Rejected]]:
         from modelwright.engine.here import map_ordered
 
         try:
-            for looked in map_ordered(
-                self._look, self._handfuls(items), workers=self._workers, window=4 * self._workers
-            ):
+            for looked in map_ordered(look, handfuls, workers=workers, window=4 * workers):
                 for item, found, cached in looked:
                     if item is None or isinstance(found, Rejected):
                         yield None, found
@@ -236,19 +232,6 @@ class Scanner:
                     yield item, found
         finally:
             self._commit()
-
-    def _handfuls(self, items: Iterable[Item | Rejected]) -> Iterator[list[tuple[Item | Rejected, Scan | None]]]:
-        """Yield items with what is known of them, a few small files at a time: threads cost as much as such a file."""
-        handful: list[tuple[Item | Rejected, Scan | None]] = []
-        size = 0
-        for item, known in self._with_cache(items):
-            handful.append((item, known))
-            size += _cost(item, known)
-            if len(handful) >= _HANDFUL or size >= _HANDFUL_BYTES:
-                yield handful
-                handful, size = [], 0
-        if handful:
-            yield handful
 
     def _with_cache(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | Rejected, Scan | None]]:
         waiting: list[Item | Rejected] = []
@@ -273,16 +256,11 @@ class Scanner:
             item = items[place]
             if entry is not None and isinstance(item, Item) and entry[:4] == item.stamp:
                 digests[place] = entry[4]
-        scans: dict[str, Scan] = {}
-        for digest, data in self._index.scans(self.name, sorted(set(digests.values()))):
-            try:
-                scans[digest] = unpack(digest, data)
-            except ValueError:
-                continue
+        scans = self._index.scanned(self.name).scans(sorted(set(digests.values()))) if digests else {}
         return [(item, scans.get(digests.get(place, ""))) for place, item in enumerate(items)]
 
-    def _look(self, work: list[tuple[Item | Rejected, Scan | None]]) -> list[tuple[Item | None, Scan | Rejected, bool]]:
-        made: list[tuple[Item | None, Scan | Rejected, bool]] = []
+    def _look(self, work: _Work) -> _Looked:
+        made: _Looked = []
         raws: list[bytes] = []
         waiting: list[int] = []
         for item, known in work:
@@ -308,13 +286,13 @@ class Scanner:
             return
         if item.stamp is not None:
             self._fresh_files.append(((os_path(item.path), *item.stamp), scan.digest))
-        self._fresh_scans[scan.digest] = pack(scan)  # also without a stamp: near-duplicates are judged by it
+        self._fresh_scans[scan.digest] = scan  # also without a stamp: near-duplicates are judged by it
         late = time.monotonic() - self._committed > _COMMIT_SECONDS
         if len(self._fresh_scans) >= _COMMIT_EVERY or late:
             self._commit()
 
     def _commit(self) -> None:
-        self._index.remember_scans(self.name, self._fresh_scans.items())
+        self._index.scanned(self.name).add(list(self._fresh_scans.values()))
         self._index.remember_files(self._source, self._fresh_files)
         self._fresh_files, self._fresh_scans = [], {}
         self._committed = time.monotonic()

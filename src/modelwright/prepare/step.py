@@ -18,7 +18,7 @@ from modelwright.prepare import tables
 from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.divide import split
 from modelwright.prepare.divide.dividing import told
-from modelwright.prepare.fingerprints import combine
+from modelwright.prepare.fingerprints import Seen, combine
 from modelwright.prepare.gather import Gatherer
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.index import Index
@@ -42,6 +42,7 @@ def prepare(
     *,
     key: tuple[str, str] | None = None,
     parent: Dataset | None = None,
+    seen: Seen | None = None,
     progress: Progress = SILENT,
 ) -> Dataset:
     """Read the sources once, find what is wrong, decide, split, and publish a Dataset.
@@ -58,6 +59,8 @@ def prepare(
         Step and key under which the dataset is remembered. Not used if the sources changed while they were read.
     parent
         The dataset before: samples and groups that it knows keep their split, its test split stays locked.
+    seen
+        The sources, if they were looked at already: what ``key`` was made from.
     progress
         Who listens.
 
@@ -70,12 +73,14 @@ def prepare(
     if not isinstance(modality, tasks.Tabular):
         keep_freed()
     with store.artifacts.begin("dataset") as writer, Index(store.cache_dir("prepare")) as index:
-        sources = open_all(spec, store)
+        sources = open_all(spec, store) if seen is None else seen.sources
         recorded = [source.record(progress) for source in sources if isinstance(source, Recording)]
         if any(recorded):
             key = None  # what was asked for had no recording yet: the next run finds it under the recording's own key
-        digests = [source.fingerprint(index) for source in sources]
-        heads = combine(digests, store)
+        if seen is None or any(recorded):
+            digests = [source.fingerprint(index) for source in sources]
+            seen = Seen(sources, digests, combine(digests, store))
+        digests = seen.digests
         workers = 1 if isinstance(modality, tasks.Tabular) else idle_cores()
         gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality), _statements(store), progress)
         rows = writer.file("rows.parquet")
@@ -92,7 +97,7 @@ def prepare(
         writer.file("schema.json").write_bytes(canonical.dumps(schema))
         meta = _meta(spec, gathered, outcome, places, schema)
         _tell(outcome, meta, progress)
-        if key is not None and combine([source.fingerprint(index) for source in sources], store) != heads:
+        if key is not None and not _held(seen, gatherer, index, store):
             progress.say("the sources changed while they were read: the next run reads them again")
             key = None
         # What a parent decides is who is in which split, and that is content. Who the parent was is not: the same
@@ -113,6 +118,21 @@ def prepare(
     return made
 
 
+def _held(seen: Seen, gatherer: Gatherer, index: Index, store: Any) -> bool:
+    """Say whether the dataset was made from what was seen.
+
+    Of files that were listed, each one's digest is what it was seen to be: what becomes of it later is another dataset.
+    Any other source is looked at once more.
+    """
+    if gatherer.moved:
+        return False
+    digests = [
+        digest if number in gatherer.listed else source.fingerprint(index)
+        for number, (source, digest) in enumerate(zip(seen.sources, seen.digests, strict=True))
+    ]
+    return combine(digests, store) == seen.combined
+
+
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:
     """Return what people and production said about samples: digest to ``(label, sequence)``."""
     if not store.annotations.head():
@@ -122,10 +142,10 @@ def _statements(store: Any) -> dict[str, tuple[Any, int]]:
     }
 
 
-def _group_by(spec: Any, modality: tasks.Modality) -> Callable[[str], str | None]:
+def _group_by(spec: Any, modality: tasks.Modality) -> Callable[[str], str | None] | None:
     pattern = spec.split.group
     if not pattern or isinstance(modality, tasks.Tabular):
-        return lambda _: None
+        return None
     compiled = re.compile(pattern)
 
     def group(path: str) -> str | None:

@@ -52,7 +52,7 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     fields += [(f"measure.{name}", pa.float64()) for name in gathered.measures]
     digests = np.frombuffer(gathered.ids, np.uint8).reshape(-1, 32)
     sources, annotations = np.asarray(gathered.sources), np.asarray(gathered.annotations)
-    measures = {name: np.array(values) for name, values in gathered.measures.items()}
+    measures = {name: np.frombuffer(values) for name, values in gathered.measures.items()}
     plain = ["id", "group", "path"]  # nearly all different: a dictionary would only cost
     coded = [name for name, _ in fields if name not in plain]
     with parquet.ParquetWriter(path, pa.schema(fields), compression="zstd", use_dictionary=coded) as writer:

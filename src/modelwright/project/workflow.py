@@ -112,17 +112,18 @@ class Workflow:
 
     def prepare(self, progress: Progress) -> Outcome:
         """Collect, check, clean and split the sources."""
-        from modelwright.prepare import fingerprint
+        from modelwright.prepare import observe
         from modelwright.spec import check_files
 
         check_files(self.given, "prepare")
-        key = self._key("prepare", {"sources": fingerprint(self.spec, self.store)})
+        seen = observe(self.spec, self.store)
+        key = self._key("prepare", {"sources": seen.combined})
 
         def work() -> Artifact:
             from modelwright.prepare import prepare
 
             return prepare(
-                self.spec, self.store, key=("prepare", key), parent=self._parent(key), progress=progress
+                self.spec, self.store, key=("prepare", key), parent=self._parent(key), seen=seen, progress=progress
             ).artifact
 
         return self._step("prepare", key, {}, work)

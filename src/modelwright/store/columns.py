@@ -67,3 +67,12 @@ class Selected:
         import pyarrow as pa
 
         return pa.table({name: self._columns[name].take(places) for name in self._names})
+
+
+def digest_bytes(column: Any) -> bytes:
+    """Return a column of hexadecimal digests, none of them missing, as bytes: 32 each, and not a text for each."""
+    made = bytearray()
+    for chunk in column.chunks:
+        text = chunk.buffers()[2][64 * chunk.offset : 64 * (chunk.offset + len(chunk))]
+        made += bytes.fromhex(text.to_pybytes().decode("ascii"))
+    return bytes(made)

@@ -8,12 +8,14 @@ Elements of Statistical Learning", section 4.2), beside the same from the pixels
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.giveaways import GAIN, LEAST, MOST, Sketches
 from modelwright.prepare.clean.labels.folds import FOLDS, deal
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.base import Bordered, Modality
@@ -64,6 +66,8 @@ def telling_border(
     names: Sequence[str],
     usable: NDArray[np.bool_],
     groups: NDArray[np.int64],
+    digests: NDArray[np.uint8],
+    memory: Remembered,
 ) -> Iterator[Issue]:
     """Yield one ``leaking-border`` if the border of pictures tells their class, and better than what is inside.
 
@@ -75,6 +79,8 @@ def telling_border(
         ``(n,)`` class codes, -1 where there is none.
     groups
         ``(n,)``: samples of one group are never learned from and asked about at once.
+    digests
+        ``(n, 32)``: of all samples.
     """
     if not isinstance(modality, Bordered):
         return
@@ -83,18 +89,18 @@ def telling_border(
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
     if len(places) < LEAST:
         return
-    inside, found = sketches(places)
-    places = places[inside]
-    if len(places) < LEAST:
+    known = memory.get(
+        "border",
+        [digests[places], labels[places], groups[places]],
+        lambda: _by_border(modality, sketches, labels, groups, places),
+    )
+    by_edge, by_middle = known["edge"], known["middle"]
+    if not len(by_edge):
         return
+    places = places[known["inside"]]
     present, own = np.unique(labels[places], return_inverse=True)
-    if not 2 <= len(present) <= _MOST_CLASSES:
-        return
     counts = np.bincount(own)
     usual = float(counts.max() / len(own))
-    folds = deal(groups[places], groups[places].astype(np.uint64), own)
-    edge, middle = modality.border(found)
-    by_edge, by_middle = predicted(edge, own, folds), predicted(middle, own, folds)
     told, within = float((by_edge == own).mean()), float((by_middle == own).mean())
     gain = (told - usual) / (1 - usual)
     if gain >= GAIN and told >= within:
@@ -107,7 +113,7 @@ def telling_border(
         )
         return
     for code in np.flatnonzero(counts >= LEAST // 2).tolist():
-        score = max(f1(by_edge == code, own == code), f1_of_one(edge, own == code))
+        score = max(f1(by_edge == code, own == code), float(known["marks"][code]))
         inner = f1(by_middle == code, own == code)
         if score >= ONE_CLASS and score > inner:
             name = names[int(present[code])]
@@ -119,6 +125,32 @@ def telling_border(
                 column=name,
                 evidence={"class": name, "f1": round(score, 3), "inside": round(inner, 3)},
             )
+
+
+def _by_border(
+    modality: Bordered,
+    sketches: Sketches,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    places: NDArray[np.int64],
+) -> dict[str, NDArray[Any]]:
+    """Return which of ``places`` have a sketch, their classes by the edge and by the middle, and each class's mark.
+
+    Classes are numbered among those that are present; nothing is returned of too few samples or classes.
+    """
+    inside, found = sketches(places)
+    present, own = np.unique(labels[places[inside]], return_inverse=True)
+    if len(inside) < LEAST or not 2 <= len(present) <= _MOST_CLASSES:
+        return {"inside": inside[:0], "edge": own[:0], "middle": own[:0], "marks": np.empty(0)}
+    mine = groups[places[inside]]
+    folds = deal(mine, mine.astype(np.uint64), own)
+    edge, middle = modality.border(found)
+    return {
+        "inside": inside,
+        "edge": predicted(edge, own, folds),
+        "middle": predicted(middle, own, folds),
+        "marks": np.array([f1_of_one(edge, own == code) for code in range(len(present))]),
+    }
 
 
 def f1(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:

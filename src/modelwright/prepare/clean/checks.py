@@ -1,25 +1,19 @@
-"""Checks over all samples together: duplicates, near-duplicates, conflicting labels, balance, label spellings."""
+"""Checks over all samples together: duplicates, conflicting labels, balance, label spellings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare import about
-from modelwright.prepare.clean import likeness, wording
+from modelwright.prepare.clean import wording
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scan import Scan
-from modelwright.tasks.base import Croppable, Sketched
 
-SECOND_LOOKS = 100_000
-"""Pairs that are compared at least, however few samples there are; of more samples, one for each."""
-CROPS_OF = 200_000
-"""Samples up to which crops are looked for; the search takes nine times as long as that for whole ones."""
 _PART = 1 << 18
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""
@@ -120,78 +114,6 @@ def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
     return made
 
 
-def near_pairs(
-    gathered: Gathered,
-    usable: NDArray[np.bool_],
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
-    modality: Sketched,
-    agreement: float,
-) -> NDArray[np.int64]:
-    """Return ``(m, 2)`` places of near-duplicates that are not equal byte by byte.
-
-    Parameters
-    ----------
-    look
-        Returns the scans of digests, with sketches, for the second look.
-    agreement
-        Agreement asked of ordinary samples, 0..1.
-    """
-    hashed = np.frombuffer(bytes(gathered.hashed), np.uint8).astype(bool) & usable
-    places = np.flatnonzero(hashed)
-    ids = gathered.id_array()[places]
-    _, first = np.unique(ids, return_index=True)
-    places = places[np.sort(first)]  # equal bytes are grouped already
-    if len(places) < 2:
-        return np.empty((0, 2), np.int64)
-    hashes = np.array(gathered.hashes, np.uint64)[places]
-    candidates = places[likeness.pairs(hashes, most=max(SECOND_LOOKS, len(places)))]
-    if isinstance(modality, Croppable) and len(places) <= CROPS_OF:
-        candidates = np.unique(np.concatenate([candidates, *_crops(gathered, places, hashes, look, modality)]), axis=0)
-    kept = list(_second_look(gathered, candidates, look, modality, agreement))
-    return np.array(kept, np.int64).reshape(-1, 2)
-
-
-def _crops(
-    gathered: Gathered,
-    places: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
-    modality: Croppable,
-) -> Iterator[NDArray[np.int64]]:
-    """Yield pairs of places of which one may be a crop of the other."""
-    for start in range(0, len(places), 2048):
-        digests = [gathered.id(place) for place in places[start : start + 2048].tolist()]
-        scans = look(digests)
-        sketches = [scans[digest].sketch if digest in scans else None for digest in digests]
-        mine = start + np.flatnonzero([sketch is not None for sketch in sketches])
-        if not len(mine):
-            continue
-        joined = b"".join(sketch for sketch in sketches if sketch is not None)
-        made, there = modality.cropped_hashes(np.frombuffer(joined, np.uint8).reshape(len(mine), -1))
-        mine, made = mine[there], made[there]
-        for near in likeness.between(made.ravel(), hashes):
-            both = np.stack([places[mine[near[:, 0] // made.shape[1]]], places[near[:, 1]]], 1)
-            yield np.sort(both[both[:, 0] != both[:, 1]], 1)
-
-
-def _second_look(
-    gathered: Gathered,
-    candidates: NDArray[np.int64],
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
-    modality: Sketched,
-    agreement: float,
-) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(candidates), 2048):
-        some = candidates[start : start + 2048]
-        scans = look([gathered.id(place) for place in np.unique(some).tolist()])
-        for one, other in some.tolist():
-            left, right = scans.get(gathered.id(one)), scans.get(gathered.id(other))
-            if left is None or right is None or left.sketch is None or right.sketch is None:
-                continue
-            if modality.alike(left.sketch, right.sketch, agreement):
-                yield one, other
-
-
 def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], *, rows: bool) -> Iterator[Issue]:
     """Yield ``duplicate`` and ``conflicting-labels`` (``conflicting-rows`` for tables: one issue for all)."""
     if len(found.extra) + len(found.conflicting) > about.MOST:
@@ -210,8 +132,8 @@ def copy_issues(gathered: Gathered, found: Copies, paths: Callable[[int], str], 
         for place in members:
             others = [name for name, each in zip(names, members[:8], strict=True) if each != place]
             if place in conflicting and not rows:
-                labels = sorted({_worded(gathered, each) for each in members})
-                mine = _worded(gathered, place)
+                labels = sorted({worded(gathered, each) for each in members})
+                mine = worded(gathered, place)
                 theirs = ", ".join(label for label in labels if label != mine)
                 yield Issue(
                     "conflicting-labels",
@@ -267,32 +189,9 @@ def _copies_in_all(gathered: Gathered, extra: int, torn: int, conflicting: int, 
         )
 
 
-def _worded(gathered: Gathered, place: int) -> str:
+def worded(gathered: Gathered, place: int) -> str:
+    """Return a sample's label in words."""
     return wording.words(gathered.label(place), gathered.label_kind)
-
-
-def near_issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
-    """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
-    later = np.unique(pairs[:, 1])
-    if len(later) > about.MOST:
-        yield from about.samples(gathered, later, "near-duplicate", 0.4, "looks the same as an earlier sample")
-        return
-    seen: set[int] = set()
-    for one, other in pairs.tolist():
-        if other in seen:
-            continue
-        seen.add(other)
-        same = wording.agree(gathered.label(one), gathered.label(other), gathered.label_kind)
-        yield Issue(
-            "near-duplicate",
-            0.3 if same else 0.7,
-            f"{paths(other)} looks the same as {paths(one)}"
-            + ("" if same else f", but is labelled {_worded(gathered, other)} and not {_worded(gathered, one)}"),
-            other,
-            gathered.id(other),
-            f"{gathered.sources[other]}/{paths(other)}",
-            evidence={"other": paths(one), "other_id": gathered.id(one), "same_label": same},
-        )
 
 
 def balance_issues(counts: Mapping[str, int]) -> Iterator[Issue]:

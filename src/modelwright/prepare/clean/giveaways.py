@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.outliers import principal
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.base import Carried, Modality, Sketched
@@ -62,6 +64,8 @@ def named_otherwise(
     """
     known = {" ".join(words(name)).casefold(): code for code, name in enumerate(names) if words(name)}
     known = {name: code for name, code in known.items() if not name.isdigit() and len(name) > 1}
+    if not known:
+        return
     says: dict[int, int] = {}
     for place in np.flatnonzero(usable & (labels >= 0)).tolist():
         text = f" {' '.join(words(shown(place))).casefold()} "
@@ -92,6 +96,7 @@ def shared_names(
     labels: NDArray[np.int64],
     usable: NDArray[np.bool_],
     shown: Callable[[int], str],
+    memory: Remembered,
 ) -> Iterator[Issue]:
     """Yield one ``leaking-name`` if files that share a part of their name look alike beyond what their class explains.
 
@@ -103,11 +108,18 @@ def shared_names(
     places = np.flatnonzero(usable)
     if len(places) > MOST:
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
-    inside, found = sketches(places)
-    if len(inside) < LEAST:
+
+    def made() -> dict[str, NDArray[Any]]:
+        inside, found = sketches(places)
+        if len(inside) < LEAST:
+            return {"inside": inside[:0], "nearest": inside[:0]}
+        return {"inside": inside, "nearest": _nearest(principal(modality.vectors(found)))}
+
+    known = memory.get("nearest", [gathered.digests()[places]], made)
+    nearest = known["nearest"]
+    if not len(nearest):
         return
-    places = places[inside]
-    nearest = _nearest(principal(modality.vectors(found)))
+    places = places[known["inside"]]
     own = labels[places]
     parts = [words(shown(place)) for place in places.tolist()]
     best: tuple[float, slice, int, float, float] | None = None
@@ -164,7 +176,10 @@ def form(
     places = np.flatnonzero(usable & (labels >= 0))
     if len(places) < LEAST or not columns:
         return
-    keys = _codes([tuple(row) for row in np.stack(columns, 1)[places].tolist()])
+    keys = np.zeros(len(places), np.int64)
+    for values in columns:
+        different, codes = np.unique(values[places], return_inverse=True)
+        _, keys = np.unique(keys * len(different) + codes, return_inverse=True)
     told, usual = _told(keys, labels[places])
     gain = (told - usual) / (1 - usual) if usual < 1 else 0.0
     if gain > GAIN:

@@ -8,16 +8,18 @@ distances, around their median, in robust deviations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.labels.features import sketches_of
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scan import Scan
+from modelwright.prepare.scanned import Look
 from modelwright.tasks.base import Sketched
 
 NEIGHBOUR = 10
@@ -43,18 +45,30 @@ _COMPARED = 512
 def issues(
     gathered: Gathered,
     modality: Sketched,
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    look: Look,
     usable: NDArray[np.bool_],
     shown: Callable[[int], str],
+    memory: Remembered,
 ) -> Iterator[Issue]:
     """Yield ``outlier`` for samples far from all others, the farthest first."""
     places = np.flatnonzero(usable)
     if len(places) > MOST:
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
-    inside, sketches = sketches_of(modality, gathered, look, places)
-    if len(inside) < LEAST:
+
+    def made() -> dict[str, NDArray[Any]]:
+        inside, sketches = sketches_of(modality, gathered, look, places)
+        if len(inside) < LEAST:
+            return {"inside": inside[:0], "z": np.empty(0)}
+        return {
+            "inside": inside,
+            "z": farness(together(modality.vectors(sketches), measured(gathered, places[inside]))),
+        }
+
+    names = np.frombuffer(" ".join(gathered.measures).encode(), np.uint8)
+    found = memory.get("outliers", [gathered.digests()[places], names], made)
+    inside, z = found["inside"], found["z"]
+    if not len(inside):
         return
-    z = farness(together(modality.vectors(sketches), measured(gathered, places[inside])))
     most = min(LISTED, max(3, round(SHARE * len(z))))
     for position in np.argsort(-z, kind="stable")[:most].tolist():
         far = float(z[position])

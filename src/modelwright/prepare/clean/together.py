@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from modelwright.prepare import about
 from modelwright.prepare.clean.labels.features import sketches_of
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scan import Scan
+from modelwright.prepare.scanned import Look
 from modelwright.tasks.base import Comparing, Modality, Sketched
 
 _TELLING = 0.95
@@ -21,7 +21,7 @@ _TELLING = 0.95
 def issues(
     gathered: Gathered,
     modality: Modality,
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    look: Look,
     usable: NDArray[np.bool_],
 ) -> Iterator[Issue]:
     """Yield an issue for each sample, or one for what many share, with examples and the class it gives away."""

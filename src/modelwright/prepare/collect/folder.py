@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blake3 import blake3
@@ -25,14 +24,14 @@ from modelwright.prepare.collect.base import (
     printable,
     reason,
 )
+from modelwright.prepare.collect.listing import FIELDS, Files, Listing, rejected
 from modelwright.prepare.collect.naming import Naming
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
-Entry = tuple[bytes, int, int, int, int, str]
-"""Name relative to the folder, size, mtime_ns, inode, ctime_ns, and the reason to reject it (empty: none)."""
+_KIND = 0o170000
 
 
 class FolderSource:
@@ -62,8 +61,14 @@ class FolderSource:
     def _archive(self) -> ArchiveSource | None:
         return ArchiveSource(self.settings) if archive_kind(self.settings.path) else None
 
+    @cached_property
+    def _home(self) -> bytes:
+        return os.path.realpath(os.fsencode(self.settings.path))
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._listing: Listing | None = None
+        self._digests: Any = None
         self._level = _whole(settings.options.get("level", 1), settings)
         self._classes = _words(settings.options.get("classes"), "classes", settings)
         self._naming = Naming.of(settings.options.get("label"), f"source 'folder: {settings.location}'")
@@ -83,32 +88,37 @@ class FolderSource:
         must_exist(self.settings.path, "source folder")
         if self._archive is not None:
             return self._archive.fingerprint(index)
-        # The options are part of the listing: another pattern is another content.
         options = (self._level, self._classes, *([self._naming.mark] if self._naming is not None else []))
-        listing = blake3(repr(options).encode())
-        kept = []  # a million files are a million lines of some 80 bytes: as tuples they would be five times that
-        for some in _batches(self._walk()):
-            line = b"".join([b"%b\0%d\0%d\0%d\0%d\0%b\0" % (*entry[:5], entry[5].encode()) for entry in some])
-            listing.update(line)
-            kept.append(line)
-        mark = listing.hexdigest()
+        listing = self._listing = self._listed()
+        mark = listing.digest(options)
         known = index.listing(self._key(), mark)
         if known is not None:
             return known
-        root = os.fsencode(self.settings.path)
-        content = blake3()
-        for line in kept:
-            fields = line.split(b"\0")
-            problems = fields[5::6]
-            stats = zip(fields[::6], *(map(int, fields[place:-1:6]) for place in range(1, 5)), strict=False)
-            files = list(stats)
-            sound = [file for file, problem in zip(files, problems, strict=True) if not problem]
-            digests = index.digests(self._key(), root, sound)
-            for file, problem in zip(files, problems, strict=True):
-                content.update(b"%b\0%b\n" % (file[0], problem or digests.get(file[0], "unreadable").encode()))
+        digests = self._digests = index.known_files(self._key()).digests(listing, os.fsencode(self.settings.path))
+        content = blake3(listing.names)
+        content.update(digests.tobytes())
+        content.update(repr(sorted(listing.problems.items())).encode())
         digest = content.hexdigest()
         index.remember_listing(self._key(), mark, digest)
         return digest
+
+    def files(self, index: Index) -> Files | None:
+        """Return the files as they were when the source was last asked for its fingerprint, or as they are now."""
+        from modelwright.prepare.collect.listing_columns import columns
+
+        if self._archive is not None:
+            return None
+        if self._listing is None:
+            self._listing = self._listed()
+        if self._digests is None:
+            self._digests = index.known_files(self._key()).digests(self._listing, os.fsencode(self.settings.path))
+        naming = self._naming
+        return columns(
+            self._listing,
+            self._digests,
+            str(self.settings.path),
+            [self._label(folder) for folder, _ in self._listing.runs] if naming is None else naming.label,
+        )
 
     def _key(self) -> str:
         return f"folder:{self.settings.path}"
@@ -132,17 +142,18 @@ class FolderSource:
             yield from self._archive.items(columns)
             return
         root = os.fsencode(self.settings.path)
-        for name, size, mtime, inode, ctime, problem in self._walk():
-            shown = printable(name)
-            if problem:
-                kind, _, message = problem.partition(": ")
-                yield Rejected(shown, kind, f"{shown} {message}", 0.5 if kind == "symlink" else 0.8)
+        listing = self._listed()
+        names = listing.names.split(b"\0") if len(listing) else []
+        for place, name in enumerate(names):
+            problem = listing.problems.get(place)
+            if problem is not None:
+                yield rejected(name, problem)
                 continue
             yield Item(
-                path=shown,
+                path=printable(name),
                 label=self._label(name),
                 file=os.fsdecode(os.path.join(root, name)),  # noqa: PTH118 - bytes
-                stamp=(size, mtime, inode, ctime),
+                stamp=tuple(listing.stamps[FIELDS * place : FIELDS * (place + 1)]),  # type: ignore[arg-type]
             )
 
     def _label(self, name: bytes) -> str | None:
@@ -151,50 +162,65 @@ class FolderSource:
         parts = name.split(b"/")
         return printable(parts[self._level - 1]) if len(parts) > self._level else None
 
-    def _walk(self) -> Iterator[Entry]:
+    def _listed(self) -> Listing:
+        """Look at every file's stat: names sorted by their bytes, a folder's files before the folders in it."""
         root = os.fsencode(self.settings.path)
+        listing = Listing()
         pending: list[bytes] = [b""]
-        home = b""
         while pending:
             folder = pending.pop()
             try:
                 with os.scandir(root + b"/" + folder) as found:
                     entries = sorted(found, key=_by_name)
             except OSError as error:
-                yield folder.rstrip(b"/") or b".", 0, 0, 0, 0, f"unreadable: cannot be listed: {reason(error)}"
+                self._problem(listing, f"unreadable: cannot be listed: {reason(error)}")
+                above, _, name = (folder.rstrip(b"/") or b".").rpartition(b"/")
+                listing.add(above + b"/" if above else b"", [name])
                 continue
-            below: list[bytes] = []
-            depth = folder.count(b"/")
-            for entry in entries:
-                name = entry.name
-                if name[:1] == b"." or name in SYSTEM_FILES:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    named = self._naming is not None or depth != self._level - 1 or not self._classes
-                    if named or printable(name) in self._classes:
-                        below.append(folder + name + b"/")
-                    continue
-                if self._accept is not None and not self._accept.match(name):
-                    continue
-                path = folder + name
-                if self._naming is not None and self._classes and self._label(path) not in self._classes:
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    yield path, 0, 0, 0, 0, f"unreadable: cannot be looked at: {reason(error)}"
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    yield path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns, ""
-                else:
-                    home = home or os.path.realpath(root)
-                    yield path, 0, 0, 0, 0, _why_not(entry, status.st_mode, home)
+            below = self._list_folder(folder, entries, listing)
             pending.extend(reversed(below))
+        return listing
 
+    def _list_folder(self, folder: bytes, entries: Sequence[os.DirEntry[bytes]], listing: Listing) -> list[bytes]:
+        """List the files of one folder; return the folders in it that are looked into."""
+        names: list[bytes] = []
+        below: list[bytes] = []
+        depth = folder.count(b"/")
+        named = self._naming is not None or depth != self._level - 1 or not self._classes
+        choosy = self._accept is not None or (self._naming is not None and bool(self._classes))
+        stamp = listing.stamps.extend
+        for entry in entries:
+            name = entry.name
+            if name[:1] == b"." or name in SYSTEM_FILES:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if named or printable(name) in self._classes:
+                    below.append(folder + name + b"/")
+                continue
+            if choosy and not self._wanted(folder, name):
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                self._problem(listing, f"unreadable: cannot be looked at: {reason(error)}")
+            else:
+                if status.st_mode & _KIND == stat.S_IFREG:
+                    stamp((status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
+                else:
+                    self._problem(listing, _why_not(entry, status.st_mode, self._home))
+            names.append(name)
+        listing.add(folder, names)
+        return below
 
-def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    while some := list(islice(entries, 4096)):
-        yield some
+    @staticmethod
+    def _problem(listing: Listing, problem: str) -> None:
+        listing.problems[len(listing)] = problem
+        listing.stamps.extend((0, 0, 0, 0))
+
+    def _wanted(self, folder: bytes, name: bytes) -> bool:
+        if self._accept is not None and not self._accept.match(name):
+            return False
+        return self._naming is None or not self._classes or self._label(folder + name) in self._classes
 
 
 def _by_name(entry: os.DirEntry[bytes]) -> bytes:

@@ -22,7 +22,8 @@ from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column
-from modelwright.prepare.scan import scanner_name, unpack
+from modelwright.prepare.scan import scanner_name
+from modelwright.prepare.scanned import digest_array
 from modelwright.store.dataset import ROW_TEXT, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
@@ -313,31 +314,19 @@ class View:
         """
         if not isinstance(self.modality, tasks.Sketched):
             return None
-        made = np.zeros((len(places), self.modality.sketch_bytes), np.uint8)
-        there = np.zeros(len(places), bool)
         ids = self.samples["id"].take(places).to_pylist()
+        digests = digest_array(ids)
         with Index(self.store.cache_dir("prepare")) as index:
-            known = dict(index.scans(scanner_name(self.modality), sorted(set(ids))))
-        decoded = 0
-        for number, (place, digest) in enumerate(zip(places.tolist(), ids, strict=True)):
-            data = self._sketch(digest, known.get(digest))
-            if data is None and digest not in known and decoded < MOST_DECODED:
-                decoded += 1
-                inputs = self.decoded(place)
-                data = None if inputs is None else self.modality.sketch(inputs).data
+            scanned = index.scanned(scanner_name(self.modality))
+            there, made = scanned.sketches(digests, self.modality.sketch_bytes)
+            lost = np.flatnonzero(scanned.rows(digests) < 0)
+        for number in lost[:MOST_DECODED].tolist():
+            inputs = self.decoded(int(places[number]))
+            data = None if inputs is None else self.modality.sketch(inputs).data
             if data is not None and len(data) == self.modality.sketch_bytes:
                 made[number], there[number] = np.frombuffer(data, np.uint8), True
         inside = np.flatnonzero(there)
         return inside, made[inside]
-
-    @staticmethod
-    def _sketch(digest: str, packed: bytes | None) -> bytes | None:
-        if packed is None:
-            return None
-        try:
-            return unpack(digest, packed).sketch
-        except ValueError:
-            return None
 
     def features(
         self, places: NDArray[np.int64], encoding: tasks.Encoding, schema: Mapping[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,12 @@ from modelwright.prepare.clean.labels import patches, predictions
 from modelwright.prepare.clean.labels.check import Predict
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
-from modelwright.prepare.scan import Scan
+from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
 from modelwright.tasks.base import Modality, Sketched
 from modelwright.tasks.modalities.image import sketch as image_sketch
 from modelwright.tasks.modalities.image.modality import Image
 
-_LOOK = 2048
 _MOST_VALUES = 1 << 27
 """Cells of a table's features that are held in memory: 512 MB."""
 
@@ -26,7 +25,7 @@ _MOST_VALUES = 1 << 27
 def of_files(
     modality: Modality,
     gathered: Gathered,
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    look: Look,
     folder: Path,
     progress: Progress,
 ) -> Predict:
@@ -56,20 +55,11 @@ def of_files(
 def sketches_of(
     modality: Sketched,
     gathered: Gathered,
-    look: Callable[[Sequence[str]], Mapping[str, Scan]],
+    look: Look,
     places: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return which of ``places`` (positions) have a sketch, and their sketches ``(m, sketch_bytes)``."""
-    made = np.empty((len(places), modality.sketch_bytes), np.uint8)
-    there = np.zeros(len(places), bool)
-    for start in range(0, len(places), _LOOK):
-        digests = [gathered.id(place) for place in places[start : start + _LOOK].tolist()]
-        scans = look(sorted(set(digests)))
-        for number, digest in enumerate(digests, start):
-            scan = scans.get(digest)
-            if scan is not None and scan.sketch is not None and len(scan.sketch) == modality.sketch_bytes:
-                made[number] = np.frombuffer(scan.sketch, np.uint8)
-                there[number] = True
+    there, made = look(gathered.digests()[places], modality.sketch_bytes)
     inside = np.flatnonzero(there)
     return inside, made if len(inside) == len(places) else made[inside]
 

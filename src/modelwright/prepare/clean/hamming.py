@@ -1,0 +1,183 @@
+"""All pairs of 64-bit hashes that are near each other, found once and brought up to date.
+
+Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index hashing"): two
+hashes within distance 7 agree within distance 1 in at least one of their four 16-bit parts. For each bit of each part
+the hashes are sorted by the part's other 15 bits; those that agree there stand together, and are compared with the next
+ones, all at once: position by position, without gathering.
+
+When a few hashes came or went, only those are compared with all others. That gives the very pairs which a search from
+scratch gives; where it could not, the search is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RADIUS = 7
+"""Largest Hamming distance found; the four-part search is complete up to it."""
+FEW = 128
+"""Hashes, come or gone, up to which pairs are brought up to date; each takes a pass over all others."""
+_PIECE = 1 << 20
+_DENSE = 0.25
+"""Share of hashes with a neighbour so many places on, from which all are compared instead of gathering those."""
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Near:
+    """The near pairs of different hashes.
+
+    Parameters
+    ----------
+    hashes
+        ``(n,) uint64``, sorted, each once.
+    counts
+        ``(8,)``: how many pairs there are at each distance.
+    radius
+        The distance up to which pairs are kept.
+    pairs
+        ``(m, 2) uint64``: the smaller hash and the larger one, sorted.
+    """
+
+    hashes: Hashes
+    counts: NDArray[np.int64]
+    radius: int
+    pairs: Hashes
+
+
+def near(hashes: Hashes, radius: int = RADIUS, most: int | None = None, before: Near | None = None) -> Near:
+    """Return the pairs of ``(n,)`` sorted, different hashes within ``radius`` bits.
+
+    Parameters
+    ----------
+    most
+        Where more pairs than that are near, those within a smaller radius are kept: the largest that leaves no more.
+    before
+        What was found for other hashes, with the same ``radius``.
+    """
+    updated = None if before is None else _updated(before, hashes, radius, most)
+    return _searched(hashes, radius, most) if updated is None else updated
+
+
+def _searched(hashes: Hashes, radius: int, most: int | None) -> Near:
+    counts = np.zeros(RADIUS + 1, np.int64)
+    kept: list[NDArray[np.int64]] = []
+    held, left = 0, radius
+    for found, apart in _all_pairs(hashes, radius):
+        counts += np.bincount(apart, minlength=RADIUS + 1)
+        mine = found[apart <= left]
+        kept.append(mine)
+        held += len(mine)
+        smaller = _radius(counts, left, most)
+        if smaller < left and held > _PIECE:  # what is too far already stays too far
+            left = smaller
+            kept = [_within(hashes, np.concatenate(kept), left)]
+            held = len(kept[0])
+    left = _radius(counts, radius, most)
+    places = _within(hashes, np.concatenate([np.empty((0, 2), np.int64), *kept]), left)
+    places = np.sort(places, 1)
+    return Near(hashes, counts, left, hashes[places[np.lexsort((places[:, 1], places[:, 0]))]])
+
+
+def _radius(counts: NDArray[np.int64], radius: int, most: int | None) -> int:
+    """Return the largest radius up to ``radius`` that leaves no more than ``most`` pairs, or 0."""
+    if most is None:
+        return radius
+    return int(max(np.flatnonzero(np.cumsum(counts[: radius + 1]) <= most), default=0))
+
+
+def _within(hashes: Hashes, places: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
+    close: NDArray[np.bool_] = np.bitwise_count(hashes[places[:, 0]] ^ hashes[places[:, 1]]) <= radius
+    return places[close]
+
+
+def _updated(before: Near, hashes: Hashes, radius: int, most: int | None) -> Near | None:
+    """Return the pairs by comparing only what came or went with all others; None where that is not enough."""
+    gone = np.setdiff1d(before.hashes, hashes, assume_unique=True)
+    come = np.setdiff1d(hashes, before.hashes, assume_unique=True)
+    if len(gone) + len(come) > FEW:
+        return None
+    counts = before.counts.copy()
+    for number, hash_ in enumerate(gone):
+        counts -= _distances(before.hashes, gone[:number], hash_, radius)[0]
+    fresh = [before.pairs[~np.isin(before.pairs, gone).any(1)]]
+    for number, hash_ in enumerate(come):
+        found, others, apart = _distances(hashes, come[:number], hash_, radius)
+        counts += found
+        pairs = np.stack([np.minimum(others, hash_), np.maximum(others, hash_)], 1)
+        fresh.append(pairs[apart <= before.radius])
+    left = _radius(counts, radius, most)
+    if left > before.radius:
+        return None
+    pairs = np.concatenate(fresh)
+    pairs = pairs[np.bitwise_count(pairs[:, 0] ^ pairs[:, 1]) <= left]
+    return Near(hashes, counts, left, pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+
+
+def _distances(
+    hashes: Hashes, done: Hashes, hash_: np.uint64, radius: int
+) -> tuple[NDArray[np.int64], Hashes, NDArray[np.uint8]]:
+    """Return the counts by distance from one hash to the others but those ``done``, and those near it."""
+    apart = np.bitwise_count(hashes ^ hash_)
+    close = np.flatnonzero(apart <= radius)
+    others, apart = hashes[close], apart[close]
+    fresh = ~np.isin(others, done) & (others != hash_)
+    return np.bincount(apart[fresh], minlength=RADIUS + 1), others[fresh], apart[fresh]
+
+
+def _all_pairs(hashes: Hashes, radius: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Yield places ``(m, 2)`` of pairs within ``radius`` bits, each pair once in all, and how far they are apart."""
+    if not radius or len(hashes) < 2:
+        return
+    # Up to 3 bits apart, one part is equal; up to 7, one differs in no more than one bit.
+    bits: list[int | None] = [None] if radius <= 3 else list(range(16))
+    for part in range(4):
+        values = ((hashes >> np.uint64(16 * part)) & np.uint64(0xFFFF)).astype(np.uint16)
+        for bit in bits:
+            keys = values if bit is None else values & np.uint16(0xFFFF ^ (1 << bit))
+            order = np.argsort(keys, kind="stable")
+            for one, other in _neighbours(keys[order], hashes[order], radius):
+                places = np.stack([order[one], order[other]], 1)
+                differ = hashes[places[:, 0]] ^ hashes[places[:, 1]]
+                mine = _found_first(differ, part, bit)
+                if mine.any():
+                    yield places[mine], np.bitwise_count(differ[mine])
+
+
+def _found_first(differ: Hashes, part: int, bit: int | None) -> NDArray[np.bool_]:
+    """Return which pairs, by the bits they differ in, are found here and were not found before."""
+    most = 0 if bit is None else 1
+    made = np.ones(len(differ), bool)
+    for before in range(part):
+        made &= np.bitwise_count((differ >> np.uint64(16 * before)) & np.uint64(0xFFFF)) > most
+    if bit is not None:
+        own = (differ >> np.uint64(16 * part)) & np.uint64(0xFFFF)
+        # Equal parts stand together whichever bit is left out: the first one counts.
+        made &= (own == np.uint64(1 << bit)) | ((own == 0) & (bit == 0))
+    return made
+
+
+def _neighbours(keys: NDArray[np.uint16], hashes: Hashes, radius: int) -> Iterator[tuple[Any, Any]]:
+    """Yield positions of near hashes with equal keys, by how many places they are apart; ``keys`` are sorted."""
+    count = len(keys)
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    sizes = np.diff(starts, append=count)
+    after = np.repeat(starts + sizes, sizes) - np.arange(count) - 1  # equal keys that follow each
+    some: NDArray[np.int64] | None = None
+    for step in range(1, int(sizes.max())):
+        if some is None:
+            one = np.flatnonzero(np.bitwise_count(hashes[:-step] ^ hashes[step:]) <= radius)
+            one = one[keys[one] == keys[one + step]]
+            if (after > step).sum() < _DENSE * count:
+                some = np.flatnonzero(after > step)
+        else:
+            some = some[after[some] >= step]
+            one = some[np.bitwise_count(hashes[some] ^ hashes[some + step]) <= radius]
+        if len(one):
+            yield one, one + step

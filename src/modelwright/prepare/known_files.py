@@ -1,0 +1,168 @@
+"""The digests of a folder's files by name and stat, by column: only files whose stat changed are read."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright import canonical
+from modelwright.prepare.collect.listing import FIELDS, Listing
+from modelwright.prepare.collect.regular import RejectedFileError, read_regular
+from modelwright.prepare.journal import Frame, Journal, rewrite
+
+_COMMIT_EVERY = 4096
+_COMMIT_SECONDS = 2.0
+_WASTE = 1.25
+"""Rows for each listed file from which what is remembered is written anew, without those that are gone."""
+
+
+class KnownFiles:
+    """What is remembered of one source's files.
+
+    Parameters
+    ----------
+    path
+        The journal: a frame of all files as of some day, and frames of those that were read since.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def digests(self, listing: Listing, root: bytes) -> NDArray[np.uint8]:
+        """Return ``(n, 32) uint8`` digests of the listed files; zeros where one is rejected or unreadable.
+
+        What is read is remembered every few seconds, so that a killed run goes on where it was.
+        """
+        stamps = np.frombuffer(listing.stamps, np.int64).reshape(-1, FIELDS)
+        made = np.zeros((len(listing), 32), np.uint8)
+        known = np.zeros(len(listing), bool)
+        known[list(listing.problems)] = True
+        with Journal(self._path) as journal:
+            try:
+                rows = self._look_up(journal, listing, stamps, made, known)
+            except ValueError:
+                journal.throw_away()
+                rows, made[:], known[:] = 0, 0, False
+                known[list(listing.problems)] = True
+            unknown = np.flatnonzero(~known)
+            rows += len(unknown)
+            if len(unknown):
+                self._read(journal, listing, root, stamps, made, unknown)
+            several = len(journal.frames) > 1
+        if several and (len(unknown) > len(listing) / 8 or rows > _WASTE * len(listing) + 1000):
+            rewrite(self._path, {}, _columns(listing.names, stamps, made))
+        return made
+
+    def _look_up(
+        self,
+        journal: Journal,
+        listing: Listing,
+        stamps: NDArray[np.int64],
+        made: NDArray[np.uint8],
+        known: NDArray[np.bool_],
+    ) -> int:
+        """Put what is known of the listed files into ``made`` and ``known``; return the number of remembered rows."""
+        if not journal.frames or not len(listing):
+            return 0
+        first, later = journal.frames[0], journal.frames[1:]
+        if later:
+            names = b"\0".join(_names(journal, frame) for frame in reversed(later))
+            rows = np.concatenate([journal.read(frame.columns["stamps"]) for frame in reversed(later)])
+            digests = np.concatenate([journal.read(frame.columns["digest"]) for frame in reversed(later)])
+            at = _places(_arrow(listing.names), _arrow(names))
+            _same(stamps, made, known, at, rows, digests)
+        names = _names(journal, first)
+        rows, digests = journal.read(first.columns["stamps"]), journal.read(first.columns["digest"])
+        at = np.arange(len(listing)) if names == listing.names else _places(_arrow(listing.names), _arrow(names))
+        _same(stamps, made, known, at, rows, digests)
+        return sum(frame.rows for frame in journal.frames)
+
+    def _read(
+        self,
+        journal: Journal,
+        listing: Listing,
+        root: bytes,
+        stamps: NDArray[np.int64],
+        made: NDArray[np.uint8],
+        unknown: NDArray[np.int64],
+    ) -> None:
+        names = listing.names.split(b"\0") if len(unknown) > 1000 else _arrow(listing.names)
+        fresh: list[int] = []
+        committed = time.monotonic()
+
+        def commit() -> None:
+            joined = b"\0".join(_name(names, place) for place in fresh)
+            if fresh:
+                journal.append({}, _columns(joined, stamps[fresh], made[fresh]))
+
+        for place in unknown.tolist():
+            path = os.path.join(root, _name(names, place))  # noqa: PTH118 - bytes
+            try:
+                digest = canonical.digest_bytes(read_regular(path))
+            except RejectedFileError:
+                continue
+            made[place] = np.frombuffer(bytes.fromhex(digest), np.uint8)
+            fresh.append(place)
+            if len(fresh) >= _COMMIT_EVERY or time.monotonic() - committed > _COMMIT_SECONDS:
+                commit()
+                fresh, committed = [], time.monotonic()
+        commit()
+
+
+def _columns(names: bytes, stamps: NDArray[np.int64], digests: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    return {"stamps": stamps, "digest": digests, "names": np.frombuffer(names, np.uint8)}
+
+
+def _names(journal: Journal, frame: Frame) -> bytes:
+    return bytes(journal.read(frame.columns["names"]))
+
+
+def _name(names: Any, place: int) -> bytes:
+    found = names[place]
+    return found if isinstance(found, bytes) else bytes(found.as_py())
+
+
+def _same(
+    stamps: NDArray[np.int64],
+    made: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    at: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    digests: NDArray[np.uint8],
+) -> None:
+    """Take over the digests of files whose stat is what it was; those without a digest are read again."""
+    fits = ~known & (at >= 0)
+    fits[fits] = (rows[at[fits]] == stamps[fits]).all(1) & digests[at[fits]].any(1)
+    made[fits] = digests[at[fits]]
+    known |= fits
+
+
+def _arrow(names: bytes) -> Any:
+    """Return names with NUL between them as an Arrow array of bytes."""
+    import pyarrow as pa
+
+    offsets, text = cut(names)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )
+
+
+def cut(names: bytes) -> tuple[NDArray[np.int64], bytes]:
+    """Return ``(n + 1,)`` offsets of the names in their joined bytes, and those."""
+    ends = np.flatnonzero(np.frombuffer(names, np.uint8) == 0)
+    inner = ends - np.arange(len(ends))
+    text = names.replace(b"\0", b"")
+    return np.concatenate([[0], inner, [len(text)]]).astype(np.int64), text
+
+
+def _places(wanted: Any, names: Any) -> NDArray[np.int64]:
+    """Return the first place of each wanted name in ``names``, -1 where it is not there."""
+    from pyarrow import compute
+
+    found = compute.index_in(wanted, value_set=names)
+    return np.asarray(compute.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int64)

@@ -1,0 +1,290 @@
+"""What passes over samples found, by column: the scans of a million samples as a few arrays.
+
+Nearly all scans of a modality look the same: a hash, a sketch, the same measures, nothing wrong. Those are kept as
+columns of a :class:`~modelwright.prepare.journal.Journal`, a frame for every few thousand samples, so that what is
+wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken file,
+a remark about it, other measures) is kept whole beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelwright.prepare.journal import Frame, Journal
+from modelwright.prepare.sample_scan import Scan, pack, unpack
+
+_HASH, _SKETCH, _ODD = 1, 2, 4
+"""What a sample's flags say: it has a hash, a sketch; its scan is kept whole."""
+_WHOLE = 0.1
+"""Share of a frame's sketches from which all of them are read at once."""
+_RUNS = 8
+"""Runs of digests that are looked through one by one."""
+
+Look = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
+"""Gives which of ``(n, 32)`` digests have a sketch of so many bytes, and ``(n, bytes)`` sketches: zeros for others."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of some samples, in the order asked for.
+
+    Parameters
+    ----------
+    hashes
+        ``(n,) uint64``, 0 where there is none.
+    hashed
+        ``(n,)``: which have one.
+    measures
+        Measure to ``(n,) float64``, NaN where a sample has none.
+    odd
+        Position to the whole scan, of those that are kept whole.
+    """
+
+    hashes: NDArray[np.uint64]
+    hashed: NDArray[np.bool_]
+    measures: dict[str, NDArray[np.float64]]
+    odd: dict[int, Scan]
+
+
+class Scanned:
+    """The scans that one scanner made in one project.
+
+    Parameters
+    ----------
+    path
+        The journal. One that is damaged is thrown away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._journal = Journal(path)
+        self._runs: list[_Run] = []
+        self._starts: list[int] = []
+        self._count = 0
+        try:
+            for frame in self._journal.frames:
+                self._take_in(frame)
+        except ValueError:
+            self._damaged()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._journal.close()
+
+    def _damaged(self) -> None:
+        self._journal.throw_away()
+        self._runs, self._starts, self._count = [], [], 0
+
+    def _take_in(self, frame: Frame) -> None:
+        self._runs.append(_Run(self._count, self._journal.read(frame.columns["digest"])))
+        self._starts.append(self._count)
+        self._count += frame.rows
+
+    def add(self, scans: Sequence[Scan]) -> None:
+        """Remember scans, in one frame; nothing is said where that cannot be: it is only a saving."""
+        if not scans:
+            return
+        names = next((tuple(scan.measures) for scan in scans if _plain(scan)), ())
+        sketch_bytes = next((len(scan.sketch) for scan in scans if scan.sketch), 0)
+        regular = [_plain(scan) and tuple(scan.measures) == names for scan in scans]
+        flags = np.zeros(len(scans), np.uint8)
+        sketches = np.zeros((len(scans), sketch_bytes), np.uint8)
+        measures = np.full((len(names), len(scans)), np.nan)
+        whole: list[bytes] = []
+        for place, (scan, plain) in enumerate(zip(scans, regular, strict=True)):
+            fits = scan.sketch is not None and len(scan.sketch) == sketch_bytes
+            if fits:
+                flags[place] |= _SKETCH
+                sketches[place] = np.frombuffer(scan.sketch or b"", np.uint8)
+            if scan.hash is not None:
+                flags[place] |= _HASH
+            if plain:
+                measures[:, place] = list(scan.measures.values())
+            else:
+                flags[place] |= _ODD
+                whole.append(pack(replace(scan, sketch=None)))
+        frame = self._journal.append(
+            {"measures": list(names), "whole": [len(each) for each in whole]},
+            {
+                "digest": digest_array([scan.digest for scan in scans]),
+                "hash": np.array([scan.hash or 0 for scan in scans], np.uint64),
+                "flags": flags,
+                "measures": measures,
+                "whole": np.frombuffer(b"".join(whole), np.uint8),
+                "sketch": sketches,
+            },
+        )
+        if frame is not None:
+            self._take_in(frame)
+
+    # ------------------------------------------------------------------ asking
+
+    def rows(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return ``(n,)`` the row of each of ``(n, 32)`` digests, -1 where it was never scanned."""
+        if len(self._runs) > _RUNS:
+            self._runs = [_Run(0, np.concatenate([run.digests for run in self._runs]))]
+        made = np.full(len(digests), -1, np.int64)
+        for run in self._runs:
+            left = np.flatnonzero(made < 0)
+            if not len(left):
+                break
+            made[left] = run.rows(digests if len(left) == len(digests) else digests[left])
+        return made
+
+    def take(self, rows: NDArray[np.int64]) -> Found:
+        """Return what was found of ``rows``, which are all there.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged; then it is thrown away, and all has to be scanned again.
+        """
+        found = Found(np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool), {}, {})
+        try:
+            for frame, positions, inside in self._by_frame(rows):
+                self._take_frame(frame, positions, inside, found)
+        except ValueError:
+            self._damaged()
+            raise
+        return found
+
+    def _take_frame(self, frame: Frame, positions: Any, inside: NDArray[np.int64], found: Found) -> None:
+        columns, read = frame.columns, self._journal.read
+        flags = read(columns["flags"])
+        found.hashes[positions] = read(columns["hash"])[inside]
+        found.hashed[positions] = (flags[inside] & _HASH) > 0
+        if frame.facts["measures"]:
+            values = read(columns["measures"])
+            for name, mine in zip(frame.facts["measures"], values, strict=True):
+                if name not in found.measures:
+                    found.measures[name] = np.full(len(found.hashes), np.nan)
+                found.measures[name][positions] = mine[inside]
+        odd = flags & _ODD
+        if odd[inside].any():
+            ends = np.cumsum(frame.facts["whole"])
+            number = np.cumsum(odd > 0) - 1
+            whole = read(columns["whole"]).tobytes()
+            digests = read(columns["digest"])
+            places = np.arange(len(found.hashes))[positions]
+            for place, row in zip(places.tolist(), inside.tolist(), strict=True):
+                if odd[row]:
+                    end = int(ends[number[row]])
+                    data = whole[end - frame.facts["whole"][number[row]] : end]
+                    found.odd[place] = unpack(digests[row].tobytes().hex(), data)
+
+    def sketches(self, digests: NDArray[np.uint8], width: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Return which of ``(n, 32)`` digests have a sketch of ``width`` bytes, and ``(n, width)`` sketches."""
+        made = np.zeros((len(digests), width), np.uint8)
+        there = np.zeros(len(digests), bool)
+        rows = self.rows(digests)
+        known = np.flatnonzero(rows >= 0)
+        try:
+            for frame, positions, inside in self._by_frame(rows[known]):
+                column = frame.columns["sketch"]
+                if column.shape[1] != width or not width:
+                    continue
+                mine = known[positions]
+                there[mine] = (self._journal.read(frame.columns["flags"])[inside] & _SKETCH) > 0
+                if len(inside) >= _WHOLE * frame.rows:
+                    made[mine] = self._journal.read(column, check=False)[inside]
+                else:
+                    some = np.empty((len(inside), width), np.uint8)
+                    self._journal.read_rows(column, inside.tolist(), some)
+                    made[mine] = some
+        except ValueError:
+            self._damaged()
+            there[:] = False
+        made[~there] = 0
+        return there, made
+
+    def scans(self, digests: Sequence[str]) -> Mapping[str, Scan]:
+        """Return the scans of those of ``digests`` that are known, without their sketches."""
+        rows = self.rows(digest_array(digests))
+        there = np.flatnonzero(rows >= 0)
+        try:
+            found = self.take(rows[there])
+        except ValueError:
+            return {}
+        made = {}
+        for place, number in enumerate(there.tolist()):
+            if place in found.odd:
+                made[digests[number]] = found.odd[place]
+                continue
+            columns = found.measures.items()
+            measures = {name: float(values[place]) for name, values in columns if not np.isnan(values[place])}
+            hashed = int(found.hashes[place]) if found.hashed[place] else None
+            made[digests[number]] = Scan(digests[number], measures=measures, hash=hashed)
+        return made
+
+    def _by_frame(self, rows: NDArray[np.int64]) -> Iterator[tuple[Frame, Any, NDArray[np.int64]]]:
+        """Yield each frame that rows lie in, their positions in ``rows``, and their rows in the frame."""
+        if not len(rows):
+            return
+        rising = bool((np.diff(rows) > 0).all())
+        order = np.arange(len(rows)) if rising else np.argsort(rows, kind="stable")
+        ordered = rows if rising else rows[order]
+        cuts = np.searchsorted(ordered, [*self._starts, self._count])
+        for number, frame in enumerate(self._journal.frames):
+            low, high = int(cuts[number]), int(cuts[number + 1])
+            if low < high:
+                positions = slice(low, high) if rising else order[low:high]
+                yield frame, positions, ordered[low:high] - self._starts[number]
+
+
+def digest_array(digests: Sequence[str]) -> NDArray[np.uint8]:
+    """Return hexadecimal digests as ``(n, 32) uint8``."""
+    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
+
+
+def _plain(scan: Scan) -> bool:
+    return not scan.problems and not scan.fatal
+
+
+class _Run:
+    """Digests of rows that follow each other, from ``first`` on, in the order of their first 64 bits."""
+
+    def __init__(self, first: int, digests: NDArray[np.uint8]) -> None:
+        self.digests = digests
+        self._first = first
+        self._sorted: tuple[NDArray[np.uint64], NDArray[np.int64]] | None = None
+
+    def rows(self, wanted: NDArray[np.uint8]) -> NDArray[np.int64]:
+        made = np.full(len(wanted), -1, np.int64)
+        # Files that did not change lie here in the order in which they were scanned.
+        both = min(len(wanted), len(self.digests))
+        same = np.flatnonzero((_words(wanted[:both]) == _words(self.digests[:both])).all(1))
+        made[same] = self._first + same
+        left = np.flatnonzero(made < 0)
+        if len(left) and len(self.digests):
+            keys, order = self._by_key()
+            mine = wanted[left]
+            at = order[np.minimum(np.searchsorted(keys, _words(mine)[:, 0]), len(keys) - 1)]
+            there = (_words(self.digests[at]) == _words(mine)).all(1)
+            made[left[there]] = self._first + at[there]
+        return made
+
+    def _by_key(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        if self._sorted is None:
+            keys = _words(self.digests)[:, 0]
+            order = np.argsort(keys, kind="stable")
+            self._sorted = keys[order], order
+        return self._sorted
+
+
+def _words(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return ``(n, 32)`` bytes as ``(n, 4)`` numbers."""
+    return np.ascontiguousarray(digests).view(np.uint64)

@@ -1,0 +1,55 @@
+"""Scanning by processes gives what scanning here does; one that dies is an error that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelwright.errors import ModelwrightError
+from modelwright.prepare import scan_children
+from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.prepare.sample_scan import pack
+from modelwright.prepare.scan import Eye, read_item
+from modelwright.prepare.scan_children import Children
+from modelwright.tasks import base as tasks
+
+from .conftest import Project, picture
+
+
+def test_processes_find_what_is_found_here(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(picture(number, (12 + number % 2, 9), "PNG"))
+    (tmp_path / "broken.png").write_bytes(picture(1, (12, 9), "PNG")[:60])
+    items = [Item(name, file=str(tmp_path / name)) for name in (*names[:3], "broken.png", "gone.png", *names[3:])]
+    eye = Eye(tasks.modality("image"))
+    with Children("image", 1) as children:
+        found = children.scan(items)
+        assert children.scan(items[:1])[0] == found[0]
+        for item, each in zip(items, found, strict=True):
+            raw = read_item(item)
+            if isinstance(raw, Rejected):
+                assert each == raw
+            else:
+                assert not isinstance(each, Rejected)
+                assert pack(each) == pack(eye.scan(raw))
+        child = children._all[0]
+        child.kill()
+        child.wait()
+        with pytest.raises(ModelwrightError, match=r"0\.png or one of the 8") as caught:
+            children.scan(items)
+        assert caught.value.code == "worker-died"
+
+
+def test_many_small_files_give_the_same_dataset(
+    project: Project, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = "name: same\nsources: [{folder: photos}]\noutput: category\n"
+    (photos / "pear" / "broken.jpg").write_bytes(picture(1)[:300])
+    here = project.prepare(spec)
+    assert len(here.ids("train")) > 20
+    monkeypatch.setattr(scan_children, "LEAST", 10)
+    other = Project(project.root.parent / "other")
+    (other.root / "photos").symlink_to(photos)
+    assert other.prepare(spec).digest == here.digest
