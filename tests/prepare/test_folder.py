@@ -285,7 +285,9 @@ def test_what_was_read_is_not_read_again(project: Project, photos: Path) -> None
 
 def test_a_damaged_cache_is_thrown_away(project: Project, photos: Path) -> None:
     first = project.prepare(SPEC)
-    (project.root / ".modelwright" / "cache" / "prepare" / "scans.sqlite").write_bytes(b"rubbish" * 1000)
+    for path in (project.root / ".modelwright" / "cache" / "prepare").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"rubbish" * 1000)
     assert project.prepare(SPEC).digest == first.digest
 
 

@@ -1,12 +1,13 @@
 """What is remembered between runs so that nothing is read twice: digests by stat, scans by digest, listings.
 
-All of it lives in ``cache/`` and may be deleted at any time. Two stores, by how they are used:
+All of it lives in ``cache/`` and may be deleted at any time. Three stores, by how they are used:
 
 - ``listings/<key>``: one line, "<digest of the stat listing> <content digest>". The fast path of a run with nothing to
   do reads just this: no database, no numpy.
-- ``scans.sqlite``: the digest of every file by its stat, and what one pass over a file's bytes found, by digest. Opened
-  only when something changed. Written in small transactions while a scan runs, so that a killed one goes on where it
-  was; a damaged one is thrown away and made again.
+- journals of columns: the digests of a folder's files by their stat (:mod:`.known_files`), and what one pass over a
+  file's bytes found, by digest (:mod:`.scanned`). Read only when something changed, written in small pieces while files
+  are read, so that a killed run goes on where it was.
+- ``files.sqlite``: digests by stat for all other sources; a damaged one is thrown away and made again.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Self
 
@@ -57,10 +58,10 @@ class Children:
     def close(self) -> None:
         """End them."""
         for child in self._all:
-            if child.stdin is not None:
-                child.stdin.close()
-            if child.stdout is not None:
-                child.stdout.close()
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    with suppress(BrokenPipeError):  # what was asked of a dead one is left in its pipe
+                        stream.close()
             child.wait()
         self._all = []
 
