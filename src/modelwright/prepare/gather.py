@@ -228,7 +228,7 @@ class Gatherer:
         found.times.extend(None, count)
         found.told.extend(None, count)
         found.groups.extend(self._groups_of(paths), count)
-        found.annotations.frombytes(np.full(count, -1, np.int64).tobytes())
+        found.annotations.extend(None, count)
         found.unusable.extend((bad | fatal).tobytes())
         found.hashes.frombytes(scans.hashes.tobytes())
         found.hashed.extend((scans.hashed & ~fatal).tobytes())

@@ -59,7 +59,7 @@ class Texts:
     def extend_arrow(self, texts: Any) -> None:
         """Add an Arrow array of texts."""
         self._close()
-        self._chunks.append(texts)
+        self._keep(texts)
 
     def _close(self) -> None:
         import pyarrow as pa
