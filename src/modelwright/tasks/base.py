@@ -245,6 +245,14 @@ class Uniform(Protocol):
 
 
 @runtime_checkable
+class Paired(Protocol):
+    """What a modality may have beside :class:`Sketched` if many pairs are compared faster than one by one."""
+
+    def alike_many(self, ones: NDArray[np.uint8], others: NDArray[np.uint8], agreement: float) -> NDArray[np.bool_]:
+        """Return of ``(n, sketch_bytes)`` pairs of sketches what :meth:`Sketched.alike` says of each."""
+
+
+@runtime_checkable
 class Croppable(Protocol):
     """What a modality may have beside :class:`Sketched` if samples are found of which a margin was cut off."""
 

@@ -43,9 +43,20 @@ def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
 
 def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Return the correlation (-1..1) of two thumbnails: 1 is the same up to brightness and contrast."""
-    left = one.astype(np.float64).ravel()
-    right = other.astype(np.float64).ravel()
-    left -= left.mean()
-    right -= right.mean()
-    scale = float(np.sqrt((left @ left) * (right @ right)))
-    return float(left @ right) / scale if scale else 0.0
+    return float(agreements(one[None], other[None])[0])
+
+
+def agreements(ones: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return ``(n,)`` correlations of ``(n, …)`` thumbnails; each is the same to the last bit as alone.
+
+    Sums of products of whole numbers below 256 are exact in double precision, in whatever order they are taken.
+    """
+    left = ones.reshape(len(ones), -1).astype(np.float64)
+    right = others.reshape(len(others), -1).astype(np.float64)
+    width = left.shape[1]
+    sums, sums_other = left.sum(1), right.sum(1)
+    both = width * np.einsum("nd,nd->n", left, right) - sums * sums_other
+    own = width * np.einsum("nd,nd->n", left, left) - sums**2
+    own_other = width * np.einsum("nd,nd->n", right, right) - sums_other**2
+    scale = np.sqrt(own) * np.sqrt(own_other)
+    return np.asarray(np.divide(both, scale, out=np.zeros(len(both)), where=scale > 0))

@@ -22,7 +22,16 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Answering, Arrays, Modality, UndecodableError, Worded, modality
+from modelwright.tasks.base import (
+    Answering,
+    Arrays,
+    Modality,
+    Paired,
+    Sketched,
+    UndecodableError,
+    Worded,
+    modality,
+)
 from modelwright.testing import sounds, texts
 
 
@@ -163,6 +172,23 @@ def check_measures_of_a_batch_are_those_of_its_samples(case: ModalityCase) -> No
                 assert batch[name][place] == values[0], name
             else:
                 np.testing.assert_allclose(batch[name][place], values[0], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def check_many_pairs_are_alike_as_each_is(case: ModalityCase) -> None:
+    """What is looked at together with others must not depend on them: a dataset is the same however it grew."""
+    made = case.modality
+    if not isinstance(made, Sketched) or not isinstance(made, Paired):
+        return
+    schema = case.schema()
+    data = [made.sketch(case.modality.decode(raw, schema)).data for raw in case.raws]
+    sketches = np.stack([np.frombuffer(each, np.uint8) for each in data if len(each) == made.sketch_bytes])
+    one, other = np.divmod(np.arange(len(sketches) ** 2), len(sketches))
+    for agreement in (0.0, 0.5, 0.97):
+        found = made.alike_many(sketches[one], sketches[other], agreement)
+        assert found.tolist() == [
+            made.alike(sketches[i].tobytes(), sketches[j].tobytes(), agreement)
+            for i, j in zip(one.tolist(), other.tolist(), strict=True)
+        ]
 
 
 def check_checks_find_problems_not_exceptions(case: ModalityCase) -> None:

@@ -21,7 +21,7 @@ from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.journal import Journal, rewrite
 from modelwright.prepare.scanned import Look
-from modelwright.tasks.base import Croppable, Sketched
+from modelwright.tasks.base import Croppable, Paired, Sketched
 
 SECOND_LOOKS = 100_000
 """Pairs that are compared at least, however few samples there are; of more samples, one for each."""
@@ -106,14 +106,21 @@ def _second_look(
         inside, at = np.unique(some, return_inverse=True)
         there, sketches = look(digests[inside], modality.sketch_bytes)
         at = at.reshape(some.shape)
-        raw = [sketch.tobytes() for sketch in sketches]
         # In the order of digests, whatever the order of files: a pair looks the same each time.
         swap = _first_words(digests[some[:, 0]]) > _first_words(digests[some[:, 1]])
         at[swap] = at[swap][:, ::-1]
-        for number in np.flatnonzero(there[at].all(1)).tolist():
-            one, other = at[number].tolist()
-            made[start + number] = modality.alike(raw[one], raw[other], agreement)
+        both = np.flatnonzero(there[at].all(1))
+        made[start + both] = _alike(modality, sketches[at[both, 0]], sketches[at[both, 1]], agreement)
     return made
+
+
+def _alike(
+    modality: Sketched, ones: NDArray[np.uint8], others: NDArray[np.uint8], agreement: float
+) -> NDArray[np.bool_]:
+    if isinstance(modality, Paired):
+        return modality.alike_many(ones, others, agreement)
+    pairs = zip(ones, others, strict=True)
+    return np.array([modality.alike(one.tobytes(), other.tobytes(), agreement) for one, other in pairs], bool)
 
 
 def _first_words(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:

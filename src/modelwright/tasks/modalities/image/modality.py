@@ -106,6 +106,10 @@ class Image:
         """Say whether two sketches show the same picture, changed little."""
         return image_sketch.alike(one, other, agreement)
 
+    def alike_many(self, ones: NDArray[np.uint8], others: NDArray[np.uint8], agreement: float) -> NDArray[np.bool_]:
+        """Return of ``(n, sketch_bytes)`` pairs of sketches what :meth:`alike` says of each."""
+        return image_sketch.alike_many(ones, others, agreement)
+
     def cropped_hashes(self, sketches: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """Return ``(n, 9)`` hashes of what crops by 5 % would leave; neither small nor flat ones have any."""
         small, grey, _ = image_sketch.parts(sketches)

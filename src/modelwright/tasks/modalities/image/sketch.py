@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from modelwright.tasks.base import Sketch
 from modelwright.tasks.crops import aligned_agreement
-from modelwright.tasks.likeness import SIDE, agreement, perceptual_hash
+from modelwright.tasks.likeness import SIDE, agreements, perceptual_hash
 
 SMALL = 64
 """Pictures whose shorter side is below this many pixels are compared as small ones."""
@@ -53,14 +53,23 @@ def parts(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.ui
 
 
 def alike(one: bytes, other: bytes, photo: float) -> bool:
-    """Say whether two sketches show the same picture, or one of them a crop of it.
+    """Say whether two sketches show the same picture; see :func:`alike_many`."""
+    ones, others = (np.frombuffer(each, np.uint8)[None] for each in (one, other))
+    return bool(alike_many(ones, others, photo)[0])
+
+
+def alike_many(ones: NDArray[np.uint8], others: NDArray[np.uint8], photo: float) -> NDArray[np.bool_]:
+    """Return which pairs of ``(n, BYTES)`` sketches show the same picture, or one of them a crop of it.
 
     ``photo`` is the agreement asked of those that aren't small; small ones must agree as they lie.
     """
-    small, grey, _ = parts(np.frombuffer(one + other, np.uint8).reshape(2, BYTES))
-    if small.any():
-        return agreement(grey[0], grey[1]) >= max(photo, AGREE_SMALL)
-    return agreement(grey[0], grey[1]) >= photo or aligned_agreement(grey[0], grey[1]) >= photo
+    small, grey, _ = parts(ones)
+    small_other, grey_other, _ = parts(others)
+    small = small | small_other
+    made = agreements(grey, grey_other) >= np.where(small, max(photo, AGREE_SMALL), photo)
+    for place in np.flatnonzero(~made & ~small).tolist():
+        made[place] = aligned_agreement(grey[place], grey_other[place]) >= photo
+    return np.asarray(made)
 
 
 def border(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
