@@ -112,3 +112,23 @@ def test_words_that_are_none_are_refused() -> None:
         table.learn([{"n": [1, 2, 3]}], {"features": ["fourier"]})
     with pytest.raises(InputError, match="nothing is left to learn from"):
         table.learn([{"c": ["x", "y"] * 10}], {"features": ["log"]})
+
+
+def test_categories_that_hardly_come_up_have_no_answers() -> None:
+    table = Table()
+    rows: dict[str, Any] = {"n": np.arange(60.0), "c": [f"c{place // 2}" for place in range(60)]}
+    schema = table.learn([rows], {"features": ["answers"]})
+    keys = np.arange(60, dtype=np.uint64)
+    schema = table.with_answers(schema, [rows], rows["n"][:, None], keys, ["mean answer"])
+    assert table.feature_names(schema, "trees") == ["n"]
+    assert "answers adds nothing: no category comes up in 3 training rows" in schema["reason"]
+    arrays = table.from_columns(rows, schema)
+    for encoding in ("dense", "trees"):
+        session = open_session(table.graph(schema, encoding).SerializeToString(), threads=1)
+        assert (
+            session.run(["features"], {each.name: arrays[each.name] for each in session.get_inputs()})[0].shape[1] == 1
+        )
+    del rows["n"]
+    schema = table.learn([rows], {"features": ["answers"]})
+    with pytest.raises(InputError, match="nothing is left to learn from"):
+        table.with_answers(schema, [rows], np.zeros((60, 1)), keys, ["mean answer"])

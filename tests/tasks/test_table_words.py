@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -20,8 +20,9 @@ from modelwright.runtime.session import open_session
 from modelwright.spec import loads
 from modelwright.store import Store
 from modelwright.tasks import directions
-from modelwright.tasks.base import Encoding
+from modelwright.tasks.base import Encoding, UndecodableError
 from modelwright.tasks.hashing import counted
+from modelwright.tasks.modalities.table import features as table_features
 from modelwright.tasks.modalities.table import hashing, learning
 from modelwright.tasks.modalities.table.modality import Table
 
@@ -282,3 +283,52 @@ def test_a_word_that_is_none_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(InputError, match="hashing, pca") as caught:
         learned("svd")
     assert "auto takes missing, log, dates, categories" in caught.value.hint
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.integers(-3, 3),
+    st.floats(-1e6, 1e6),
+    st.booleans(),
+    st.sampled_from(["", "a", "b c", "grün 12", "2024-03-01", "x" * 70]),
+    st.text(max_size=6),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(st.dictionaries(st.sampled_from(["p", "q", "r"]), CELLS, min_size=1), min_size=1, max_size=12),
+    words=st.lists(st.sampled_from(list(table_features.WORDS)), min_size=1, unique=True),
+    copies=st.sampled_from([1, 9]),
+)
+def test_whatever_a_table_holds_its_words_give_features_or_a_clear_error(
+    rows: list[dict[str, Any]], words: list[str], copies: int
+) -> None:
+    raws = [json.dumps(row).encode() for row in rows] * copies
+    undecided = []
+    for raw in raws:
+        try:
+            undecided.append(TABLE.decode(raw, {}))
+        except UndecodableError:
+            return
+    try:
+        schema = TABLE.learn(undecided, {"features": words})
+        if "answers" in words:
+            keys = np.arange(len(raws), dtype=np.uint64)
+            schema = TABLE.with_answers(schema, undecided, keys.astype(float)[:, None], keys, ["mean answer"])
+    except (InputError, UndecodableError):
+        return
+    for encoding in ("dense", "trees"):
+        session = open_session(TABLE.graph(schema, encoding).SerializeToString(), threads=1)
+        names = TABLE.feature_names(schema, encoding)
+        assert len(set(names)) == len(names) > 0
+        for raw in raws[: len(rows)]:
+            try:
+                arrays = TABLE.decode(raw, schema)
+            except UndecodableError:
+                continue
+            made = session.run(["features"], {each.name: arrays[each.name] for each in session.get_inputs()})[0]
+            assert made.shape == (1, len(names))
+            assert encoding == "trees" or np.isfinite(made).all()
+    parts = TABLE.feature_parts(schema)
+    assert sum(map(len, parts.values())) <= len(TABLE.feature_names(schema, "dense"))

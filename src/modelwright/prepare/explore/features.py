@@ -13,15 +13,13 @@ from modelwright.drawing import page as draw
 from modelwright.drawing import small
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore import directions
+from modelwright.prepare.explore import directions, stages
 from modelwright.prepare.explore.directions import without_directions
 from modelwright.prepare.explore.rows import evenly, table_of
-from modelwright.prepare.explore.view import View, clip, jpeg
-from modelwright.runtime.session import open_session
+from modelwright.prepare.explore.view import View, clip
 from modelwright.tasks import base as tasks
 from modelwright.tasks.modalities.table import hashing
 
-_SAMPLES = 6
 _COLUMNS = 8
 _EACH = 4
 """Features of one column that are drawn."""
@@ -30,62 +28,10 @@ _ROWS = 5000
 
 def sections(view: View) -> list[Element]:
     """Return samples or columns before and after."""
-    if isinstance(view.modality, tasks.Tabular):
-        made = _of_columns(view)
-    elif "pixels" in view.modality.encodings:
-        made = _of_pictures(view)
-    else:
-        made = None
+    if not isinstance(view.modality, tasks.Tabular):
+        return stages.sections(view)
+    made = _of_columns(view)
     return [] if made is None else [made]
-
-
-def _run(view: View, encoding: tasks.Encoding, inputs: tasks.Arrays) -> NDArray[Any]:
-    graph = view.modality.graph(view.schema["input"], encoding).SerializeToString(deterministic=True)
-    session = open_session(graph, threads=1)
-    wanted = {each.name for each in session.get_inputs()}
-    made: NDArray[Any] = session.run(["features"], {name: inputs[name] for name in wanted})[0]
-    return made
-
-
-def _of_pictures(view: View) -> Element | None:
-    """Show samples as they are, and the picture that the graph makes of each."""
-    from PIL import Image
-
-    shown: list[Element] = []
-    shape: tuple[int, ...] = ()
-    for place in _one_of_each(view):
-        inputs = view.decoded(place)
-        before = view.small(place, 128)
-        if inputs is None or before is None:
-            continue
-        pixels = _run(view, "pixels", inputs)[0]
-        shape = pixels.shape
-        after = view.spend(jpeg(Image.fromarray(pixels), 85))
-        if after is None:
-            break
-        name = clip(view.path(place).rpartition("/")[2], 30)
-        pair = [draw.image(before, f"{name}, before", width=128), draw.image(after, f"{name}, after", width=128)]
-        shown.append(draw.h("figure", draw.h("div", pair, class_="strip"), draw.h("figcaption", name)))
-    if not shown:
-        return None
-    reason = view.schema["input"].get("reason")
-    return draw.section(
-        "What a model sees",
-        draw.h(
-            "p",
-            f"Samples before and after the packaged graph: {shape[1]} × {shape[0]} pixels"
-            + (f", because {reason}." if isinstance(reason, str) else "."),
-        ),
-        draw.h("div", shown, class_="gallery pairs"),
-    )
-
-
-def _one_of_each(view: View) -> list[int]:
-    """Return samples of as many groups as there is room for."""
-    groups = view.groups[:_SAMPLES]
-    each = max(1, _SAMPLES // max(len(groups), 1))
-    chosen = [place for _, places in groups for place in view.some(places, each).tolist()]
-    return [int(place) for place in chosen][:_SAMPLES]
 
 
 def _of_columns(view: View) -> Element | None:
@@ -111,8 +57,11 @@ def _of_columns(view: View) -> Element | None:
             )
         )
         words = _hashed_words(view, places, schema, facts.name)
+        spread = {place: float(features[:, place].std()) for place in mine}
         if words:  # the columns that differ most tell most
-            mine = sorted(mine, key=lambda place: ("hashed to" in names[place], -float(features[:, place].std())))
+            mine = sorted(mine, key=lambda place: ("hashed to" in names[place], -spread[place]))
+        else:
+            mine = sorted(mine, key=lambda place: spread[place] == 0.0)
         after = [
             _feature(names[place] + words.get(names[place], ""), evenly(features[:, place])) for place in mine[:_EACH]
         ]

@@ -37,7 +37,7 @@ def learn(
     folds: NDArray[np.int64],
     names: list[str],
 ) -> dict[str, Any]:
-    """Return the schema with ``answers`` on each category column.
+    """Return the schema with ``answers`` on each category column that has categories to tell apart.
 
     Parameters
     ----------
@@ -65,6 +65,10 @@ def learn(
         column["name"]: _means(list(known), np.concatenate(found), answers, folds)
         for column, known, found in zip(columns, codes, taken, strict=True)
     }
+    made = {name: found for name, found in made.items() if found["words"]}  # else all rows would have the same
+    if not made:
+        nothing = f"answers adds nothing: no category comes up in {LEAST} training rows"
+        schema = {**schema, "reason": "; ".join(filter(None, (schema.get("reason"), nothing)))}
     return {
         **schema,
         "columns": [

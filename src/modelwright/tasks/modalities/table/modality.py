@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.errors import InputError
 from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError, Way
 from modelwright.tasks.modalities.table import cells, dates
 from modelwright.tasks.modalities.table import rows as table_rows
@@ -130,10 +131,24 @@ class Table:
         keys: NDArray[np.uint64],
         names: Sequence[str],
     ) -> dict[str, Any]:
-        """Return the schema with the mean answers of categories; see :mod:`table_answers`."""
-        from modelwright.tasks.modalities.table import answers as table_answers
+        """Return the schema with the mean answers of categories; see :mod:`.answers`.
 
-        return table_answers.learn(schema, batches, answers, table_answers.folds_of(keys), list(names))
+        Raises
+        ------
+        InputError
+            ``no-features`` where there is nothing else, and no category comes up often enough.
+        """
+        from modelwright.tasks.modalities.table import answers as table_answers
+        from modelwright.tasks.modalities.table import features as table_features
+
+        made = table_answers.learn(schema, batches, answers, table_answers.folds_of(keys), list(names))
+        if not table_features.names(made, "trees"):
+            raise InputError(
+                "features: answers: nothing is left to learn from, no category comes up often enough",
+                code="no-features",
+                hint="add 'categories' or 'hashing'",
+            )
+        return made
 
     def of_fold(self, schema: Mapping[str, Any], fold: int) -> Mapping[str, Any]:
         """Return the schema by which the training rows of one fold are encoded."""
