@@ -39,8 +39,8 @@ import json, resource, sys, time
 began = time.perf_counter()
 import modelwright
 modelwright.open(sys.argv[1]).prepare()
-most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": time.perf_counter() - began, "megabytes": most}))
+most, child = (resource.getrusage(each).ru_maxrss / 1024 for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps({"seconds": time.perf_counter() - began, "megabytes": most, "child": child}))
 """
 
 
@@ -100,9 +100,14 @@ def run(pairs: int) -> list[Record]:  # noqa: ARG001 - one round takes minutes
             3 * reading["seconds"],
         ),
         _figure("second mw prepare, one file changed, s", second["seconds"], "s", "≤ 10 s", note, 10.0),
-        _figure("peak memory of the first", first["megabytes"], "MB", "≤ 1,000 MB", note, 1000.0),
-        _figure("peak memory of the second", second["megabytes"], "MB", "≤ 1,000 MB", note, 1000.0),
+        _memory("first", first, note),
+        _memory("second", second, note),
     ]
+
+
+def _memory(which: str, found: dict[str, float], note: str) -> Record:
+    most = f"{note}; its largest child process {found['child']:.0f} MB"
+    return _figure(f"peak memory of the {which}", found["megabytes"], "MB", "≤ 1,000 MB", most, 1000.0)
 
 
 def _figure(measure: str, value: float, unit: str, goal: str, note: str, most: float) -> Record:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.clean.labels.features import sketches_of
+from modelwright.prepare.clean.labels.features import vectors_of
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.gathered import Gathered
@@ -56,12 +56,12 @@ def issues(
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
 
     def made() -> dict[str, NDArray[Any]]:
-        inside, sketches = sketches_of(modality, gathered, look, places)
+        inside, vectors = vectors_of(modality, gathered, look, places)
         if len(inside) < LEAST:
             return {"inside": inside[:0], "z": np.empty(0)}
         return {
             "inside": inside,
-            "z": farness(together(modality.vectors(sketches), measured(gathered, places[inside]))),
+            "z": farness(together(vectors, measured(gathered, places[inside]))),
         }
 
     names = np.frombuffer(" ".join(gathered.measures).encode(), np.uint8)

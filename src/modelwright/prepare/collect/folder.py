@@ -164,50 +164,56 @@ class FolderSource:
 
     def _listed(self) -> Listing:
         """Look at every file's stat: names sorted by their bytes, a folder's files before the folders in it."""
-        root = os.fsencode(self.settings.path)
         listing = Listing()
-        pending: list[bytes] = [b""]
+        pending = [b""]
+        root = os.fsencode(self.settings.path)
         while pending:
             folder = pending.pop()
             try:
-                with os.scandir(root + b"/" + folder) as found:
-                    entries = sorted(found, key=_by_name)
+                names = sorted(os.listdir(root + b"/" + folder))  # noqa: PTH208 - bytes
+                # Names are looked up from the folder itself: from the root, it takes half as long again.
+                descriptor = os.open(root + b"/" + folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
                 self._problem(listing, f"unreadable: cannot be listed: {reason(error)}")
                 above, _, name = (folder.rstrip(b"/") or b".").rpartition(b"/")
                 listing.add(above + b"/" if above else b"", [name])
                 continue
-            below = self._list_folder(folder, entries, listing)
+            try:
+                below = self._list_folder(folder, names, descriptor, listing)
+            finally:
+                os.close(descriptor)
             pending.extend(reversed(below))
         return listing
 
-    def _list_folder(self, folder: bytes, entries: Sequence[os.DirEntry[bytes]], listing: Listing) -> list[bytes]:
+    def _list_folder(self, folder: bytes, found: Sequence[bytes], descriptor: int, listing: Listing) -> list[bytes]:
         """List the files of one folder; return the folders in it that are looked into."""
         names: list[bytes] = []
         below: list[bytes] = []
-        depth = folder.count(b"/")
-        named = self._naming is not None or depth != self._level - 1 or not self._classes
+        named = self._naming is not None or folder.count(b"/") != self._level - 1 or not self._classes
         choosy = self._accept is not None or (self._naming is not None and bool(self._classes))
         stamp = listing.stamps.extend
-        for entry in entries:
-            name = entry.name
+        for name in found:
             if name[:1] == b"." or name in SYSTEM_FILES:
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                if not choosy or self._wanted(folder, name):
+                    self._problem(listing, f"unreadable: cannot be looked at: {reason(error)}")
+                    names.append(name)
+                continue
+            kind = status.st_mode & _KIND
+            if kind == stat.S_IFDIR:
                 if named or printable(name) in self._classes:
                     below.append(folder + name + b"/")
                 continue
             if choosy and not self._wanted(folder, name):
                 continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                self._problem(listing, f"unreadable: cannot be looked at: {reason(error)}")
+            if kind == stat.S_IFREG:
+                stamp((status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
             else:
-                if status.st_mode & _KIND == stat.S_IFREG:
-                    stamp((status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns))
-                else:
-                    self._problem(listing, _why_not(entry, status.st_mode, self._home))
+                path = os.path.join(os.fsencode(self.settings.path), folder + name)  # noqa: PTH118 - bytes
+                self._problem(listing, _why_not(path, kind, self._home))
             names.append(name)
         listing.add(folder, names)
         return below
@@ -223,13 +229,9 @@ class FolderSource:
         return self._naming is None or not self._classes or self._label(folder + name) in self._classes
 
 
-def _by_name(entry: os.DirEntry[bytes]) -> bytes:
-    return entry.name
-
-
-def _why_not(entry: os.DirEntry[bytes], mode: int, home: bytes) -> str:
+def _why_not(path: bytes, mode: int, home: bytes) -> str:
     if stat.S_ISLNK(mode):
-        target = os.path.realpath(entry.path)
+        target = os.path.realpath(path)
         if not target.startswith(home + b"/"):
             return "symlink: is a link that leaves the folder"
         if not os.path.exists(target):  # noqa: PTH110 - bytes

@@ -18,6 +18,7 @@ from modelwright.tasks.base import Modality, Sketched
 from modelwright.tasks.modalities.image import sketch as image_sketch
 from modelwright.tasks.modalities.image.modality import Image
 
+_VECTORS = 4096
 _MOST_VALUES = 1 << 27
 """Cells of a table's features that are held in memory: 512 MB."""
 
@@ -62,6 +63,22 @@ def sketches_of(
     there, made = look(gathered.digests()[places], modality.sketch_bytes)
     inside = np.flatnonzero(there)
     return inside, made if len(inside) == len(places) else made[inside]
+
+
+def vectors_of(
+    modality: Sketched, gathered: Gathered, look: Look, places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which of ``places`` (positions) have a sketch, and their light features; few sketches are held at once."""
+    inside: list[NDArray[np.int64]] = []
+    made: list[NDArray[np.float32]] = []
+    for start in range(0, len(places), _VECTORS):
+        some, sketches = sketches_of(modality, gathered, look, places[start : start + _VECTORS])
+        if len(some):
+            inside.append(start + some)
+            made.append(modality.vectors(sketches))
+    if not made:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    return np.concatenate(inside), np.concatenate(made)
 
 
 def of_rows(modality: Modality, rows: Path, label: str | None, dropped: Sequence[str], progress: Progress) -> Predict:
