@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -296,6 +296,7 @@ CELLS = st.one_of(
 
 
 @settings(max_examples=40, deadline=None)
+@example(rows=[{"p": 0}, {"p": 6e-133}], words=["log"], copies=1)
 @given(
     rows=st.lists(st.dictionaries(st.sampled_from(["p", "q", "r"]), CELLS, min_size=1), min_size=1, max_size=12),
     words=st.lists(st.sampled_from(list(table_features.WORDS)), min_size=1, unique=True),

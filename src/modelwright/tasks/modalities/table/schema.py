@@ -343,8 +343,8 @@ class _Column:
         if not share and sample.min() == sample.max() and numbers.squares == 0.0:
             return f"constant: always {sample[0]:g}"
         centred = sample - sample.mean()
-        variance = float((centred**2).mean())
-        skewness = float((centred**3).mean()) / variance**1.5 if variance > 0 else 0.0
+        spread = float((centred**2).mean()) ** 1.5  # 0 where numbers differ by less than 1e-108, too
+        skewness = float((centred**3).mean()) / spread if spread > 0 else 0.0
         log = None
         if abs(skewness) > 2.0:
             logs = np.sign(sample) * np.log1p(np.abs(sample))
