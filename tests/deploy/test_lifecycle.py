@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image as Pillow
 
 from modelwright.deploy import process
 from modelwright.deploy.state import read_state, state_path
@@ -290,6 +293,27 @@ def test_a_full_disk_refuses_instead_of_answering(tmp_path: Path) -> None:
         server.wait()
         if server.stdout is not None:
             server.stdout.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux")
+@pytest.mark.slow
+def test_memory_of_large_pictures_is_given_back(start: Callable[..., Running]) -> None:
+    server = start("image")
+    file = io.BytesIO()
+    Pillow.new("RGB", (3000, 2000), (40, 90, 160)).save(file, "JPEG")
+
+    def resident() -> int:
+        pages = int(Path(f"/proc/{server.status.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+    def post(_: int) -> int:
+        return httpx.post(f"{server.url}/predict", content=file.getvalue(), timeout=60).status_code
+
+    assert post(0) == 200
+    before = resident()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(post, range(12))) == {200}
+    assert resident() < before + 60  # 12 pictures are 200 MiB, four at once 70
 
 
 def test_starting_imports_nothing_heavy() -> None:

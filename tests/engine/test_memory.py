@@ -36,3 +36,35 @@ def test_what_was_freed_is_used_again() -> None:
     kept = faults("keep")
     assert kept < 1000
     assert faults("as it is") > 10 * kept
+
+
+PINNED = """
+import os
+import sys
+from modelwright.engine.memory import keep_freed
+if sys.argv[1] == "keep":
+    assert keep_freed()
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+large = bytearray(b"x") * 24_000_000
+del large  # from now on glibc takes blocks of this size from its heap, unless it was told where that ends
+before = resident()
+held = []
+for _ in range(10):
+    block = bytearray(b"x") * 16_000_000
+    held.append((block, [bytes(40_000) for _ in range(4)]))
+held = [small for _, small in held]  # what is small lies behind what is large, and stays
+del block
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
+def test_large_blocks_are_given_back_though_small_ones_behind_them_stay() -> None:
+    left = {
+        how: int(subprocess.run([sys.executable, "-c", PINNED, how], check=True, capture_output=True, text=True).stdout)
+        for how in ("keep", "as it is")
+    }
+    assert left["keep"] < 20
+    assert left["as it is"] > 80

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.deploy.settings import ServeSettings
 from modelwright.deploy.state import read_state, remove_state, write_state
+from modelwright.engine.memory import keep_freed
 from modelwright.errors import InputError, MissingExtraError, ModelwrightError
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None] | None = None
     Notes
     -----
     SIGTERM or SIGINT: no new connections, every request under way is answered, the log is flushed, and this returns.
+    How this process keeps freed memory is settled for good (:func:`~modelwright.engine.memory.keep_freed`).
     """
     settings.check()
+    keep_freed()
     try:
         import uvloop
 
