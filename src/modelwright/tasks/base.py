@@ -172,6 +172,31 @@ class Worded(Protocol):
         """Return where among the ``dense`` features those of each word are, in order; what no word makes is in none."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A step on the way to what a model sees.
+
+    Parameters
+    ----------
+    name, does
+        What it is called, as in ``features`` of a spec where it is chosen there; and what it does, in words.
+    schema
+        The graph made by this schema ends after it.
+    """
+
+    name: str
+    does: str
+    schema: Mapping[str, Any]
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """What a modality may have beside :class:`Modality` whose ``pixels`` can be looked at between their steps."""
+
+    def stages(self, schema: Mapping[str, Any]) -> list[Stage]:
+        """Return the steps in their order; the last one's schema gives what ``schema`` itself does."""
+
+
 @runtime_checkable
 class Glancing(Protocol):
     """What a modality may have beside :class:`Modality` if a sample can be judged without decoding it in full."""

@@ -28,6 +28,7 @@ from modelwright.tasks.base import (
     Modality,
     Paired,
     Sketched,
+    Staged,
     UndecodableError,
     Worded,
     modality,
@@ -288,6 +289,21 @@ def check_features_are_found_by_their_words(case: ModalityCase) -> None:
         assert all(0 <= place < len(case.modality.feature_names(schema, "dense")) for place in places)
 
 
+def check_stages_lead_to_what_a_model_sees(case: ModalityCase) -> None:
+    """Pictures between the steps are shown on a dataset's page: the last must be what the packaged graph makes."""
+    if not isinstance(case.modality, Staged):
+        return
+    for asked in (case, *(case.worded(word) for word in words_of(case.modality))):
+        schema = asked.schema()
+        samples = stacked([case.modality.decode(raw, schema) for raw in case.raws[:3]])
+        stages = case.modality.stages(schema)
+        assert len({stage.name for stage in stages}) == len(stages) > 0
+        assert all(stage.name and stage.does for stage in stages)
+        seen = [_run(session(case.modality.graph(stage.schema, "pixels")), samples) for stage in stages]
+        assert len({each.shape for each in seen}) == 1
+        assert np.array_equal(seen[-1], _run(session(case.modality.graph(schema, "pixels")), samples))
+
+
 def check_unknown_feature_words_are_refused(case: ModalityCase) -> None:
     """A word of another modality, or a misspelt one, is refused with those that there are."""
     refusal = None
@@ -327,6 +343,7 @@ CHECKS: tuple[Check, ...] = (
     check_every_feature_word_does_something,
     check_every_feature_word_keeps_the_contract,
     check_features_are_found_by_their_words,
+    check_stages_lead_to_what_a_model_sees,
     check_unknown_feature_words_are_refused,
 )
 

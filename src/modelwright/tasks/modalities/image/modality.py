@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks import crops
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Stage, Way
 from modelwright.tasks.modalities.image import decoding as image_decoding
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image import sketch as image_sketch
@@ -170,6 +170,8 @@ class Image:
         if side := image_words.side(words):
             settings = {**settings, "height": side, "width": side}
         height, width, reason = _choose_size(heights, widths, samples, settings)
+        if side:
+            reason = f"'features' asks for {next(word for word in words if word in image_words.SIDES)} pictures"
         if image_words.greying(words):
             grey = True
             mean[:] = light / (255.0 * count)
@@ -205,6 +207,17 @@ class Image:
         if encoding == "pixels":
             return image_graph.pixels(schema)
         return image_graph.dense(schema)
+
+    def stages(self, schema: Mapping[str, Any]) -> list[Stage]:
+        """Return the resize and each word of ``features``, or the loss of colour where training had none."""
+        words = [word for word in schema.get("features", ()) if word not in image_words.SIDES]
+        plain = {name: value for name, value in schema.items() if name != "features"} | {"channels": 3}
+        made = [Stage("resize", f"to {schema['width']} × {schema['height']} pixels, averaged", plain)]
+        for number, word in enumerate(words, 1):
+            made.append(Stage(word, image_words.WORDS[word], {**schema, "features": words[:number]}))
+        if not schema.get("features") and schema["channels"] == 1:
+            made.append(Stage("grey", "training had no colour: brightness only", schema))
+        return made
 
     def describe(self, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the one input tensor, of any height and width."""
