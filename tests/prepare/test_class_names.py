@@ -10,6 +10,7 @@ import pytest
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Block, Item, Settings, make
+from modelwright.prepare.guess.guessing import guess
 from modelwright.prepare.index import Index
 
 NAMES = ("World", "Sports", "Business", "Sci/Tech")
@@ -133,6 +134,27 @@ def test_other_names_are_another_state_of_the_source(tmp_path: Path) -> None:
         assert source(tmp_path, classes="none").fingerprint(index) == without
         (tmp_path / "classes.txt").write_text("a\nc\n")
         assert len({without, named, source(tmp_path).fingerprint(index)}) == 3
+
+
+def test_a_folder_is_read_without_its_class_names(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    table(tmp_path / "data", [1, 2, 1], "a.csv")
+    table(tmp_path / "data", [2, 2, 1], "b.csv")
+    (tmp_path / "data" / "classes.txt").write_text("good\nbad\n")
+    rows, blocks, _ = read(source(tmp_path, "data"))
+    assert rows == blocks == ["good", "bad", "good", "bad", "bad", "good"]
+
+
+def test_the_column_that_they_name_is_guessed_to_be_the_answer(tmp_path: Path) -> None:
+    lines = [f"{place % 3},{place * 0.37:.2f},{place % 5}" for place in range(40)]
+    (tmp_path / "data.csv").write_text("kind,size,rooms\n" + "\n".join(lines) + "\n")
+    assert guess(tmp_path / "data.csv").label == "rooms"
+    (tmp_path / "classes.txt").write_text("ash\noak\nelm\n")
+    found = guess(tmp_path / "data.csv")
+    assert found.label == "kind"
+    assert any("classes.txt names the 3 classes: 0 is ash" in reason for reason in found.reasons)
+    (tmp_path / "data.csv").write_text("kind,size,label\n" + "\n".join(lines) + "\n")
+    assert guess(tmp_path / "data.csv").label == "label"
 
 
 def test_news_have_topics(shared_data: Path) -> None:

@@ -114,7 +114,12 @@ class TableSource:
         if self._members is not None:
             return self._members
         if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.name.lower().endswith(_ENDINGS) and each.is_file())
+            names = self._names.path()
+            found = sorted(
+                each
+                for each in path.iterdir()
+                if each.name.lower().endswith(_ENDINGS) and each.is_file() and each != names
+            )
             if not found:
                 raise InputError(
                     f"{self._where}: the folder {path} holds no table",

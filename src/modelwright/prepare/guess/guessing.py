@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, Settings
+from modelwright.prepare.collect.classes import ClassFile
 from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
 from modelwright.prepare.collect.typing_columns import MISSING, Tally
@@ -28,6 +29,7 @@ from modelwright.tasks.modalities.table.headers import distinct
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _TABLES = (".csv", ".tsv", ".parquet", ".pq", ".data", ".csv.gz", ".tsv.gz", ".data.gz")
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+_ITS_NAME = "its name says so"
 _LABELS = (
     "label", "labels", "tags", "target", "class", "y", "output", "outcome", "answer", "category", "survived", "quality",
     "species", "diagnosis", "income", "price", "median_house_value", "churn", "fraud", "result", "grade", "score",
@@ -212,6 +214,8 @@ def _table(path: Path, files: Sequence[Path]) -> Guess:
     candidates = guessing_texts.label_among(names, values, texts) if texts else names
     texts = texts if candidates else []
     label, why = _label(candidates or names, values, headed)
+    if why != _ITS_NAME:
+        label, why = _named(first, candidates or names, values) or (label, why)
     reasons.append(f"the column to predict is {label!r}: {why}")
     tally = next(each for each in tallies if each.name == label)
     output, why = _output(tally, values[label])
@@ -227,6 +231,16 @@ def _table(path: Path, files: Sequence[Path]) -> Guess:
         reasons.append(why_text)
         return Guess("text", output, label, metric, [{"table": location, "text": texts}], reasons)
     return Guess("table", output, label, metric, [{"table": location}], reasons)
+
+
+def _named(path: Path, names: Sequence[str], values: Mapping[str, Counter[str]]) -> tuple[str, str] | None:
+    """Return the column whose numbers a file of class names beside the table fits, and why; None where none is."""
+    file = ClassFile(None, Settings(location=str(path)), str(path))
+    for name in names:
+        found, said = file.fit(values[name])
+        if found:
+            return name, said
+    return None
 
 
 def _look(path: Path, reasons: list[str]) -> tuple[list[Tally], dict[str, Counter[str]], bool]:
@@ -278,10 +292,10 @@ def _label(names: Sequence[str], values: dict[str, Counter[str]], headed: bool) 
         lower = {re.sub(r"[^a-z]+", "_", name.lower()).strip("_"): name for name in names}
         for word in _LABELS:
             if word in lower and len(values[lower[word]]) > 1:
-                return lower[word], "its name says so"
+                return lower[word], _ITS_NAME
         for word, name in lower.items():
             if any(part in {"label", "target", "class"} for part in word.split("_")) and len(values[name]) > 1:
-                return name, "its name says so"
+                return name, _ITS_NAME
     for name in reversed(names):
         if len(values[name]) > 1:
             return name, "it is the last column" if name == names[-1] else "it is the last column that is not constant"
