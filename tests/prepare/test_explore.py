@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from modelwright import canonical
 from modelwright.prepare import explore
@@ -20,6 +21,7 @@ from modelwright.prepare.explore.image import PICTURES
 from modelwright.prepare.explore.page import drawn
 from modelwright.prepare.explore.view import PICTURE_BYTES, View
 from modelwright.store import Store
+from modelwright.store.columns import Columns
 from modelwright.store.dataset import Dataset
 
 from .conftest import Project, picture
@@ -305,7 +307,8 @@ def test_a_million_samples_take_a_small_page(tmp_path: Path) -> None:
     }  # fmt: skip
     schema = {"input": {"height": 8, "width": 8, "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3, "dense": [8, 8]}}
     store = Store.open(tmp_path / ".modelwright")
-    made = drawn(View(samples, issues, meta, schema, store))
+    parquet.write_table(samples, tmp_path / "samples.parquet", row_group_size=3000)
+    made = drawn(View(Columns(tmp_path / "samples.parquet"), issues, meta, schema, store))
     read(made.html)
     assert len(made.html.encode()) < 1_000_000
     assert made.figures["counts"]["train"] == counts["train"]

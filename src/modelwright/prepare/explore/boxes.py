@@ -292,7 +292,7 @@ def _marked(each: Found) -> list[Mapping[str, Any]]:
 def given(view: View, place: int) -> Boxes:
     """Return the boxes that a sample had before anything was mended."""
     if "given" in view.samples.column_names:
-        before = view.samples["given"][place].as_py()
+        before = view.samples.take("given", [place])[0].as_py()
         if before is not None:
             return read(before)
     return read(view.label(place))

@@ -54,11 +54,6 @@ def sections(view: View, before: Dataset | None, after: Dataset) -> list[Element
 
 
 def _added(view: View, examples: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
-    import pyarrow as pa
-    from pyarrow import compute
-
     wanted = examples[:_SHOWN]
-    places = compute.index_in(
-        pa.array([each["sample"] for each in wanted], pa.string()), value_set=view.samples["id"].combine_chunks()
-    )
-    return [(each, int(place)) for each, place in zip(wanted, places.to_pylist(), strict=True) if place is not None]
+    places = view.places_of([each["sample"] for each in wanted])
+    return [(each, places[each["sample"]]) for each in wanted if each["sample"] in places]

@@ -100,8 +100,7 @@ def _given(view: View) -> tuple[NDArray[np.int64], list[Any], list[Any]] | None:
     places = np.flatnonzero(changed & view.kept)
     if not len(places):
         return None
-    some = view.samples.select(["given", "label"]).take(places)
-    return places, some["given"].to_pylist(), some["label"].to_pylist()
+    return places, *_both(view, places)
 
 
 def _relabelled(view: View) -> Element | None:
@@ -181,8 +180,12 @@ def _given_everywhere(view: View) -> list[tuple[str, str]]:
     if "given" not in view.samples.column_names:
         return []
     changed = np.flatnonzero(view.samples["given"].is_valid().to_numpy(zero_copy_only=False))
-    some = view.samples.select(["given", "label"]).take(changed)
-    return list(zip(some["given"].to_pylist(), some["label"].to_pylist(), strict=True))
+    return list(zip(*_both(view, changed), strict=True))
+
+
+def _both(view: View, places: NDArray[np.int64]) -> tuple[list[Any], list[Any]]:
+    """Return the labels of samples before and now."""
+    return view.samples.take("given", places).to_pylist(), view.samples.take("label", places).to_pylist()
 
 
 # ---------------------------------------------------------------------- distributions and columns

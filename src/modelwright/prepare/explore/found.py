@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from modelwright.store.columns import Columns
+
 
 @dataclass(frozen=True)
 class Found:
@@ -31,7 +33,7 @@ class Found:
 
 def find(
     issues: Any,
-    table: Any,
+    table: Columns,
     most: int,
     *,
     kind: str | None = None,
@@ -44,8 +46,10 @@ def find(
 
     Parameters
     ----------
-    issues, table
-        ``issues.parquet`` and ``samples.parquet`` as Arrow tables.
+    issues
+        ``issues.parquet`` as an Arrow table.
+    table
+        ``samples.parquet``.
     kind, decision
         Of this kind, with this decision alone.
     but
@@ -88,19 +92,12 @@ def _found(row: Mapping[str, Any], place: int) -> Found:
     )
 
 
-def _places(table: Any, paths: Sequence[str | None], ids: Sequence[str | None]) -> list[int]:
+def _places(table: Columns, paths: Sequence[str | None], ids: Sequence[str | None]) -> list[int]:
     """Return the rows of the samples that issues are about, -1 where there is none."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    wanted = sorted({path.partition("/")[2] for path, each in zip(paths, ids, strict=True) if path and each})
-    inside = compute.is_in(table["path"], value_set=pa.array(wanted, pa.string()))
-    rows = np.flatnonzero(inside.to_numpy(zero_copy_only=False))
-    some = table.select(["source", "path"]).take(rows)
-    known = {
-        f"{source}/{path}": place
-        for source, path, place in zip(some["source"].to_pylist(), some["path"].to_pylist(), rows.tolist(), strict=True)
-    }
+    wanted = {path.partition("/")[2] for path, each in zip(paths, ids, strict=True) if path and each}
+    rows, names = table.find("path", wanted)
+    sources = table.take("source", rows).to_pylist()
+    known = {f"{source}/{name}": place for source, name, place in zip(sources, names, rows, strict=True)}
     return [known.get(path or "", -1) if each else -1 for path, each in zip(paths, ids, strict=True)]
 
 

@@ -48,14 +48,19 @@ def _number(groups: Any) -> NDArray[np.uint64]:
 def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     """Return the number of groups, and of each its size, and 1 if it lies in one split, 2 if in more."""
     # As numbers: a dictionary of millions of different texts would take ten times their own memory.
-    numbers = [_number(chunk) for chunk in view.samples["group"].chunks]
-    known = np.concatenate(numbers)[view.kept] if numbers else np.empty(0, np.uint64)
+    numbers, start = np.empty(len(view), np.uint64), 0
+    for piece in view.samples.pieces("group"):
+        numbers[start : start + len(piece)] = _number(piece)
+        start += len(piece)
+    known = numbers[view.kept]
     if not len(known):
         return 0, np.empty(0, np.int64), np.empty(0, np.int64)
+    del numbers
     order = np.argsort(known)
     known = known[order]
     starts = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1]]))
     where = view.splits[view.kept][order]
+    del order
     torn = np.maximum.reduceat(where, starts) != np.minimum.reduceat(where, starts)
     return len(starts), np.diff(starts, append=len(known)), torn.astype(np.int64) + 1
 

@@ -127,7 +127,7 @@ def _vectors(
 def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]], NDArray[np.int64]]:
     """Return name and size of at most :data:`GROUPS` groups, and the group of each place."""
     named = [(clip(name, 40), len(members)) for name, members in view.groups]
-    codes = view.group_codes[places]
+    codes = view.group_codes[places].astype(np.int64)
     if len(named) > GROUPS or (codes < 0).any():
         most = min(len(named), GROUPS - 1)
         rest = int(view.kept.sum()) - sum(size for _, size in named[:most])
@@ -137,12 +137,10 @@ def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]
 
 
 def _tips(view: View, places: NDArray[np.int64], marked: dict[int, list[str]]) -> list[str]:
-    table = view.samples.select(["path", "label"]).take(places)
+    paths, labels = (view.samples.take(name, places).to_pylist() for name in ("path", "label"))
     said = _in_short(view, places)
     tips = []
-    for number, (place, path, label) in enumerate(
-        zip(places.tolist(), table["path"].to_pylist(), table["label"].to_pylist(), strict=True)
-    ):
+    for number, (place, path, label) in enumerate(zip(places.tolist(), paths, labels, strict=True)):
         words = [clip(str(path), 60)]
         if label is not None:
             parts = view.parts(label) if view.label_kind == "structured" else [str(label)]

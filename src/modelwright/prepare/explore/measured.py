@@ -66,7 +66,7 @@ def _told(view: View, values: NDArray[np.float64]) -> float:
     if len(view.groups) < 2:
         return float("nan")
     places = view.some(np.flatnonzero(view.kept), PAIRED)
-    return explained(Column("", numbers=values[places]), Column("", codes=view.group_codes[places]))
+    return explained(Column("", numbers=values[places]), Column("", codes=view.group_codes[places].astype(np.int64)))
 
 
 def by_class(view: View, names: Sequence[str], most: int) -> Element | None:

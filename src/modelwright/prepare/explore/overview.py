@@ -13,7 +13,6 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.divide import split
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
-from modelwright.store.dataset import SYNTHETIC
 
 _READ = 200_000
 """Structured labels whose parts are counted; of more, that many evenly spaced ones are."""
@@ -40,10 +39,7 @@ def cards(view: View) -> Element:
 
 
 def _synthetic(view: View) -> int:
-    from pyarrow import compute
-
-    found = compute.starts_with(view.samples["annotation"], SYNTHETIC).to_numpy(zero_copy_only=False)
-    return int((found & view.kept).sum())
+    return int((view.synthetic & view.kept).sum())
 
 
 def sources(view: View) -> Element | None:
@@ -115,7 +111,7 @@ def _parts(view: View) -> list[Element]:
     places = view.some(np.flatnonzero(view.kept), _READ)
     per: dict[int, Counter[str]] = {number: Counter() for number, _ in view.present}
     sizes: Counter[int] = Counter()
-    for number, label in zip(view.splits[places].tolist(), view.samples["label"].take(places).to_pylist(), strict=True):
+    for number, label in zip(view.splits[places].tolist(), view.samples.take("label", places).to_pylist(), strict=True):
         parts = view.parts(label)
         per[number].update(parts)
         sizes[len(parts)] += 1

@@ -215,7 +215,7 @@ def _answer(view: View, sampled: NDArray[np.int64]) -> Column | None:
     if view.label_kind == "number":
         return Column("answer", numbers=view.numbers[sampled])
     if view.label_kind in {"class", "structured"}:
-        return Column("answer", codes=view.codes[sampled])
+        return Column("answer", codes=view.codes[sampled].astype(np.int64))
     return None
 
 

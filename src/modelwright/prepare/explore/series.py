@@ -218,7 +218,7 @@ def _heat(figures: NDArray[np.float64], names: Sequence[str], title: str) -> Ele
 
 def _measured(view: View) -> Element | None:
     tiles: list[tuple[float, Element]] = []
-    codes = view.group_codes
+    codes = view.group_codes.astype(np.int64)
     for name in view.measures:
         values = view.measure(name)
         kept = values[view.kept & np.isfinite(values)]

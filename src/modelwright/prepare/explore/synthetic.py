@@ -29,14 +29,11 @@ def sections(view: View, worth: Mapping[str, Any] | None) -> list[Element]:
     worth
         ``synthesis.json``: the gain measured on real samples.
     """
-    from pyarrow import compute
-
-    found = compute.starts_with(view.samples["annotation"], SYNTHETIC).to_numpy(zero_copy_only=False)
-    places = np.flatnonzero(found & view.kept)
+    places = np.flatnonzero(view.synthetic & view.kept)
     if not len(places):
         return []
     origins = [
-        str(each)[len(SYNTHETIC) :].partition(":") for each in view.samples["annotation"].take(places).to_pylist()
+        str(each)[len(SYNTHETIC) :].partition(":") for each in view.samples.take("annotation", places).to_pylist()
     ]
     ways = Counter(way for way, _, _ in origins)
     view.figures["synthetic"] = {"count": len(places), "ways": dict(sorted(ways.items())), "worth": worth}
@@ -63,11 +60,8 @@ def sections(view: View, worth: Mapping[str, Any] | None) -> list[Element]:
 
 
 def _places_of(view: View, digests: list[str]) -> list[int]:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    places = compute.index_in(pa.array(digests, pa.string()), value_set=view.samples["id"].combine_chunks())
-    return [-1 if place is None else int(place) for place in places.to_pylist()]
+    found = view.places_of(digests)
+    return [found.get(digest, -1) for digest in digests]
 
 
 def _rows(view: View, places: Any) -> Element | None:
@@ -76,6 +70,6 @@ def _rows(view: View, places: Any) -> Element | None:
     rows = view.take_rows(places)
     if rows is None:
         return None
-    labels = view.samples["label"].take(places).to_pylist()
+    labels = view.samples.take("label", places).to_pylist()
     entries = [((clip(str(label), 24),), json.dumps(row)) for label, row in zip(labels, rows.to_pylist(), strict=True)]
     return row_table(("label",), entries, caption="Some of them")

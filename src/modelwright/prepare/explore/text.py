@@ -86,7 +86,7 @@ def _texts(view: View) -> Iterator[tuple[str, bytes]]:
 
 
 def _raws(view: View, places: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-    sources = view.samples["source"].take(places).to_pylist()
+    sources = view.samples.take("source", places).to_pylist()
     in_rows = np.array([view.meta["sources"][source]["kept"] == "rows" for source in sources], bool)
     table = view.take_rows(places[in_rows]) if in_rows.any() else None
     if table is not None:

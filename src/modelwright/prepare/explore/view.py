@@ -7,7 +7,7 @@ Whatever is drawn is either counted over all samples by numpy and Arrow, or take
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan import scanner_name
 from modelwright.prepare.scanned import digest_array
-from modelwright.store.dataset import ROW_TEXT, Dataset
+from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
@@ -132,11 +132,25 @@ class View:
         import pyarrow as pa
         from pyarrow import compute
 
-        found = compute.index_in(self.samples["split"], value_set=pa.array(split.NAMES, pa.string()))
-        codes = compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int8)
+        codes, start, names = np.empty(len(self), np.int8), 0, pa.array(split.NAMES, pa.string())
+        for piece in self.samples.pieces("split"):
+            found = compute.fill_null(compute.index_in(piece, value_set=names), -1)
+            codes[start : start + len(piece)] = found.to_numpy(zero_copy_only=False)
+            start += len(piece)
         if self.only is not None:
             codes[codes != split.NAMES.index(self.only)] = -1
-        return np.asarray(codes)
+        return codes
+
+    @cached_property
+    def synthetic(self) -> NDArray[np.bool_]:
+        """``(n,)``: which samples were made from others."""
+        from pyarrow import compute
+
+        made, start = np.empty(len(self), bool), 0
+        for piece in self.samples.pieces("annotation"):
+            made[start : start + len(piece)] = compute.starts_with(piece, SYNTHETIC).to_numpy(zero_copy_only=False)
+            start += len(piece)
+        return made
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
@@ -157,19 +171,24 @@ class View:
     # ------------------------------------------------------------------ labels
 
     @cached_property
-    def _labelled(self) -> tuple[NDArray[np.int64], list[str]]:
+    def _labelled(self) -> tuple[NDArray[np.int64] | NDArray[np.int32], list[str]]:
         from pyarrow import compute
 
-        count = len(self)
         if self.label_kind in {"number", "none"}:
-            return np.full(count, -1, np.int64), []
-        encoded = self.samples["label"].combine_chunks().dictionary_encode()
-        values = [str(value) for value in encoded.dictionary.to_pylist()]
-        codes = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+            return np.broadcast_to(np.int64(-1), len(self)), []
+        codes, start = np.empty(len(self), np.int32), 0
+        seen: dict[str, int] = {}
+        for piece in self.samples.pieces("label"):
+            encoded = piece.dictionary_encode()
+            own = [seen.setdefault(str(value), len(seen)) for value in encoded.dictionary.to_pylist()]
+            places = compute.fill_null(encoded.indices, len(own)).to_numpy(zero_copy_only=False)
+            codes[start : start + len(piece)] = np.array([*own, -1], np.int32)[places]
+            start += len(piece)
+        values = list(seen)
         if self.label_kind == "structured":
             values = [self._main_part(value) for value in values]
         names = sorted(set(values))
-        into = np.array([*(names.index(value) for value in values), -1], np.int64)
+        into = np.array([*(names.index(value) for value in values), -1], np.int32)
         return into[codes], names
 
     def _main_part(self, label: str) -> str:
@@ -188,7 +207,7 @@ class View:
         return self._labelled[1]
 
     @property
-    def codes(self) -> NDArray[np.int64]:
+    def codes(self) -> NDArray[np.int64] | NDArray[np.int32]:
         """``(n,)`` place of each sample's class in :attr:`classes`; -1: no label."""
         return self._labelled[0]
 
@@ -229,16 +248,16 @@ class View:
         return made
 
     @cached_property
-    def group_codes(self) -> NDArray[np.int64]:
+    def group_codes(self) -> NDArray[np.int32]:
         """``(n,)``: which of :attr:`groups` each sample is in; -1 for none."""
-        made = np.full(len(self), -1, np.int64)
+        made = np.full(len(self), -1, np.int32)
         for number, (_, places) in enumerate(self.groups):
             made[places] = number
         return made
 
     def label(self, place: int) -> Any:
         """Return a sample's label as it is stored."""
-        return self.samples["label"][place].as_py()
+        return self.samples.take("label", [place])[0].as_py()
 
     # ------------------------------------------------------------------ measures and columns
 
@@ -255,15 +274,20 @@ class View:
 
     def path(self, place: int) -> str:
         """Return a sample's name in its source."""
-        return str(self.samples["path"][place].as_py())
+        return str(self.samples.take("path", [place])[0].as_py())
 
     def sample(self, place: int) -> str:
         """Return a sample's digest."""
-        return str(self.samples["id"][place].as_py())
+        return str(self.samples.take("id", [place])[0].as_py())
+
+    def places_of(self, samples: Sequence[str]) -> dict[str, int]:
+        """Return where samples, named by their digests, are; the first place of each that is there."""
+        places, found = self.samples.find("id", set(samples))
+        return dict(reversed(list(zip(found, places, strict=True))))
 
     def raw(self, place: int) -> bytes | None:
         """Return a sample's bytes, or None if they cannot be read any more."""
-        source = self.samples["source"][place].as_py()
+        source = self.samples.take("source", [place])[0].as_py()
         if self.meta["sources"][source]["kept"] == "rows":
             row = self.row(place)
             if row is None or isinstance(self.modality, tasks.Tabular):
