@@ -365,10 +365,10 @@ class Judge:
         """Return the stratum of each kept sample: class, rarest class in it, bin of its number, or one for all."""
         labels = self._labels[self._kept]
         if self._spec.split.by == "random" or self._target.label_kind == "none":
-            return np.zeros(len(labels), np.int64)
+            return np.zeros(len(labels), np.int32)
         if isinstance(self._target, tasks.Structured):
             return structured.strata(self._target, labels, self._names)
-        return labels if self._gathered.coded else split.bins(labels)
+        return np.asarray(labels if self._gathered.coded else split.bins(labels), np.int32)
 
     def _division(
         self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]

@@ -80,11 +80,10 @@ def divide(
         That dataset's ``division``.
     """
     places = np.flatnonzero(kept)
-    groups, keys = ties.groups[places], ties.keys
-    present = np.zeros(len(keys), bool)
-    present[groups] = True
+    groups, keys = split.picked(ties.groups, places), ties.keys
+    present = split.held(groups, len(keys))
     if not present.all():
-        groups, keys = (np.cumsum(present, dtype=groups.dtype) - 1)[groups], keys[present]
+        groups, keys = split.picked(np.cumsum(present, dtype=groups.dtype), groups) - 1, keys[present]
     fractions = (settings.train, settings.validation, settings.test)
     mine = None if known is None else known[places]
     times = _times(settings, gathered, rows) if settings.by == "time" else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 BINS = 10
 _FEW = 32
+_PART = 1 << 17
+Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,45 @@ class Plan:
 
 def ranks(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Return ``(n,) uint64`` pseudo-random ranks of digests: splitmix64 (Steele, Lea, Flood 2014), seeded."""
-    mixed = keys ^ np.uint64((seed * 0x9E3779B97F4A7C15 + 0x1234567) & 0xFFFFFFFFFFFFFFFF)
-    with np.errstate(over="ignore"):
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+    made = keys ^ np.uint64((seed * 0x9E3779B97F4A7C15 + 0x1234567) & 0xFFFFFFFFFFFFFFFF)
+    for start in range(0, len(made), _PART):
+        mixed = made[start : start + _PART]
+        with np.errstate(over="ignore"):
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        made[start : start + _PART] = mixed ^ (mixed >> np.uint64(31))
+    return made
+
+
+def picked(values: NDArray[Value], places: NDArray[np.integer[Any]]) -> NDArray[Value]:
+    """Return ``values[places]``, by parts: numpy would make 64-bit numbers of all places at once."""
+    made = np.empty(len(places), values.dtype)
+    for start in range(0, len(places), _PART):
+        made[start : start + _PART] = values[places[start : start + _PART]]
+    return made
+
+
+def held(groups: NDArray[np.integer[Any]], count: int) -> NDArray[np.bool_]:
+    """Return ``(count,)`` which groups have a member."""
+    made = np.zeros(count, bool)
+    for start in range(0, len(groups), _PART):
+        made[groups[start : start + _PART]] = True
+    return made
+
+
+def _tally(numbers: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
+    """Return ``(count,)`` how often each number comes up."""
+    made = np.zeros(count, np.int64)
+    for start in range(0, len(numbers), _PART):
+        made += np.bincount(numbers[start : start + _PART], minlength=count)
+    return made
+
+
+def _sizes(groups: NDArray[np.integer[Any]], count: int) -> NDArray[np.int32]:
+    """Return ``(count,)`` the members of each group; without memory of its own where each has one."""
+    if len(groups) == count and held(groups, count).all():
+        return np.broadcast_to(np.int32(1), count)
+    return np.bincount(groups, minlength=count).astype(np.int32)
 
 
 def bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -71,8 +107,10 @@ def by_origin(strata: NDArray[np.int64], production: NDArray[np.bool_]) -> tuple
     (array([0, 2, 3]), array([False, False,  True, False]))
     """
     count = int(strata.max(initial=-1)) + 1
-    given = np.bincount(strata[~production], minlength=count) > 0
-    return strata + count * production, np.concatenate([np.zeros(count, bool), given])
+    given = _tally(strata[~production], count) > 0
+    apart = strata.copy()
+    apart[production] += count
+    return apart, np.concatenate([np.zeros(count, bool), given])
 
 
 def quotas(
@@ -149,7 +187,7 @@ def assign(
     if len(conflicts):
         free = np.delete(free, conflicts)
     _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
-    result = group_split[groups]
+    result = picked(group_split, groups)
     result[conflicts] = -1
     return Plan(result, conflicts)
 
@@ -179,16 +217,18 @@ def _deal(
 ) -> None:
     """Fill ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum."""
     strata_count = len(covered)
-    left = quotas(np.bincount(strata[free], minlength=strata_count), fractions, covered).astype(np.float64)
-    sizes = np.bincount(groups[free], minlength=len(group_split)).astype(groups.dtype)
-    settled = group_split[groups[free]]
+    whole = len(free) == len(groups)
+    of, here = (groups, strata) if whole else (groups[free], strata[free])
+    occurring = _tally(here, strata_count)
+    left = quotas(occurring, fractions, covered).astype(np.float64)
+    sizes = _sizes(of, len(group_split))
+    settled = picked(group_split, of)
     for split in (TRAIN, VALIDATION, TEST):
-        if (settled == split).any():
-            left[:, split] -= np.bincount(strata[free[settled == split]], minlength=strata_count)
+        left[:, split] -= _tally(here[settled == split], strata_count)
     many = np.flatnonzero((sizes > 1) & (group_split < 0))
     by_group, starts = free[:0], sizes[:0]
     if len(many):
-        tied = free[sizes[groups[free]] > 1]
+        tied = free[picked(sizes, of) > 1]
         by_group = tied[np.argsort(groups[tied], kind="stable")]
         starts = np.concatenate([[0], np.cumsum(np.where(sizes > 1, sizes, 0))])
         del tied
@@ -203,20 +243,19 @@ def _deal(
         best = int(np.argmax(need))
         group_split[group] = best
         left[present, best] -= inside[present]
-    for single in _by_stratum(free[(sizes == 1)[groups[free]] & (settled < 0)], strata, strata_count):
+    for single in _by_stratum(free[picked(sizes == 1, of) & (settled < 0)], strata, strata_count):
         wanted = _fit(np.maximum(left[strata[single[0]]], 0), len(single), shares)
-        mine = groups[single]
-        group_split[mine] = _by_rank(order[mine], wanted)
-    del sizes, by_group
-    trained = np.bincount(strata[free[(group_split == TRAIN)[groups[free]]]], minlength=strata_count)
-    lacking = np.flatnonzero((np.bincount(strata[free], minlength=strata_count) > 0) & (trained == 0) & ~covered)
+        mine = picked(groups, single)
+        group_split[mine] = _by_rank(picked(order, mine), wanted)
+    trained = _tally(here[picked(group_split == TRAIN, of)], strata_count)
+    lacking = np.flatnonzero((occurring > 0) & (trained == 0) & ~covered)
     if len(lacking):
         _every_class_in_train(groups, strata, group_split, lacking, free, order, locked=settled >= 0)
 
 
 def _by_stratum(places: NDArray[np.int64], strata: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
     """Yield the places of each stratum that has any, in the order of strata; each ascending."""
-    mine = strata[places]
+    mine = picked(strata, places)
     if count <= _FEW:  # looked through for each of a few, since sorting takes twice the memory
         for stratum in range(count):
             some = places[mine == stratum]
