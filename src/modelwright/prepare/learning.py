@@ -55,7 +55,10 @@ def by_column(batch: Any) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if kinds.is_string(column.type):
-            made[name] = column.to_pylist()
+            coded = column.dictionary_encode()  # each different text becomes a Python object once
+            words = np.array([*coded.dictionary.to_pylist(), None], object)
+            places = coded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
+            made[name] = words[places].tolist()
         else:
             made[name] = column.to_numpy(zero_copy_only=False)
     return made

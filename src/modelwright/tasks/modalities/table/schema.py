@@ -134,6 +134,7 @@ class _Numbers:
         self.squares = 0.0
         self.sample = np.empty(0)
         self._keys = np.empty(0)
+        self._limit = 1.0
         self._random = np.random.default_rng(seed)
         self._waiting: list[NDArray[np.float64]] = []
         self._held = 0
@@ -153,6 +154,7 @@ class _Numbers:
         if self._held:
             self._take(np.concatenate(self._waiting))
         self._waiting, self._held = [], 0
+        self._shorten()
 
     def _take(self, values: NDArray[np.float64]) -> None:
         mean = float(values.mean())
@@ -162,11 +164,20 @@ class _Numbers:
         self.squares += float(((values - mean) ** 2).sum()) + (mean - self.mean) ** 2 * self.count * len(values) / both
         self.mean += (mean - self.mean) * len(values) / both
         self.count = both
+        keys = self._random.random(len(values))
+        if self._limit < 1.0:
+            values, keys = values[keys < self._limit], keys[keys < self._limit]
         self.sample = np.concatenate([self.sample, values])
-        self._keys = np.concatenate([self._keys, self._random.random(len(values))])
+        self._keys = np.concatenate([self._keys, keys])
+        if len(self.sample) > 2 * _SAMPLE:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Keep the smallest keys, in the order in which they came; larger ones need not come in any more."""
         if len(self.sample) > _SAMPLE:
             kept = np.sort(np.argpartition(self._keys, _SAMPLE)[:_SAMPLE])
             self.sample, self._keys = self.sample[kept], self._keys[kept]
+            self._limit = float(self._keys.max())
 
     @property
     def std(self) -> float:
@@ -190,6 +201,8 @@ class _Column:
         self.crowded = False
         self.hashed = False
         self.day_first = 0
+        self._dates: dict[str, bool] = {}
+        """Texts that were read as dates, and whether they say that the day comes first; some of the first ones."""
         self._pending: list[str] = []
 
     def feed(self, values: cells.Values) -> None:
@@ -290,11 +303,18 @@ class _Column:
         """Read texts as dates for as long as every one of them is one."""
         if self.seen["not a date"]:
             return
-        if any(dates.parse(word) is None for word in words):
-            self.seen["not a date"] = 1
-            self._pending = []
-            return
-        self.day_first += sum(dates.speaks_for_day_first(word) for word in words)
+        counts = Counter(words)
+        for word in counts:
+            speaks = self._dates.get(word)
+            if speaks is None:
+                if dates.parse(word) is None:
+                    self.seen["not a date"] = 1
+                    self._pending = []
+                    return
+                speaks = dates.speaks_for_day_first(word)
+                if len(self._dates) < _TEXTS:
+                    self._dates[word] = speaks
+            self.day_first += speaks * counts[word]
         self._pending = (self._pending + words)[:_SAMPLE]
 
     def finish(self, total: int, cap: int, *, hashed: bool = False) -> dict[str, Any] | str:
