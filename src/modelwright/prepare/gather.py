@@ -270,8 +270,8 @@ class Gatherer:
 
         found, count, start = self.found, len(block.inputs), len(self.found)
         self._refuse_more(start + count)
-        for batch in block.inputs.combine_chunks().to_batches():
-            found.ids.extend(rowtext.digests(rowtext.texts(batch)))
+        for texts in rowtext.of_table(block.inputs) if block.texts is None else block.texts:
+            found.ids.extend(rowtext.digests(texts))
         writer.add_table(block.inputs)
         found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
         found.paths.extend(block.name, block.first, count)

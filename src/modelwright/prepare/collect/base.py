@@ -11,7 +11,7 @@ This module imports neither numpy nor pyarrow: fingerprints are made with it on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -134,6 +134,8 @@ class Block:
     group: Any = None
     time: Any = None
     split: Any = None
+    texts: Sequence[Any] | None = None
+    """Canonical JSON of the rows without their labels, in Arrow arrays one after the other, if it was made already."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import bulk
+from modelwright.prepare.collect import bulk, rowtext
 from modelwright.prepare.collect.base import Block, Rejected
 from modelwright.prepare.collect.classes import named
 from modelwright.prepare.collect.delimited import Dialect
@@ -60,7 +60,8 @@ def of_text(
             for name, kind in columns.items()
         }
         told = {role: bulk.cleaned(table[name].combine_chunks(), missing) for role, name in roles.items()}
-        yield Block(path.name, first, pa.table(made), **_with_names(told, maker))
+        rows = pa.table(made)
+        yield Block(path.name, first, rows, **_with_names(told, maker), texts=rowtext.of_table(rows))
         first += count
     yield from stray_issues(path.name, strays)
 
@@ -92,7 +93,8 @@ def of_typed(
                 made[name] = _as(plain(batch[name], maker), kind, missing, name, strays)
             there = {role: name for role, name in roles.items() if name in batch.schema.names}
             told = {role: _told(role, plain(batch[name], maker)) for role, name in there.items()}
-            yield Block(path.name, first, pa.table(made), **_with_names(told, maker))
+            rows = pa.table(made)
+            yield Block(path.name, first, rows, **_with_names(told, maker), texts=rowtext.of_table(rows))
             first += count
     except (pa.ArrowException, OSError, UnicodeDecodeError, EOFError) as error:
         raise InputError(f"{where}: {path} is damaged: {first_line(error)}", code="corrupt") from None

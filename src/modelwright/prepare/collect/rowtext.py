@@ -44,6 +44,11 @@ def texts(batch: Any) -> Any:
     return compute.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
 
 
+def of_table(table: Any) -> list[Any]:
+    """Return the texts of a ``pyarrow.Table`` in arrays, one after the other."""
+    return [texts(batch) for batch in table.combine_chunks().to_batches()]
+
+
 def digests(texts: Any) -> bytes:
     """Return the BLAKE3 digests of ``n`` texts, 32 bytes each, one after the other."""
     _, offsets, data = texts.buffers()

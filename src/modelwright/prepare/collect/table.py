@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect import text_rows, typing_columns
+from modelwright.prepare.collect.ahead import ahead
 from modelwright.prepare.collect.archive import cache_of
 from modelwright.prepare.collect.base import Block, Item, Kept, Rejected, Settings, Survey, must_exist, printable
 from modelwright.prepare.collect.classes import ClassFile
@@ -281,7 +282,7 @@ class TableSource:
         whole = dialect.delimiter != ","
         reader = bulk.Reader(dialect, names, self._missing, ".")
         survey = bulk.Survey(reader, tallies, self._missing, whole=whole)
-        for lines in bulk.lines(path, dialect):
+        for lines in ahead(bulk.lines(path, dialect)):
             survey.add(lines)
             if survey.rows > MOST_ROWS:
                 raise _too_many(path)
@@ -310,7 +311,7 @@ class TableSource:
         for path in self._files():
             typed = typed_file(path, self._where, self._sheet)
             if isinstance(typed, (ParquetTable, ArrowTable)):
-                yield from blocks.of_typed(path, typed, columns, self._rows, self._missing, self._where)
+                yield from ahead(blocks.of_typed(path, typed, columns, self._rows, self._missing, self._where))
                 continue
             if typed is not None:
                 yield from self._typed_items(path, typed, columns, self._rows)
@@ -322,8 +323,8 @@ class TableSource:
             dialect = self._dialects[path]
             names, _ = distinct(dialect.names)
             try:
-                yield from blocks.of_text(
-                    path, dialect, names, columns, self._rows, self._missing, self._decimals[path]
+                yield from ahead(
+                    blocks.of_text(path, dialect, names, columns, self._rows, self._missing, self._decimals[path])
                 )
             except bulk.NotPlainError:
                 raise InputError(

@@ -201,8 +201,8 @@ class _Column:
         self.crowded = False
         self.hashed = False
         self.day_first = 0
-        self._dates: dict[str, bool] = {}
-        """Texts that were read as dates, and whether they say that the day comes first; some of the first ones."""
+        self._dates: dict[str, int] = {}
+        """Texts that were read as dates, and what they say about the day coming first; some of the first ones."""
         self._pending: list[str] = []
 
     def feed(self, values: cells.Values) -> None:
@@ -303,8 +303,8 @@ class _Column:
         """Read texts as dates for as long as every one of them is one."""
         if self.seen["not a date"]:
             return
-        counts = Counter(words)
-        for word in counts:
+        day_first = 0
+        for word, count in Counter(words).items():
             speaks = self._dates.get(word)
             if speaks is None:
                 if dates.parse(word) is None:
@@ -314,7 +314,8 @@ class _Column:
                 speaks = dates.speaks_for_day_first(word)
                 if len(self._dates) < _TEXTS:
                     self._dates[word] = speaks
-            self.day_first += speaks * counts[word]
+            day_first += speaks * count
+        self.day_first += day_first
         self._pending = (self._pending + words)[:_SAMPLE]
 
     def finish(self, total: int, cap: int, *, hashed: bool = False) -> dict[str, Any] | str:
