@@ -6,7 +6,7 @@ looked at, and a sample that was dropped is in nobody's split.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Judge:
         self._gathered, self._rows = gathered, rows
         self._look = _looker(index, gathered.scanner)
         self._memory = Remembered(store.cache_dir("prepare") / "checks", gathered.scanner)
-        self._shown = _paths(gathered)
+        self._shown = gathered.paths.__getitem__
         self._rules, self._people = Rules.of(spec.clean), people_of(store)
         self._tabular = isinstance(modality, tasks.Tabular)
         self._usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
@@ -442,10 +442,6 @@ def _alike_rows(count: int) -> Iterator[Issue]:
 
 def _looker(index: Index, scanner: str) -> Look:
     return lambda digests, width: index.scanned(scanner).sketches(digests, width)
-
-
-def _paths(gathered: Gathered) -> Callable[[int], str]:
-    return gathered.paths.__getitem__
 
 
 def _counts(labels: NDArray[np.int64], names: Sequence[str], usable: NDArray[np.bool_]) -> dict[str, int]:
