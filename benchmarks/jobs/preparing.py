@@ -5,12 +5,17 @@
   label errors, which the peers do not have either;
 - *the limit*: nothing but the entropy decoding of the same files on all cores: JPEGs decoded in grey at an eighth of
   their size, which leaves next to nothing but Huffman codes to do.
+
+Ours are whole processes over all pictures, start-up included. The peers take minutes for that: they get a part of the
+pictures, in the same rounds, and their start-up is taken off. ``MODELWRIGHT_PREPARING_FILES`` asks for fewer pictures.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,11 +25,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from benchmarks.environments import WORK, clean_environment, ours, peer
-from benchmarks.measure import Record, compare, in_turn, seconds
+from benchmarks.measure import Record, compare, seconds
 from modelwright.engine.here import map_ordered
 from modelwright.engine.threads import usable_cores
 
-COUNT = 5000
+COUNT = int(os.environ.get("MODELWRIGHT_PREPARING_FILES", "5000"))
+PEER_COUNT = min(COUNT, 1000)
+"""Pictures that the peers are given, which take minutes for all."""
+SLOW_ROUNDS = 3
+"""Rounds in which everything is measured; further ones are of the pass and its limit."""
+QUICK = ("limit", "the pass")
 SIZE = (1280, 720)
 COMMAND = "python -m benchmarks --jobs preparing"
 
@@ -103,7 +113,7 @@ def _bases(random: np.random.Generator) -> NDArray[np.uint8]:
 def pictures(folder: Path) -> Path:
     """Write photo-like JPEGs (two of forty pictures of 1/f noise, moved and mixed; noise; quality 90), once."""
     target = folder / "photos"
-    done = folder / f".made-{COUNT}"
+    done = folder / ".made"
     if done.exists():
         return target
     shutil.rmtree(folder, ignore_errors=True)
@@ -151,40 +161,71 @@ def _prepare(python: Path, folder: Path, spec: str) -> float:
     return _python(python, PREPARE, folder)
 
 
-def run(pairs: int) -> list[Record]:
-    """Compare whole processes, start-up included on both sides."""
-    folder = WORK / "preparing"
+def _rate(python: Path, code: str, several: Path, few: Path) -> float:
+    """Return a peer's pictures per second, its start-up taken off: the time for the few pictures of another folder."""
+    counts = [sum(1 for _ in folder.rglob("*.jpg")) for folder in (several, few)]
+    return (counts[0] - counts[1]) / (_python(python, code, several) - _python(python, code, few))
+
+
+def _part(target: Path, folder: Path, count: int) -> Path:
+    """Return a folder with links to ``count`` evenly spaced pictures."""
+    part = folder / f"part-{count}"
+    if not part.exists():
+        files = sorted(target.rglob("*.jpg"))
+        part.mkdir()
+        for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int).tolist():
+            os.link(files[place], part / files[place].name)
+    return part
+
+
+def _sides(folder: Path) -> dict[str, Callable[[], float]]:
+    """Return what is measured: each returns pictures per second."""
     target = pictures(folder)
+    several, few = _part(target, folder, PEER_COUNT), _part(target, folder, 20)
     python = ours("all")
-    alone = partial(_python, python, PASS, target)
-    whole = partial(_prepare, python, folder, SPEC)
-    without = partial(_prepare, python, folder, SPEC + WITHOUT)
-    vision = partial(_python, peer("cleanvision"), CLEANVISION, target)
-    limit = partial(_python, python, LIMIT, target)
-    records = [
-        _compared("the pass / entropy decoding alone, all cores", alone, limit, pairs, 0.6),
-        _compared("the pass / cleanvision", alone, vision, 5, 10.0),
-        _compared("mw prepare without label check / cleanvision", without, vision, 5, 10.0),
-        _compared("mw prepare / cleanvision", whole, vision, 5, 10.0),
-    ]
+    sides: dict[str, Callable[[], float]] = {
+        "limit": lambda: COUNT / _python(python, LIMIT, target),
+        "the pass": lambda: COUNT / _python(python, PASS, target),
+        "mw prepare": lambda: COUNT / _prepare(python, folder, SPEC),
+        "mw prepare without label check": lambda: COUNT / _prepare(python, folder, SPEC + WITHOUT),
+        "cleanvision": partial(_rate, peer("cleanvision"), CLEANVISION, several, few),
+    }
     try:
-        fastdup = peer("fastdup")
+        sides["fastdup"] = partial(_rate, peer("fastdup"), FASTDUP, several, few)
     except subprocess.CalledProcessError:
-        return records  # it has no package for this Python or processor
-    records.append(_compared("the pass / fastdup", alone, partial(_python, fastdup, FASTDUP, target), 5, 4.0))
+        print("no fastdup for this Python or processor: left out", file=sys.stderr)
+    return sides
+
+
+def run(pairs: int) -> list[Record]:
+    """Measure all sides in turn, round by round; the slow ones in the first three rounds only."""
+    sides = _sides(WORK / f"preparing-{COUNT}")
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(pairs):
+        order = [name for name in sides if number < SLOW_ROUNDS or name in QUICK]
+        for name in order[:: -1 if number % 2 else 1]:
+            found[name].append(sides[name]())
+            print(f"  round {number + 1}: {name}: {found[name][-1]:.4g}/s", file=sys.stderr, flush=True)
+    records = [_compared("the pass / entropy decoding alone, all cores", found["the pass"], found["limit"], 0.6)]
+    records += [
+        _compared(f"{name} / cleanvision", found[name], found["cleanvision"], 10.0)
+        for name in ("the pass", "mw prepare without label check", "mw prepare")
+    ]
+    if "fastdup" in found:
+        records.append(_compared("the pass / fastdup", found["the pass"], found["fastdup"], 4.0))
     return records
 
 
-def _compared(name: str, mine: Callable[[], float], other: Callable[[], float], pairs: int, least: float) -> Record:
-    first, second = in_turn(mine, other, pairs, warmup=0)
+def _compared(name: str, first: list[float], second: list[float], least: float) -> Record:
+    rounds = min(len(first), len(second))
     return compare(
         "preparing",
         name,
-        [COUNT / each for each in first],
-        [COUNT / each for each in second],
+        first[:rounds],
+        second[:rounds],
         unit="pictures/s",
         goal=f"≥ {least:g} ×",
         met=lambda ratio: ratio >= least,
         command=COMMAND,
-        note=f"{COUNT} JPEGs of {SIZE[0]} × {SIZE[1]}, whole processes",
+        note=f"{COUNT} JPEGs of {SIZE[0]} × {SIZE[1]}, whole processes; peers {PEER_COUNT} of them, start-up taken off",
     )
