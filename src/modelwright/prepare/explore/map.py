@@ -39,7 +39,7 @@ def sections(view: View) -> list[Element]:
     if found is None or len(found[0]) < _LEAST:
         return []
     places, vectors, sketches = found
-    near = neighbours(vectors)
+    near = view.remembered.get("map", [vectors], lambda: {"near": neighbours(vectors)})["near"]
     flat, explained = spread(vectors, 2)
     if flat.shape[1] < 2:
         return []

@@ -22,6 +22,7 @@ from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column
+from modelwright.prepare.remembered import Remembered
 from modelwright.prepare.scan import scanner_name
 from modelwright.prepare.scanned import digest_array
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
@@ -123,6 +124,11 @@ class View:
 
     def __len__(self) -> int:
         return int(self.samples.num_rows)
+
+    @cached_property
+    def remembered(self) -> Remembered:
+        """What takes seconds to draw, and is the same as long as what it is drawn from is."""
+        return Remembered(self.store.cache_dir("prepare") / "checks", "page")
 
     # ------------------------------------------------------------------ who is where
 

@@ -1,4 +1,4 @@
-"""Results of checks that take seconds and follow from a few arrays: remembered by the digest of those."""
+"""Results that take seconds and follow from a few arrays: remembered by the digest of those."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT = 4
 
 
 class Remembered:
-    """Remembers what checks made of arrays.
+    """Remembers what was made of arrays.
 
     Parameters
     ----------
