@@ -53,8 +53,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     digests = np.frombuffer(gathered.ids, np.uint8).reshape(-1, 32)
     sources, annotations = np.asarray(gathered.sources), np.asarray(gathered.annotations)
     measures = {name: np.frombuffer(values) for name, values in gathered.measures.items()}
-    plain = ["id", "group", "path"]  # nearly all different: a dictionary would only cost
-    coded = [name for name, _ in fields if name not in plain]
+    plain = ("id", "group", "path", "time", "measure.")  # nearly all different: a dictionary would only cost
+    coded = [name for name, _ in fields if not name.startswith(plain)]
     with parquet.ParquetWriter(path, pa.schema(fields), compression="zstd", use_dictionary=coded) as writer:
         for start in range(0, len(gathered), _ROWS):
             part = slice(start, min(start + _ROWS, len(gathered)))
