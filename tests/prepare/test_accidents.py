@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -9,7 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from modelwright.prepare.scan_children import LEAST
 
 from .conftest import Project, picture
 
@@ -49,6 +54,35 @@ def test_killed_midway_goes_on_to_the_same_digest(project: Project, tmp_path: Pa
             assert not artifact.verify()
     assert project.prepare(SPEC).digest == expected
     assert project.store.artifacts.list("dataset")[-1].digest == expected
+
+
+@pytest.mark.slow
+def test_killed_among_many_small_files_goes_on_to_the_same_digest(project: Project, tmp_path: Path) -> None:
+    spec = f"{SPEC}clean: {{review: [leaking-split]}}\n"
+    random = np.random.default_rng(0)
+    for number in range(LEAST + 200):
+        folder = project.root / "photos" / "ab"[number % 2] / f"{number % 7}"
+        folder.mkdir(parents=True, exist_ok=True)
+        out = io.BytesIO()
+        Image.fromarray(random.integers(0, 255, (4, 4), np.uint8)).save(out, "PNG")
+        (folder / f"{number}.png").write_bytes(out.getvalue())
+    undisturbed = Project(tmp_path / "other")
+    (undisturbed.root / "photos").symlink_to(project.root / "photos")
+    expected = undisturbed.prepare(spec).digest
+    project.spec(spec)
+    known = project.root / ".modelwright" / "cache" / "prepare"
+    for place in ("files", "scans"):  # while files are hashed; while they are scanned
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(project.root)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and not list((known / place).glob("*")):
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    assert not project.store.artifacts.list("dataset")
+    assert project.prepare(spec).digest == expected
+    said = next(line for line in project.listener.said if "not read again" in line)
+    assert int(said.split()[0]) > 0
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_an_issue(project: Project, photos: Path) -> None:
