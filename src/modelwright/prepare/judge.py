@@ -33,6 +33,7 @@ from modelwright.prepare.clean.columns import ColumnFindings, check
 from modelwright.prepare.clean.labels.check import Predict, Result, Samples
 from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.clean.labels.texts import of_texts
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import dividing, split
 from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.gathered import Gathered
@@ -40,7 +41,6 @@ from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.remembered import Remembered
 from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
 from modelwright.store.columns import digest_bytes

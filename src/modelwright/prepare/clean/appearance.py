@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.clean.giveaways import GAIN, LEAST, MOST, Sketches
 from modelwright.prepare.clean.labels.folds import FOLDS, deal
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.remembered import Remembered
 from modelwright.tasks.base import Bordered, Modality
 
 GREY = 0.004

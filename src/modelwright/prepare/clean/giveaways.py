@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.outliers import principal
+from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.remembered import Remembered
 from modelwright.tasks.base import Carried, Modality, Sketched
 
 LEAST = 40
