@@ -59,14 +59,18 @@ def page(
     problem
         What the model is for, in the user's words.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     progress.begin("drawing the page", None)
-    view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
-    worth = dataset.artifact.attached("synthesis.json")
-    since = [
-        *synthetic.sections(view, None if worth is None else json.loads(worth.read_bytes())),
-        *changes.sections(view, parent, dataset),
-    ]
-    made = drawn(view, *since)
+    # The products here are small: threads of BLAS wait for each other longer than they work, and by spinning.
+    with threadpool_limits(limits=1):
+        view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
+        worth = dataset.artifact.attached("synthesis.json")
+        since = [
+            *synthetic.sections(view, None if worth is None else json.loads(worth.read_bytes())),
+            *changes.sections(view, parent, dataset),
+        ]
+        made = drawn(view, *since)
     return Page(made.html, {"dataset": dataset.digest, "split": only, **made.figures})
 
 
