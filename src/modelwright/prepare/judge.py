@@ -19,6 +19,7 @@ from modelwright.prepare import about
 from modelwright.prepare.clean import (
     appearance,
     checks,
+    detected,
     empties,
     giveaways,
     mislabelled,
@@ -334,13 +335,13 @@ class Judge:
         gathered = self._gathered
         if not mislabelled.wanted(self._spec.clean) or not self._kept.any():
             return {}, {"skipped": "no rule of 'clean' names mislabelled"}
-        samples = self._samples(tied, folds)
         again = partial(swapped.whole, self._modality, gathered, self._sources, self._store)
-        mark = ["boxes", self._modality.name, self._modality.version]
-        describe = mislabelled.describer(gathered, self._shown)
-        result, found = swapped.suspects(samples, again, self._store, mark, describe, self._progress)
-        fixed = swapped.settle(self._judge(found), self._store, self._labels, self._names, self._kept)
-        return fixed, result.facts
+        about = ["boxes", self._modality.name, self._modality.version], mislabelled.describer(gathered, self._shown)
+        samples = self._samples(tied, folds)
+        facts, found, places = detected.of_boxes(samples, again, self._store, *about, self._progress)
+        for each in self._judge(places):
+            self._drop(each)
+        return swapped.settle(self._judge(found), self._store, self._labels, self._names, self._kept), facts
 
     def _predict(self) -> Predict:
         """Return what predicts samples out of fold: from columns, from texts read again, or from sketches."""

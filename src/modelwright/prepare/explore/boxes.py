@@ -24,9 +24,11 @@ PALETTE = (
 """Colours of classes, the most frequent first; later ones begin again."""
 _SHOWN = 12
 _SIDE = 320
-_WORST = 12
+_WORST = 18
 _CLASSES = 12
 _GRID = 10
+_MANY = ("mislabelled", "overlooked-box", "misplaced-box")
+"""Kinds of which six are shown, of the others three."""
 _KINDS = (
     "conflicting-boxes", "inverted-box", "zero-area-box", "outside-box", "duplicate-box", "tiny-box",
 )  # fmt: skip
@@ -112,8 +114,9 @@ def with_boxes(
     paints: Mapping[str, tuple[int, int, int]],
     *,
     marked: Sequence[Mapping[str, Any]] = (),
+    better: Sequence[Mapping[str, Any]] = (),
 ) -> bytes | None:
-    """Return a picture with boxes and outlines drawn on it, as JPEG; ``marked`` ones thick and on top.
+    """Return a picture with boxes and outlines on it, as JPEG; ``marked`` ones thick and red, ``better`` ones green.
 
     None if the picture cannot be looked at, or the page's budget is spent.
     """
@@ -136,6 +139,9 @@ def with_boxes(
     for box in marked:
         _draw(canvas, box, scale, (255, 255, 255), 5)
         _draw(canvas, box, scale, (220, 0, 60), 3)
+    for box in better:
+        _draw(canvas, box, scale, (255, 255, 255), 4)
+        _draw(canvas, box, scale, (0, 150, 70), 2)
     return view.spend(jpeg(picture))
 
 
@@ -269,19 +275,23 @@ def _positions(mine: NDArray[Any]) -> Element:
 def _worst(view: View, paints: Mapping[str, tuple[int, int, int]]) -> Element | None:
     """Show the pictures whose boxes have problems, those boxes marked."""
     shown: list[tuple[bytes, str]] = []
-    for kind in ("mislabelled", *_KINDS):
-        for each in view.found(3 if kind != "mislabelled" else 6, kind=kind):
+    for kind in (*_MANY, *_KINDS):
+        for each in view.found(6 if kind in _MANY else 3, kind=kind):
             marked = _marked(each)
             if each.place < 0 or not marked or len(shown) >= _WORST:
                 continue
-            data = with_boxes(view, each.place, given(view, each.place), paints, marked=marked)
+            better = [each.evidence["seen"]] if "seen" in each.evidence else []
+            data = with_boxes(view, each.place, given(view, each.place), paints, marked=marked, better=better)
             if data is not None:
                 words = each.message.partition(": ")[2] if kind != "mislabelled" else each.message
                 shown.append((data, clip(f"{each.kind} ({each.decision}): {words}", 160)))
+    checked = view.meta["label_check"].get("located", {})
+    reason = checked["said"] if "said" in checked else f"where boxes are was not checked: {checked.get('skipped')}"
+    about = draw.h("p", f"{reason[0].upper()}{reason[1:]}.") if checked else None
     if not shown:
-        return None
-    said = draw.h("p", "As the source has them; what was found is drawn thick.", class_="muted")
-    return draw.section("Boxes with problems", said, wide(shown))
+        return draw.section("Boxes with problems", about) if about is not None else None
+    words = "As the source has them; what was found is drawn thick and red, where its thing seems to lie in green."
+    return draw.section("Boxes with problems", about, draw.h("p", words, class_="muted"), wide(shown))
 
 
 def _marked(each: Found) -> list[Mapping[str, Any]]:
