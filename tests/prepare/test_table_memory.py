@@ -1,0 +1,86 @@
+"""What a row of a table costs while it is prepared: bytes, not Python objects."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from modelwright.prepare.clean.checks import copies
+from modelwright.prepare.divide import split
+from modelwright.store.columns import SMALL, Columns
+
+ROWS = 500_000
+CHILD = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import modelwright
+for rows in (100_000, 900_000):
+    folder = Path(sys.argv[1]) / str(rows)
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    table = np.column_stack([random.normal(size=rows).round(6), np.arange(rows) % 977, random.integers(0, 2, rows)])
+    np.savetxt(folder / "data.csv", table, "%.6f,%d,%d", ",", header="size,kind,answer", comments="")
+    (folder / "modelwright.yaml").write_text("output: category\\nlabel: answer\\nsources: [{table: data.csv}]\\n")
+    modelwright.open(folder).prepare()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def most_of(work: Callable[[], object]) -> int:
+    """Return the most bytes that are held at a time while something is done."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_rows_that_are_all_different_are_compared_in_little_memory() -> None:
+    keys = np.random.default_rng(0).integers(0, 256, (ROWS, 32), np.uint8).view("V32").ravel()
+    labels, usable = np.zeros(ROWS, np.int64), np.ones(ROWS, bool)
+    assert most_of(lambda: copies(keys, labels, usable)) < 16 * ROWS
+
+
+def test_rows_are_divided_in_little_memory() -> None:
+    random = np.random.default_rng(0)
+    keys, strata = random.integers(0, 2**63, ROWS, dtype=np.uint64), random.integers(0, 2, ROWS).astype(np.int32)
+    groups = np.arange(ROWS, dtype=np.int32)
+    assert most_of(lambda: split.assign(groups, keys, strata, (0.7, 0.1, 0.2), 0)) < 42 * ROWS
+
+
+def test_a_few_cells_of_a_large_column_are_looked_up_without_the_others(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    names = [random.bytes(32).hex() for _ in range(1000)]
+    table = pa.table({"id": pa.array(np.resize(np.array(names), 1_000_000)), "same": pa.array(["a"] * 1_000_000)})
+    parquet.write_table(table, tmp_path / "samples.parquet", row_group_size=65_536, use_dictionary=False)
+    del table
+    columns = Columns(tmp_path / "samples.parquet")
+    before = pa.total_allocated_bytes()
+    places = [999_999, 3, 500_000, 3]
+    assert columns.take("id", places).to_pylist() == [names[place % 1000] for place in places]
+    found, which = columns.find("id", {names[7], "nobody"})
+    assert found == list(range(7, 1_000_000, 1000))
+    assert set(which) == {names[7]}
+    assert sum(len(piece) for piece in columns.pieces("id")) == 1_000_000
+    assert pa.total_allocated_bytes() - before < SMALL
+    assert columns.take("same", [5, 1]).to_pylist() == ["a", "a"]
+    assert columns.take("same", []).to_pylist() == []
+
+
+@pytest.mark.slow
+def test_a_row_takes_less_than_two_hundred_bytes(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)], check=True, capture_output=True, text=True, timeout=300
+    )
+    small, large = map(int, done.stdout.split())
+    assert (large - small) * 1024 < 200 * 800_000
