@@ -336,6 +336,7 @@ CHECKS: tuple[Check, ...] = (
     check_schema_does_not_depend_on_batches,
     check_measures_keep_their_names,
     check_measures_of_a_batch_are_those_of_its_samples,
+    check_many_pairs_are_alike_as_each_is,
     check_checks_find_problems_not_exceptions,
     check_graph_has_one_form,
     check_graph_gives_the_same_at_any_batch,
