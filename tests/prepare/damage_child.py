@@ -1,8 +1,8 @@
 """Reads a source over and over, each time with one file damaged in another way; run in a process of its own.
 
-Run as ``python damage_child.py JOB``, a JSON file with the source, the file to damage, and the damages. A line of JSON
-goes out before and after each one, so that the parent knows which one ended this process: by running longer than the
-system's alarm clock allows, by taking more addresses than it may, or by crashing.
+Run as ``python damage_child.py JOBS``, a JSON file with sources, the file of each to damage, and the damages. A line of
+JSON goes out before and after each one, so that the parent knows which one ended this process: by running longer than
+the system's alarm clock allows, by taking more addresses than it may, or by crashing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from modelwright.store import Store
 
 SECONDS = 10
 """Of work that one damaged file may cost."""
+AS_IT_IS = [["as it is", 0]]
 WAITING = 60
 """Seconds by the clock: other tests run beside this one."""
 ADDRESSES = 3 << 30
@@ -77,6 +78,7 @@ def look(job: dict[str, Any], root: Path, eye: Eye, number: int) -> dict[str, An
         if isinstance(source, Blocked):
             streams.append(source.blocks(columns))
         for stream in streams:
+            items = 0
             for each in stream:
                 if isinstance(each, Rejected):
                     said.append(f"{each.kind}: {each.message}")
@@ -85,7 +87,7 @@ def look(job: dict[str, Any], root: Path, eye: Eye, number: int) -> dict[str, An
                     if not each.path or each.path.partition("#")[0].partition("@")[0] not in each.message:
                         wrong.append(f"an issue that names no file: {each}")
                 elif isinstance(each, Item):
-                    look_at(each, eye)
+                    said += look_at(each, eye)
                     items += 1
                 else:
                     assert isinstance(each, Block)
@@ -99,13 +101,13 @@ def look(job: dict[str, Any], root: Path, eye: Eye, number: int) -> dict[str, An
     return {"wrong": wrong, "said": said[:20], "items": items}
 
 
-def look_at(item: Item, eye: Eye) -> None:
+def look_at(item: Item, eye: Eye) -> list[str]:
+    """Read and decode a sample, as a preparation does; return why it is none."""
     try:
         raw = item.raw if item.raw is not None else item.fetch() if item.fetch else read(item.file or "")
-    except RejectedFileError:
-        return
-    if item.row is None:
-        eye.scan(raw)
+    except RejectedFileError as error:
+        return [f"{error.kind}: {error.message}"]
+    return [] if item.row is not None else [f"{each.kind}: {each.message}" for each in eye.scan(raw).problems]
 
 
 def most_memory() -> int:
@@ -114,28 +116,35 @@ def most_memory() -> int:
     return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM"))
 
 
-def main() -> None:
-    """Go through the damages of one job."""
-    job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+def go_through(job: dict[str, Any]) -> None:
+    """Read one source with each of its damages."""
     root = Path(job["root"])
     place = root / job["file"]
-    whole = place.read_bytes()
+    damages = job["damages"]
+    whole = place.read_bytes() if damages != AS_IT_IS else b""
     eye = Eye(registry.load("modalities", job["input"])())
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
-    for each in (signal.SIGALRM, signal.SIGPROF):
-        signal.signal(each, signal.SIG_DFL)  # ends the process even where it is inside a library
-    for number, how in enumerate(job["damages"]):
-        place.write_bytes(damaged(whole, how))
-        print(json.dumps({"begins": how}), flush=True)
+    for number, how in enumerate(damages):
+        if damages != AS_IT_IS:
+            place.write_bytes(damaged(whole, how))
+        print(json.dumps({"begins": [job["form"], *how]}), flush=True)
         signal.alarm(WAITING)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        began = time.monotonic()
+        began = time.process_time()
         facts = look(job, root, eye, number)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        seconds = round(time.monotonic() - began, 3)
-        facts |= {"seconds": seconds, "megabytes": most_memory()}
-        print(json.dumps({"ended": how, **facts}), flush=True)
+        facts |= {"seconds": round(time.process_time() - began, 3), "megabytes": most_memory()}
+        print(json.dumps({"ended": [job["form"], *how], **facts}), flush=True)
+
+
+def main() -> None:
+    """Go through the jobs."""
+    jobs = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+    for each in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(each, signal.SIG_DFL)  # ends the process even where it is inside a library
+    for job in jobs:
+        go_through(job)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import io
 import json
 import lzma
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -23,8 +25,9 @@ from .annotated import coco, png, put, rectangle, square, task, voc
 from .conftest import picture
 from .packing import idx_of, tar_of, zip_of
 
+CHILD = Path(__file__).with_name("damage_child.py")
 Job = dict[str, Any]
-"""What :mod:`damage_child` takes, without the damages."""
+"""What :mod:`damage_child` takes, but for ``form``, a name, and ``damages``."""
 
 
 def job(root: Path, kind: str, location: str, file: str, **more: Any) -> Job:
@@ -32,6 +35,22 @@ def job(root: Path, kind: str, location: str, file: str, **more: Any) -> Job:
     name = Path(file).name
     given = {"input": "image", "output": "category", "label": None, "options": {}, "names": [name]} | more
     return {"kind": kind, "location": location, "file": file, "root": str(root), **given}
+
+
+def outcomes(tmp_path: Path, jobs: list[Job]) -> tuple[list[dict[str, Any]], str]:
+    """Run the child over jobs; return what came of each damage, and how the child ended, if it was ended."""
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs), "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(CHILD), str(tmp_path / "jobs.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    last = lines[-1] if lines else {}
+    ended = "" if done.returncode == 0 else f"exit status {done.returncode} at {last}: {done.stderr[-2000:]}"
+    return [line for line in lines if "ended" in line], ended
 
 
 def _folder(name: str, data: Callable[[], bytes], modality: str = "image") -> Callable[[Path], Job]:
@@ -100,7 +119,8 @@ def _arrow(compression: str | None, *, stream: bool) -> Callable[[], bytes]:
     return made
 
 
-def _excel() -> bytes:
+def excel() -> bytes:
+    """A workbook with the small table."""
     import openpyxl
 
     book = openpyxl.Workbook()
@@ -320,7 +340,7 @@ FORMS: dict[str, Callable[[Path], Job]] = {
     "table arrow": _table("x.arrow", _arrow(None, stream=False)),
     "table arrow zstd": _table("x.arrow", _arrow("zstd", stream=False)),
     "table arrow stream": _table("x.arrow", _arrow(None, stream=True)),
-    "table xlsx": _table("x.xlsx", _excel),
+    "table xlsx": _table("x.xlsx", excel),
     "tables in a zip": _packed_tables,
     "archive zip": _archive("x.zip", "zip"),
     "archive tar": _archive("x.tar", "w"),

@@ -31,7 +31,9 @@ from .packing import idx_of
 FORMS = ("dataset-csv", "dataset-tsv", "dataset-jsonl", "dataset-parquet", "dataset-arrow")
 ROWS_ONLY = ("dataset-excel", "dataset-sqlite")
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=8).map(
+    str.strip
+)
 CELLS = st.fixed_dictionaries(
     {
         "whole": st.none() | st.integers(-(2**63), 2**63 - 1),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -18,7 +19,26 @@ _BLANK = " \t\r\n"
 _NUMBER = "0123456789.eE+-"
 _LONGEST_TAIL = 8
 """Characters behind what looks like a number from which it is one."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of half a character; two of them are one."""
 _DECODER = json.JSONDecoder()
+
+
+def storable(value: Any) -> Any:
+    """Return a JSON value with ``?`` for halves of characters, which UTF-8 cannot write.
+
+    Examples
+    --------
+    >>> storable({"a\\ud800": ["b", 1, "\\udc80"]})
+    {'a?': ['b', 1, '?']}
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [storable(each) for each in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(each) for key, each in value.items()}
+    return value
 
 
 class JsonError(Exception):
@@ -90,8 +110,9 @@ class _Text:
                 # A number may go on behind the window's end, of which "0." or "1e" shows a part.
                 whole = len(self.text) - end > _LONGEST_TAIL or self.text[end:].strip(_NUMBER)
                 if whole or self.ended or not isinstance(found, (int, float)):
+                    halves = _HALF.search(self.text, self.at, end)
                     self.at = end
-                    return found
+                    return self._storable(found) if halves else found
                 trouble = "a number that does not end"
             ahead = len(self.text) - self.at
             if self.ended:
@@ -99,6 +120,12 @@ class _Text:
             if ahead > LONGEST:
                 raise self.wrong(f"one element has more than {LONGEST:,} characters, or is broken ({trouble})")
             self.more(2 * ahead + WINDOW)
+
+    def _storable(self, found: Any) -> Any:
+        try:
+            return storable(found)
+        except RecursionError:
+            raise self.wrong("is nested too deeply") from None
 
     def wrong(self, what: str) -> JsonError:
         """Return the error, with its place."""

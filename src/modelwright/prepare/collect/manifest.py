@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -297,6 +298,8 @@ class _BadLabel:
 def _label(value: Any, names: list[str], output: str) -> Any:
     if isinstance(value, str) and value.strip() in typing_columns.MISSING:
         return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else _BadLabel(value)
     if isinstance(value, list) and names:
         each = [_label(part, names, output) for part in value]
         return next((part for part in each if isinstance(part, _BadLabel)), each)
@@ -306,6 +309,8 @@ def _label(value: Any, names: list[str], output: str) -> Any:
             return text
         if text.isascii() and text.isdigit() and int(text) < len(names):
             return names[int(text)]
+        return _BadLabel(value)
+    if output == "category" and isinstance(value, (list, dict)):
         return _BadLabel(value)
     if output == "category" and value is not None:
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

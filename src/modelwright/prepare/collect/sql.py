@@ -16,6 +16,7 @@ from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 from modelwright.prepare.collect.json_lines import plain
 from modelwright.prepare.collect.options import Options
+from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import first_line, tallied
@@ -23,7 +24,20 @@ from modelwright.prepare.collect.typed import first_line, tallied
 if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
-_BATCH = 2000
+_BATCH = 100
+"""Rows in memory at a time: a cell may have 16 MiB."""
+LONGEST_CELL = 16 << 20
+"""Bytes of a cell of an SQLite database; views of a hostile one make gigabytes of nothing."""
+_PATIENCE = 8
+"""Seconds to wait for a server to answer a connection, or for a lock that another program holds."""
+_GONE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""How libpq notices, in some 15 s, that the other machine is no longer there."""
 
 
 class SqlSource:
@@ -101,7 +115,11 @@ class SqlSource:
                 raise InputError(f"{self._where}: there is no database at {path}", code="no-such-path")
             return sa.create_engine("sqlite://", creator=lambda: _connect_sqlite(path), poolclass=sa.pool.NullPool)
         try:
-            return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.pool.NullPool)
+            patience = {"connect_timeout": _PATIENCE, **_GONE}
+            patience = {name: value for name, value in patience.items() if name not in url.query}
+            return sa.create_engine(
+                url.set(drivername="postgresql+psycopg"), poolclass=sa.pool.NullPool, connect_args=patience
+            )
         except ImportError:
             raise MissingExtraError("reading PostgreSQL", "postgres") from None
 
@@ -147,6 +165,12 @@ class SqlSource:
             while rows := result.fetchmany(_BATCH):
                 for row in rows:
                     seen[0] += 1
+                    if seen[0] > MOST_ROWS:
+                        raise InputError(
+                            f"{self._where}: the query gives more than {MOST_ROWS:,} rows",
+                            code="too-many-rows",
+                            hint="take a random sample of them",
+                        )
                     yield {
                         name: _cell(self._rows.plain(value))
                         for name, value in zip(names, row, strict=True)
@@ -196,8 +220,11 @@ class SqlSource:
 def _connect_sqlite(path: Path) -> Any:
     import sqlite3
 
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False)
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
     connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
 

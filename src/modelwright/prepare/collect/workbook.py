@@ -263,7 +263,7 @@ class Workbook:
             except (ValueError, OverflowError):
                 return "#VALUE!"
         whole = text.strip()
-        return int(whole) if len(whole) < 20 and whole.lstrip("+-").isdecimal() else number
+        return int(whole) if len(whole) <= 20 and whole.lstrip("+-").isdecimal() else number
 
 
 class _Collected:

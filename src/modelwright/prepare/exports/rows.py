@@ -120,10 +120,13 @@ def excel_rows(path: Path, types: Types) -> Iterator[Put]:
     sheet = book.create_sheet("samples")
     written = 0
 
+    def unwritable(text: str) -> bool:  # openpyxl lets U+FFFE and U+FFFF pass, which are no characters of XML 1.0
+        return not {"\r", "\ufffe", "\uffff"}.isdisjoint(text) or bool(ILLEGAL_CHARACTERS_RE.search(text))
+
     def cell(value: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, str) and (len(value) > SHEET_TEXT or "\r" in value or ILLEGAL_CHARACTERS_RE.search(value)):
+        if isinstance(value, str) and (len(value) > SHEET_TEXT or unwritable(value)):
             what = f"more than {SHEET_TEXT:,} letters" if len(value) > SHEET_TEXT else "a control character"
             raise _cannot(f"a text has {what}, which a cell of Excel cannot keep")
         # openpyxl would write 16 digits of a number, which are not always enough, and take "=1+1" for a formula.
