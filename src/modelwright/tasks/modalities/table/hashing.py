@@ -2,9 +2,10 @@
 
 What the packaged graph counts (:mod:`modelwright.tasks.hashing`) are CRC-32 sums (ISO 3309, as in zlib, PNG and gzip;
 of ``123456789`` it is 0xCBF43926) of the UTF-8 bytes of words in normal form
-(:mod:`modelwright.tasks.modalities.text.words`), without the highest bit: onnxruntime 1.31 compares the lower 32
-bits of whole numbers in ``Max`` and ``Min``, and some runtimes keep no more. A text of several words has the sums of all of them, in order,
-after that of the whole, so that it is known again as a whole and by its parts. Any language can make the same numbers.
+(:mod:`modelwright.tasks.modalities.text.words`), without the highest bit: onnxruntime 1.31 compares the lower 32 bits
+of whole numbers in ``Max`` and ``Min``, and some runtimes keep no more. A text of several words has the sums of all of
+them, in order, after that of the whole, so that it is known again as a whole and by its parts. Any language can make
+the same numbers.
 """
 
 from __future__ import annotations
