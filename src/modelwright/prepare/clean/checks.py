@@ -99,7 +99,11 @@ def first_equal(keys: NDArray[np.generic]) -> NDArray[np.int64]:
     --------
     >>> first_equal(np.array([7, 5, 7, 5, 1], np.uint64)).tolist()
     [0, 1, 0, 1, 4]
+    >>> first_equal(np.array([], np.uint64)).tolist()
+    []
     """
+    if not len(keys):
+        return np.empty(0, np.int64)
     whole = _words(keys)
     order = np.argsort(whole[:, 0], kind="stable")
     ordered = whole[order, 0]
