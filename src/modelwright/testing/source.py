@@ -19,6 +19,7 @@ from typing import get_args
 from modelwright.canonical import digest_bytes
 from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Source, os_path, printable, read_regular
+from modelwright.prepare.collect.listing import Listed
 from modelwright.prepare.index import Index
 
 
@@ -130,6 +131,25 @@ def check_unknown_columns_do_not_matter(case: SourceCase) -> None:
     for item in source.items(columns):
         if isinstance(item, Item) and item.row is not None and set(item.row) != {"text"}:
             assert item.row["a column that is nowhere"] is None
+
+
+def check_files_at_once_are_its_items(case: SourceCase) -> None:
+    """WHY: a folder is taken by column, and must hold the same samples in the same order as one by one."""
+    source = case.make()
+    if not isinstance(source, Listed):
+        return
+    with case.index() as index:
+        files = source.files(index)
+    if files is None:
+        return
+    items = case.items()
+    sound = [item for item in items if isinstance(item, Item)]
+    assert files.rejected == [item for item in items if not isinstance(item, Item)]
+    assert files.paths.to_pylist() == [item.path for item in sound]
+    assert files.labels.to_pylist() == [item.label for item in sound]
+    read = [read_regular(item.file or "") for item in files.items(range(len(files)))]
+    assert [digest.tobytes().hex() for digest in files.digests] == [digest_bytes(raw) for raw in read]
+    assert files.sizes.tolist() == [len(raw) for raw in read]
 
 
 CHECKS: tuple[Callable[[SourceCase], None], ...] = tuple(
