@@ -45,7 +45,7 @@ from modelwright.engine.here import map_ordered
 from modelwright.engine.threads import usable_cores
 def run(work):
     files = sorted(Path(sys.argv[1]).rglob("*.jpg"))
-    handfuls = [files[start : start + 6] for start in range(0, len(files), 6)]
+    handfuls = [files[start : start + 12] for start in range(0, len(files), 12)]
     for _ in map_ordered(work, handfuls, usable_cores(), 4 * usable_cores()):
         pass
 """

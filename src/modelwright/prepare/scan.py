@@ -25,7 +25,7 @@ _COMMIT_EVERY = 2048
 _COMMIT_SECONDS = 2.0
 _LOOKED_UP = 256
 _HANDFUL = 64
-_HANDFUL_BYTES = 1 << 20
+_HANDFUL_BYTES = 2 << 20
 """Files that one thread takes at a time: so many, or so many bytes."""
 _DECODED = 8 << 20
 """Bytes of decoded samples that one thread holds before it measures and sketches them."""
