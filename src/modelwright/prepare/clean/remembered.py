@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,10 @@ class Remembered:
             return known
         found = make()
         rewrite(path, {}, found)
-        kept = sorted(self._folder.glob(f"{check}-*"), key=lambda each: each.stat().st_mtime_ns, reverse=True)
-        for old in kept[_KEPT:]:
-            old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process tidies up too
+            kept = sorted(self._folder.glob(f"{check}-*"), key=lambda each: each.stat().st_mtime_ns, reverse=True)
+            for old in kept[_KEPT:]:
+                old.unlink()
         return found
 
 
