@@ -91,7 +91,7 @@ def _refuse(trouble: bool) -> None:
 
 
 def _check(block: bytes) -> None:
-    _refuse(b"\0" in block or block.count(b"\r") != block.count(b"\r\n"))
+    _refuse(b"\0" in block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")))
     if not block.isascii():
         try:
             block.decode()

@@ -103,6 +103,7 @@ class View:
         self.left = PICTURE_BYTES
         self._pictures = pictures
         self._raws = Raws(store, meta["sources"])
+        self._taken: tuple[NDArray[np.int64], Any] | None = None
 
     @classmethod
     def of(
@@ -310,12 +311,17 @@ class View:
         return None if found is None else dict(found.to_pylist()[0])
 
     def take_rows(self, places: NDArray[np.int64]) -> Any:
-        """Return rows at ascending ``places`` as an Arrow table, or None; reads only the groups they are in."""
+        """Return rows at ascending ``places`` as an Arrow table, or None; reads only the groups they are in.
+
+        The last ones are kept: several sections ask for the same.
+        """
         import pyarrow as pa
         from pyarrow import parquet
 
         if self.rows is None:
             return None
+        if self._taken is not None and np.array_equal(self._taken[0], places):
+            return self._taken[1]
         pieces = []
         with parquet.ParquetFile(self.rows) as file:
             start = 0
@@ -325,7 +331,9 @@ class View:
                 if len(inside):
                     pieces.append(file.read_row_group(group, use_threads=False).take(inside))
                 start = stop
-            return pa.concat_tables(pieces) if pieces else file.schema_arrow.empty_table()
+            made = pa.concat_tables(pieces) if pieces else file.schema_arrow.empty_table()
+        self._taken = places, made
+        return made
 
     def decoded(self, place: int) -> Arrays | None:
         """Return a sample decoded, or None if it cannot be."""
