@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 CELL = 4
-"""Pixels of a cell's side."""
+"""Pixels of a cell's side: two by two places of filters."""
 WIDTH = 32
 """Features of a cell."""
 PATCH = 6
@@ -112,7 +112,7 @@ def _responses(picture: Floats, filters: Floats, offsets: Floats) -> Floats:
     """Return ``(rows, columns, 4 f + 6)``: filters at full and half scale, mean and spread of the colours."""
     height, width = picture.shape[:2]
     fine = _at_one_scale(picture, filters, offsets)
-    half = picture.reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))
+    half = _by_two(picture)
     coarse = _at_one_scale(half, filters, offsets).repeat(2, 0).repeat(2, 1)
     cells = picture.reshape(height // CELL, CELL, width // CELL, CELL, 3)
     return np.concatenate([fine, coarse, cells.mean((1, 3)) / 64, np.log1p(cells.std((1, 3)))], 2, dtype=np.float32)
@@ -131,8 +131,13 @@ def _at_one_scale(picture: Floats, filters: Floats, offsets: Floats) -> Floats:
     found = patches @ filters.T
     found /= np.sqrt(np.maximum(variance, 0.0) + _CONTRAST)[:, None]
     found -= offsets
-    each = CELL // _STRIDE
-    found = found.reshape(rows // each, each, columns // each, each, -1)
-    above = np.maximum(found - _THRESHOLD, 0.0).mean((1, 3))
-    below = np.maximum(-found - _THRESHOLD, 0.0).mean((1, 3))
+    found = found.reshape(rows, columns, -1)
+    above = _by_two(np.maximum(found - _THRESHOLD, 0.0))
+    below = _by_two(np.maximum(-found - _THRESHOLD, 0.0))
     return np.asarray(np.sqrt(np.concatenate([above, below], 2)), np.float32)
+
+
+def _by_two(values: Floats) -> Floats:
+    """Return ``(h / 2, w / 2, c)`` means over two by two; slices are several times as fast as an average over axes."""
+    upper, lower = values[::2], values[1::2]
+    return np.asarray((upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]) * 0.25, np.float32)

@@ -24,7 +24,7 @@ LEAST_PICTURES = 20
 LEAST_BOXES = 100
 LEAST_OF_CLASS = 20
 MOST_CLASSES = 40
-MOST_PICTURES = 2_000
+MOST_PICTURES = 1_000
 """Pictures that are looked at; of more, an even sample is, and the rest is said to be left out."""
 BOX_SIDE = 40
 """Pixels to which the median box is reduced, if the picture's longer side then is one of :data:`SIDES`."""

@@ -89,15 +89,15 @@ class Map:
             for start, end, most in ((left, rights, self.columns), (top, bottoms, self.rows))
         )
         outputs = weights.shape[1]
-        kernel = weights[: PARTS * PARTS * WIDTH].reshape(PARTS, PARTS, WIDTH, outputs)
-        flat = self.cells.reshape(-1, WIDTH).astype(np.float64)
-        scores = np.zeros((len(top), len(left), outputs))
+        kernel = weights[: PARTS * PARTS * WIDTH].reshape(PARTS * PARTS, WIDTH, outputs)
+        flat = self.cells.reshape(-1, WIDTH) @ kernel.transpose(1, 0, 2).reshape(WIDTH, -1).astype(np.float32)
+        projected = flat.reshape(self.rows, self.columns, PARTS, PARTS, outputs).astype(np.float64)
+        scores = np.zeros((len(top), len(left) * outputs))
         for row in range(PARTS):
             part = np.zeros((self.rows, len(left), outputs))
             for column in range(PARTS):
-                projected = (flat @ kernel[row, column]).reshape(self.rows, self.columns, outputs)
-                part += np.einsum("xc,rck->rxk", across[:, column], projected, optimize=True)
-            scores += np.einsum("yr,rxk->yxk", down[:, row], part, optimize=True)
+                part += np.matmul(across[:, column], projected[:, :, row, column])
+            scores += down[:, row] @ part.reshape(self.rows, -1)
         y, x = np.meshgrid(top, left, indexing="ij")
         windows = np.stack([x.ravel(), y.ravel(), x.ravel() + wide, y.ravel() + tall], 1)
         more = self.others(windows) @ weights[PARTS * PARTS * WIDTH : -1] + weights[-1]
