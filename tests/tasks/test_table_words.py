@@ -24,6 +24,7 @@ from modelwright.tasks.base import Encoding, UndecodableError
 from modelwright.tasks.hashing import counted
 from modelwright.tasks.modalities.table import features as table_features
 from modelwright.tasks.modalities.table import hashing, learning
+from modelwright.tasks.modalities.table import schema as table_schema
 from modelwright.tasks.modalities.table.modality import Table
 
 TABLE = Table()
@@ -164,6 +165,13 @@ def test_very_many_columns_of_words_share_the_room() -> None:
     widths = [each["hashed"]["width"] for each in schema["columns"]]
     assert sum(widths) <= 16_384
     assert set(widths) == {256}
+
+
+def test_many_samples_have_fewer_columns_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"w{place % 200} x{place}" for place in range(800)]
+    assert column(learned("hashing", columns={"n": np.arange(800.0), "t": words}), "t")["hashed"]["width"] == 512
+    monkeypatch.setattr(table_schema, "HASHED_BYTES", 4 * 800 * 100)
+    assert column(learned("hashing", columns={"n": np.arange(800.0), "t": words}), "t")["hashed"]["width"] == 64
 
 
 def test_components_are_those_of_scikit_learn() -> None:

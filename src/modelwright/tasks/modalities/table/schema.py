@@ -26,7 +26,9 @@ from modelwright.tasks.modalities.table import cells, dates, hashing
 KINDS = ("number", "category", "date", "boolean")
 CAP = 64
 MOST_HASHED = 16_384
-"""Columns that words of all columns together are hashed to, if 16 a column are enough for that."""
+"""Columns that words of all columns together are hashed to, if 16 a column are no more."""
+HASHED_BYTES = 1 << 30
+"""Bytes that these may take on disk for all training samples."""
 _SAMPLE = 20_000
 _BLOCK = 8192
 _TEXTS = 20_000
@@ -90,17 +92,18 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
         "others": sorted({*skipped, *(each["name"] for each in left_out)}),
         "samples": total,
     }
-    _narrow(learned)
+    _narrow(learned, total)
     schema["contract"] = {each["name"]: columns[each["name"]].rule() for each in learned}
     if settings.get("strict"):
         schema["strict"] = True
     return schema
 
 
-def _narrow(columns: Iterable[Mapping[str, Any]]) -> None:
-    """Halve the columns that words are hashed to until all of them together are no more than :data:`MOST_HASHED`."""
+def _narrow(columns: Iterable[Mapping[str, Any]], samples: int) -> None:
+    """Halve the columns that words are hashed to until all of them together are few enough for so many samples."""
     hashed = [column["hashed"] for column in columns if "hashed" in column]
-    while sum(each["width"] for each in hashed) > MOST_HASHED:
+    most = min(MOST_HASHED, HASHED_BYTES // (4 * max(samples, 1)))
+    while sum(each["width"] for each in hashed) > most:
         widest = max(each["width"] for each in hashed)
         if widest <= hashing.WIDTHS[0]:
             break
