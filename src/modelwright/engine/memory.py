@@ -6,7 +6,7 @@ and every page of the next one is cleared and mapped anew. On virtual machines t
 
 Left alone, glibc moves the threshold up to the largest block that was freed, at most to 32 MiB. A process that lives
 long then keeps what it freed of such blocks wherever something small lies behind them: a server that answered 36
-pictures of 12 megapixels held 146 and 205 MiB afterwards, and 139 with a threshold that stays.
+pictures of 12 megapixels held 146 to 205 MiB afterwards, and 139 to 142 with a threshold that stays.
 """
 
 from __future__ import annotations
