@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +17,19 @@ from modelwright.errors import InputError
 from modelwright.prepare import guess
 
 from .conftest import picture
+
+
+def test_folders_in_folders_without_end_are_an_error_in_words(tmp_path: Path) -> None:
+    with chdir(tmp_path):
+        for _ in range(1200):
+            Path("d").mkdir()
+            os.chdir("d")
+    try:
+        with pytest.raises(InputError, match="folders in folders") as caught:
+            guess(tmp_path)
+        assert caught.value.code == "too-deep"
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # too deep for what clears up after tests
 
 
 def test_folder_of_class_folders(tmp_path: Path) -> None:

@@ -84,6 +84,17 @@ def guess(path: str | os.PathLike[str]) -> Guess:
         raise InputError(f"there is nothing at {path}", code="no-such-path", hint="give a folder or a table") from None
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {(error.strerror or '').lower()}", code="unreadable") from None
+    try:
+        return _guess(path, is_folder=is_folder)
+    except RecursionError:  # os.walk calls itself for each folder in a folder
+        raise InputError(
+            f"{path} has folders in folders that are too deep to guess what is in them",
+            code="too-deep",
+            hint="write modelwright.yaml by hand, or give the folder that holds the data",
+        ) from None
+
+
+def _guess(path: Path, *, is_folder: bool) -> Guess:
     films = guessing_videos.guess(path)
     if films is not None:
         reasons = [*films.reasons, "the frames of one recording stay in one split"]
