@@ -8,6 +8,7 @@ written by Python, or as whole numbers with ``.0`` behind them.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,7 @@ def digests(texts: Any) -> bytes:
         return blake3(b"").digest() * len(texts)
     ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset).tolist()
     view = memoryview(data)
-    start = ends[0]
-    made = []
-    for end in ends[1:]:
-        made.append(blake3(view[start:end]).digest())
-        start = end
-    return b"".join(made)
+    return b"".join([blake3(view[start:end]).digest() for start, end in pairwise(ends)])
 
 
 def _values(column: Any) -> Any:
