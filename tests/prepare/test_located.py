@@ -20,6 +20,7 @@ from modelwright.prepare.clean import detected, wording
 from modelwright.prepare.clean.labels import located, looking, windows
 from modelwright.prepare.clean.labels.check import Samples
 from modelwright.prepare.clean.labels.looking import Looked
+from modelwright.prepare.issues import Decided
 from modelwright.progress import SILENT
 from modelwright.store import Store
 from modelwright.tasks.base import Arrays
@@ -155,6 +156,17 @@ def test_issues_are_the_same_again_and_spare_what_a_person_labelled(drawn: Drawn
         raise AssertionError(f"{len(places)} pictures were read again")
 
     assert detected.suspects(samples, never, store, [], describe, SILENT) == (facts, found)
+    # What is fixed: a box is added, or moved to where its thing seems to lie; nothing else changes.
+    for kind in detected.KINDS:
+        issue = next(each for each in found if each.kind == kind)
+        labels, names = samples.labels.copy(), list(samples.names)
+        decided = [Decided(issue, "fix", "person:ann"), *(Decided(each, "keep", "default") for each in found)]
+        assert detected.settle(decided, store, labels, names) == {issue.place: issue.id}
+        before, after = (json.loads(which) for which in (samples.names[issue.place], names[labels[issue.place]]))
+        assert issue.evidence["suggested"] in after
+        assert len(after) == len(before) + (kind == "overlooked-box")
+        assert sum(box in before for box in after) == len(before) - (kind == "misplaced-box")
+        assert np.flatnonzero(labels != samples.labels).tolist() == [issue.place]
     samples.settled[found[0].place] = True
     _, fewer = detected.suspects(samples, never, store, [], describe, SILENT)
     assert fewer == [each for each in found if each.place != found[0].place]

@@ -202,9 +202,9 @@ ADVICE: Mapping[str, Advice] = {
     "duplicate-box": Advice("fix", "fix", "one of two equal boxes on one thing is left out"),
     "conflicting-boxes": Advice("review", "review", "one thing has two classes: look at it; fix leaves both out"),
     "overlooked-box": Advice(
-        "review", "keep", "what has no box teaches a detector that such a thing is nothing: draw it, if it is one"
+        "review", "keep", "what has no box teaches a detector that such a thing is nothing: fix draws one"
     ),
-    "misplaced-box": Advice("review", "keep", "a box beside its thing teaches the wrong place: draw it again, if so"),
+    "misplaced-box": Advice("review", "keep", "a box beside its thing teaches the wrong place: fix moves it"),
     "tiny-box": Advice("review", "keep", "a few pixels tell nothing; fix leaves them out"),
     "no-boxes": Advice("review", "keep", "an empty scene teaches what is nothing; one that nobody labelled misleads"),
     "wrong-size-mask": Advice("fix", "fix", "the mask is brought to the picture's size, each pixel to the nearest"),

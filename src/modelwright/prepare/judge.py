@@ -333,15 +333,16 @@ class Judge:
     ) -> tuple[dict[int, str], dict[str, Any]]:
         """Return which labels were replaced because a box has another class, and how boxes were checked."""
         gathered = self._gathered
-        if not mislabelled.wanted(self._spec.clean) or not self._kept.any():
+        if not mislabelled.wanted(self._spec.clean, *detected.KINDS) or not self._kept.any():
             return {}, {"skipped": "no rule of 'clean' names mislabelled"}
         again = partial(swapped.whole, self._modality, gathered, self._sources, self._store)
         about = ["boxes", self._modality.name, self._modality.version], mislabelled.describer(gathered, self._shown)
         samples = self._samples(tied, folds)
         facts, found, places = detected.of_boxes(samples, again, self._store, *about, self._progress)
-        for each in self._judge(places):
+        fixed = swapped.settle(self._judge(found), self._store, self._labels, self._names, self._kept)
+        for each in (moved := self._judge(places)):
             self._drop(each)
-        return swapped.settle(self._judge(found), self._store, self._labels, self._names, self._kept), facts
+        return fixed | detected.settle(moved, self._store, self._labels, self._names), facts
 
     def _predict(self) -> Predict:
         """Return what predicts samples out of fold: from columns, from texts read again, or from sketches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,18 @@ from modelwright.prepare.clean.labels import located, looking
 from modelwright.prepare.clean.labels.check import Samples
 from modelwright.prepare.clean.labels.looking import Looked
 from modelwright.prepare.clean.mislabelled import Describe
-from modelwright.prepare.issues import Issue
+from modelwright.prepare.issues import Decided, Issue, fixes_of
 from modelwright.progress import Progress
 from modelwright.tasks.base import Arrays
+from modelwright.tasks.targets.boxes import written
 
 VERSION = 1
 """Raised when the same pictures and boxes give other findings: it is part of the cache's key."""
 KINDS = ("overlooked-box", "misplaced-box")
 _KEPT_FILES = 4
+_SIDES = ("x", "y", "width", "height")
+_ROUNDED = 0.16
+"""Pixels that rounding to a tenth of a pixel, twice for a side, makes at most, and a little."""
 
 
 def of_boxes(
@@ -149,7 +153,7 @@ def _missing(each: Mapping[str, Any], name: str, place: int, digest: str, path: 
         digest,
         path,
         f"{kind} around {about[0]:g}, {about[1]:g}",
-        {"class": kind, "box": seen, "agreement": each["score"]},
+        {"class": kind, "box": seen, "suggested": seen, "agreement": each["score"]},
     )
 
 
@@ -164,12 +168,47 @@ def _off(each: Mapping[str, Any], name: str, place: int, digest: str, path: str)
         digest,
         path,
         f"box {_where(box)}",
-        {"class": each["class"], "box": box, "seen": seen, "overlap": each["score"]},
+        {"class": each["class"], "box": box, "suggested": seen, "overlap": each["score"]},
     )
 
 
 def _where(box: Mapping[str, Any]) -> str:
     return f"{box['x']:g}, {box['y']:g}, {box['width']:g} × {box['height']:g}"
+
+
+def settle(found: Sequence[Decided], store: Any, labels: NDArray[Any], names: list[str]) -> dict[int, str]:
+    """Draw the missing boxes, and move the misplaced ones, as decided, in place; return which issue changed a place.
+
+    What a person took over stays what it was then. A box that was changed since is left alone.
+    """
+    taken = fixes_of(store)
+    fixed: dict[int, str] = {}
+    codes = {name: code for code, name in enumerate(names)}
+    for each in found:
+        if each.decision != "fix":
+            continue
+        place, evidence = each.issue.place, each.issue.evidence
+        wanted = taken.get(each.issue.id, evidence["suggested"])
+        boxes = json.loads(names[labels[place]])
+        if each.issue.kind == KINDS[0]:
+            boxes.append(dict(wanted))
+        else:
+            old = next((box for box in boxes if _same(box, evidence["box"])), None)
+            if old is None:
+                continue
+            old.update({side: wanted[side] for side in _SIDES})
+            old.pop("polygons", None)  # the outline was off as well
+        after = written(boxes)
+        labels[place] = codes.setdefault(after, len(names))
+        if labels[place] == len(names):
+            names.append(after)
+        fixed[place] = each.issue.id
+    return fixed
+
+
+def _same(box: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether a box is the one that evidence, which is rounded, is about."""
+    return all(abs(box[side] - other[side]) <= _ROUNDED for side in _SIDES)
 
 
 def _known(file: Path) -> dict[str, Any] | None:

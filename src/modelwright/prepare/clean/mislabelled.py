@@ -30,9 +30,10 @@ def describer(gathered: Gathered, shown: Callable[[int], str]) -> Describe:
     return describe
 
 
-def wanted(clean: Any) -> bool:
-    """Say whether a rule of the spec's ``clean`` names mislabelled; the default ``review`` does."""
-    return any("mislabelled" in words for words in (clean.drop, clean.fix, clean.keep, clean.review))
+def wanted(clean: Any, *others: str) -> bool:
+    """Say whether a rule of the spec's ``clean`` names mislabelled, as the default does, or one of ``others``."""
+    named = {word for words in (clean.drop, clean.fix, clean.keep, clean.review) for word in words}
+    return bool(named & {"mislabelled", *others})
 
 
 def suspects(

@@ -280,7 +280,7 @@ def _worst(view: View, paints: Mapping[str, tuple[int, int, int]]) -> Element | 
             marked = _marked(each)
             if each.place < 0 or not marked or len(shown) >= _WORST:
                 continue
-            better = [each.evidence["seen"]] if "seen" in each.evidence else []
+            better = [each.evidence["suggested"]] if each.kind == "misplaced-box" else []
             data = with_boxes(view, each.place, given(view, each.place), paints, marked=marked, better=better)
             if data is not None:
                 words = each.message.partition(": ")[2] if kind != "mislabelled" else each.message
