@@ -15,6 +15,7 @@ from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
 from modelwright.prepare import tables
+from modelwright.prepare.clean.columns import release
 from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.divide import split
 from modelwright.prepare.divide.dividing import told
@@ -85,6 +86,7 @@ def prepare(
         gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality), _statements(store), progress)
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
+        release()
         progress.begin("checking")
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
         fresh = np.isin(gathered.sources, production)
