@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from contextlib import chdir, closing
 from pathlib import Path
@@ -82,9 +81,9 @@ def flac_of_hours(root: Path) -> Job:
     import soundfile
 
     out = io.BytesIO()
-    with soundfile.SoundFile(out, "w", 48_000, 2, format="FLAC") as file:
+    with soundfile.SoundFile(out, "w", 48_000, 1, format="FLAC") as file:
         for _ in range(11):
-            file.write(np.zeros((48_000 * 60, 2), np.int16))
+            file.write(np.zeros((48_000 * 60, 1), np.int16))
     put(root, {"data/a/x.flac": out.getvalue()})
     return job(root, "folder", "data", "data/a/x.flac", input="audio")
 
@@ -96,16 +95,6 @@ def flac_that_claims_years(root: Path) -> Job:
     data[22:26] = b"\xff" * 4
     put(root, {made["file"]: bytes(data)})
     return made
-
-
-def gzip_of_rows(root: Path) -> Job:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    with (root / "x.csv.gz").open("wb") as file:
-        file.write(packer.compress(b"a,y\n"))
-        for number in range(600):
-            file.write(packer.compress(b"1,p\n" * (1 << 18) + np.random.default_rng(number).bytes(30).hex().encode()))
-        file.write(packer.flush())
-    return job(root, "table", "x.csv.gz", "x.csv.gz", input="table", label="y")
 
 
 def line_in_utf_16(root: Path) -> Job:

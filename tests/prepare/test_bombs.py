@@ -117,6 +117,18 @@ def test_bombs_in_every_stream(tmp_path: Path, name: str, monkeypatch: pytest.Mo
     assert caught.value.code == "bomb"
 
 
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_rows_are_counted_as_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delimiter: str) -> None:
+    from modelwright.prepare.collect import table
+
+    monkeypatch.setattr(table, "MOST_ROWS", 100)
+    quoted = '"a\nb"' if delimiter == ";" else "1"  # which is read row by row
+    (tmp_path / "data.csv").write_text(f"a{delimiter}y\n" + f"{quoted}{delimiter}p\n" * 200)
+    with pytest.raises(InputError, match=r"data\.csv has more than 100 rows") as caught:
+        read("table", "data.csv", tmp_path)
+    assert caught.value.code == "too-many-rows"
+
+
 def test_a_parquet_file_of_two_billion_rows_is_refused(tmp_path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet

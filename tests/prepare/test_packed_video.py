@@ -58,8 +58,8 @@ def streamed(source: VideoSource) -> tuple[list[Item], list[Rejected]]:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", PACKED[:2])
-def test_contract(name: str, check: Callable[[SourceCase], None], tmp_path: Path) -> None:
+def test_contract(check: Callable[[SourceCase], None], tmp_path: Path) -> None:
+    name = "films.zip"
     whole = {f"x/{n}.avi": filmed(tmp_path, f"{n}.avi", 12, scene=n + 1) for n in range(2)}
     pack(tmp_path / name, whole | {"x/ü.mp4": b""})
     store = Store.open(tmp_path / ".modelwright")
