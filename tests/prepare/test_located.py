@@ -205,6 +205,32 @@ def test_too_little_is_not_learned_from() -> None:
     assert looking.too_few({place: [box, box] for place in range(60)}) == ""
 
 
+@pytest.mark.slow
+def test_odd_pictures_are_looked_at_like_others(tmp_path: Path) -> None:
+    """A strip, a point, one with thousands of boxes, crowds, boxes without a pixel: nothing breaks, nothing grows."""
+    random = np.random.default_rng(5)
+    shapes = [(4, 400), (400, 4), (1, 1), (90, 120)]
+    images = [random.integers(0, 255, (*shapes[place % 4], 3)).astype(np.uint8) for place in range(24)]
+    boxes: dict[int, list[Box]] = {
+        place: [{"class": "a", "x": 0.1 * each, "y": 0.0, "width": 0.5 + each, "height": 1.0} for each in range(5)]
+        for place in range(24)
+    }
+    boxes[3] = [{"class": "a", "x": x / 20, "y": 5.0, "width": 9.0, "height": 8.0} for x in range(2000)]
+    boxes[7] = [{**box, "crowd": True} for box in boxes[7]]
+    boxes[11] = []
+
+    def decoded(places: NDArray[np.int64]) -> Iterator[Arrays]:
+        for place in places.tolist():
+            yield {"image": images[place][None]}
+
+    looked = looking.look(boxes, np.arange(24) % 5, decoded, tmp_path, SILENT)
+    assert len(looked.seen[3].boxes) == looking.MOST_OF_PICTURE
+    assert [len(looked.seen[place].boxes) for place in (7, 11)] == [0, 0]
+    for find in (located.overlooked, located.misplaced):
+        found, _ = find(looked.seen, looked.names)
+        assert all(np.isfinite([each.score, each.severity, *each.box, *each.place]).all() for each in found)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.5, 14.0), st.floats(1.5, 14.0), st.integers(0, 2**32 - 1))
 def test_sliding_windows_are_scored_as_single_ones(wide: float, tall: float, seed: int) -> None:

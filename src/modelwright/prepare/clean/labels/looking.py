@@ -29,6 +29,8 @@ MOST_PICTURES = 1_000
 BOX_SIDE = 40
 """Pixels to which the median box is reduced, if the picture's longer side then is one of :data:`SIDES`."""
 SIDES = 160, 384
+MOST_OF_PICTURE = 300
+"""Boxes of one picture that are learned from and judged; of more, an even sample is, the rest are just there."""
 LEAST_SIDE = 0.75
 """Cells of a side below which nothing is to be seen in a box."""
 _LEARNED_FROM = 60
@@ -164,7 +166,7 @@ def _scenes(
     folds: NDArray[np.int64],
     scales: Doubles,
 ) -> tuple[list[Scene], list[Doubles]]:
-    """Return what each picture teaches, and its boxes of which nothing is learned: crowds, and what is too small."""
+    """Return what each picture teaches, and its other boxes: crowds, what is too small, and what is too many."""
     codes = {name: number for number, name in enumerate(names)}
     scenes: list[Scene] = []
     others: list[Doubles] = []
@@ -175,6 +177,10 @@ def _scenes(
         ).reshape(-1, 4) / np.tile(scales[number], 2)
         usable = np.array([not box.get("crowd") for box in mine], bool)
         usable &= (corners[:, 2:] - corners[:, :2]).min(1, initial=np.inf) >= LEAST_SIDE
+        inside = np.flatnonzero(usable)
+        if len(inside) > MOST_OF_PICTURE:
+            usable[:] = False
+            usable[inside[np.linspace(0, len(inside) - 1, MOST_OF_PICTURE).astype(np.int64)]] = True
         classes = np.array([codes.get(box["class"], -1) for box in mine], np.int64)
         scenes.append(Scene(corners[usable], classes[usable], int(folds[number])))
         others.append(corners[~usable])
@@ -185,7 +191,10 @@ def _seen(detector: Detector, found: Map, scene: Scene, others: Doubles, random:
     detected = detector.detect(found, scene.fold)
     agrees, free = located.matches(detected.boxes, detected.classes, scene.boxes, scene.classes, others)
     corrected = detector.replace(found, scene.boxes, scene.fold)
-    off = found.inside(windows.moved(scene.boxes, random, *located.PLANTED))
+    off = windows.moved(scene.boxes, random, *located.PLANTED)
+    clipped = found.inside(off)
+    left = (clipped[:, 2:] - clipped[:, :2]).min(1, initial=np.inf) >= LEAST_SIDE
+    off = np.where(left[:, None], clipped, off)
     return Seen(
         scene.boxes,
         scene.classes,
