@@ -11,7 +11,7 @@ from modelwright import registry
 
 from .damages import FORMS, Job, outcomes
 
-CUTS = (0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
+CUTS = (0.0, 0.01, 0.3, 0.6, 0.9, 0.98)
 KINDS = ("bits", "lost", "again", "over")
 MEMORY = 512
 """Megabytes that reading a small damaged file may come to, libraries included."""
@@ -35,7 +35,7 @@ def test_every_source_is_damaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_damage_is_an_issue_or_a_clear_error(tmp_path: Path, group: str) -> None:
     damages: list[list[Any]] = [["as it is", 0], *(["cut", share] for share in CUTS)]
-    damages += [[kind, seed] for seed in range(2) for kind in KINDS]
+    damages += [[kind, 1] for kind in KINDS]
     few: list[list[Any]] = [["as it is", 0], ["cut", 0.1], ["cut", 0.9], ["bits", 1]]
     jobs = [
         made(tmp_path, form) | {"form": form, "damages": few if form.startswith("video") else damages}
