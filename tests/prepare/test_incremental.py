@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
 from modelwright.prepare.clean import hamming
+from modelwright.prepare.collect import folder
 from modelwright.prepare.collect.base import Item, Settings, make
+from modelwright.prepare.collect.folder import FolderSource
 from modelwright.prepare.collect.listing import Listed, Listing
 from modelwright.prepare.index import Index
 from modelwright.prepare.known_files import KnownFiles
@@ -101,7 +103,7 @@ def test_damaged_memory_changes_nothing(project: Project, damage: str) -> None:
     fill(project.root / "photos")
     expected = project.prepare(SPEC).digest
     cache = project.root / ".modelwright" / "cache" / "prepare"
-    for path in [each for folder in ("scans", "files", "near", "checks") for each in (cache / folder).iterdir()]:
+    for path in [each for part in ("scans", "files", "near", "checks") for each in (cache / part).iterdir()]:
         raw = bytearray(path.read_bytes())
         if damage == "gone":
             path.unlink()
@@ -187,3 +189,24 @@ def test_files_at_once_are_those_one_by_one(tmp_path: Path) -> None:
         assert [digest_bytes(Path(item.file or "").read_bytes()) for item in sound] == [
             digest.tobytes().hex() for digest in files.digests
         ]
+
+
+def test_two_processes_list_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "photos")
+    change(tmp_path / "photos")
+    (tmp_path / "photos" / "pear" / os.fsdecode(b"caf\xe9")).mkdir()
+    (tmp_path / "photos" / "pear" / os.fsdecode(b"caf\xe9") / "1.jpg").write_bytes(picture(2))
+    (tmp_path / "photos" / "empty").mkdir()
+    for options in ({}, {"files": ["*1.jpg"], "classes": ["pear", "fig"]}):
+        source = FolderSource(Settings("photos", options, tmp_path))
+        monkeypatch.setattr(folder, "_MANY", 10**9)
+        alone = source._listed()
+        for many in (1, 5, 20):
+            monkeypatch.setattr(folder, "_MANY", many)
+            both = source._listed()
+            assert (both.names, both.stamps, both.runs, both.problems) == (
+                alone.names,
+                alone.stamps,
+                alone.runs,
+                alone.problems,
+            )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import translate
 from functools import cached_property
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from blake3 import blake3
 
+from modelwright.engine.threads import usable_cores
 from modelwright.errors import InputError
 from modelwright.prepare.collect.archive import SYSTEM_FILES, ArchiveSource
 from modelwright.prepare.collect.base import (
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from modelwright.prepare.index import Index
 
 _KIND = 0o170000
+_MANY = 50_000
+"""Files from which a second process is worth its start: a million are listed in 2.0 s and not in 3.3 s."""
 
 
 class FolderSource:
@@ -163,11 +169,54 @@ class FolderSource:
         return printable(parts[self._level - 1]) if len(parts) > self._level else None
 
     def _listed(self) -> Listing:
-        """Look at every file's stat: names sorted by their bytes, a folder's files before the folders in it."""
+        """Look at every file's stat; of many, a part in another process where there are cores for it."""
         listing = Listing()
-        pending = [b""]
+        pending = self._walk([b""], listing, _MANY)
+        if len(pending) < 2 or usable_cores() < 2:
+            self._walk(pending, listing)
+            return listing
+        for part in self._shared(pending[::-1]):
+            listing.extend(part)
+        return listing
+
+    def listed(self, folder: bytes) -> Listing:
+        """Return what lies in one folder and below; its name starts from the root, and ends in ``/``."""
+        listing = Listing()
+        self._walk([folder], listing)
+        return listing
+
+    def _shared(self, folders: Sequence[bytes]) -> Iterator[Listing]:
+        """Yield what lies in each of some folders; this process lists from the first on, another from the last back."""
+        from modelwright.prepare.collect.listing_child import Helper
+
+        left = deque(range(len(folders)))
+        made: dict[int, Listing] = {}
+
+        def help_along(helper: Helper) -> None:
+            with suppress(IndexError, EOFError, OSError):  # what it leaves undone is done here
+                while True:
+                    place = left.pop()
+                    made[place] = helper.listed(folders[place])
+
+        with Helper(self.settings) as helper:
+            thread = Thread(target=help_along, args=(helper,), daemon=True)
+            thread.start()
+            with suppress(IndexError):
+                while True:
+                    place = left.popleft()
+                    made[place] = self.listed(folders[place])
+            thread.join()
+        for place, folder in enumerate(folders):
+            yield made.pop(place) if place in made else self.listed(folder)
+
+    def _walk(self, pending: list[bytes], listing: Listing, most: int | None = None) -> list[bytes]:
+        """Add the files in some folders and below to a listing, the last folder's first; return what is left.
+
+        Names are sorted by their bytes, a folder's files come before the folders in it. Nothing is left, unless there
+        are ``most`` files or more.
+        """
         root = os.fsencode(self.settings.path)
-        while pending:
+        while pending and (most is None or len(listing) < most):
             folder = pending.pop()
             try:
                 names = sorted(os.listdir(root + b"/" + folder))  # noqa: PTH208 - bytes
@@ -183,7 +232,7 @@ class FolderSource:
             finally:
                 os.close(descriptor)
             pending.extend(reversed(below))
-        return listing
+        return pending
 
     def _list_folder(self, folder: bytes, found: Sequence[bytes], descriptor: int, listing: Listing) -> list[bytes]:
         """List the files of one folder; return the folders in it that are looked into."""

@@ -54,6 +54,18 @@ class Listing:
             self.runs.append((folder, len(names)))
             self._names.append(folder + (b"\0" + folder).join(names))
 
+    def put_names(self, names: bytes) -> None:
+        """Take over the names of files whose runs and stamps are there, as :attr:`names` gives them."""
+        self._names = [names] if self.runs else []
+
+    def extend(self, other: Listing) -> None:
+        """Add the files of another listing, whose order follows."""
+        first = len(self)
+        self.problems.update({first + place: problem for place, problem in other.problems.items()})
+        self.runs.extend(other.runs)
+        self.stamps.extend(other.stamps)
+        self._names.extend(other._names)
+
     @property
     def names(self) -> bytes:
         """Their names from the root, with NUL between them."""
