@@ -69,14 +69,13 @@ def test_any_table_comes_back_the_same(rows: list[dict[str, Any]], form: str) ->
     import pyarrow as pa
     from pyarrow import parquet
 
-    for number, row in enumerate(rows):  # at least two classes, and an answer that is one
+    for number, row in enumerate(rows):  # at least two classes, an answer that is one, and something to learn from
         row["label"] = "ab"[number % 2] + row["label"]
         row["size"] = number + 0.5
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        schema = pa.schema(
-            [("whole", pa.int64()), ("wide", pa.float64()), ("word", pa.string()), ("label", pa.string())]
-        )
+        numbers = [("whole", pa.int64()), ("wide", pa.float64()), ("size", pa.float64())]
+        schema = pa.schema([*numbers, ("word", pa.string()), ("label", pa.string())])
         parquet.write_table(pa.Table.from_pylist(rows, schema), root / "data.parquet")
         text = "sources: [{table: data.parquet}]\nlabel: label\noutput: category\n"
         text += "clean: {keep: [conflicting-rows, constant-column, identifier-column]}\n"
