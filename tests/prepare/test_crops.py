@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from PIL import ImageEnhance
 
 from modelwright.prepare.clean import likeness
-from modelwright.tasks.base import Croppable
+from modelwright.tasks.abilities import Croppable
 from modelwright.tasks.crops import LEFT, STARTS, aligned_agreement, cropped_hashes
 from modelwright.tasks.likeness import agreement, perceptual_hash
 from modelwright.tasks.modalities.image import sketch as image_sketch

@@ -14,7 +14,7 @@ from modelwright.prepare import prepare
 from modelwright.prepare.explore import page
 from modelwright.spec import loads
 from modelwright.store import Store
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 from modelwright.testing import sounds, texts
 
 
@@ -71,7 +71,7 @@ def test_every_word_is_drawn_before_and_after(tmp_path: Path, write: Any, asked:
     html = section(made.html, "features-word-by-word")
     assert before in html.partition("<h3>")[0]
     modality = dataset.modality
-    assert isinstance(modality, tasks.Worded)
+    assert isinstance(modality, abilities.Worded)
     ordered = sorted(asked, key=lambda word: word in {"svd", "pca"})
     assert re.findall(r"<h3>([^<]*)</h3>", html) == ordered, "what takes the place of others comes after them"
     for word in asked:

@@ -16,6 +16,7 @@ from PIL import Image
 from modelwright.errors import InputError
 from modelwright.prepare.synthesize.synthesis import ways_of
 from modelwright.store.dataset import Dataset
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 from modelwright.tasks.modalities.audio import synthesis as audio_synthesis
 from modelwright.tasks.modalities.audio.clips import wav
@@ -212,7 +213,7 @@ def test_made_sounds_are_sounds(way: str) -> None:
     audio = tasks.modality("audio")
     random = np.random.default_rng(0)
     raws = [wav(random.normal(0, 0.1, size), rate) for size, rate in ((4000, 8000), (9000, 16000))]
-    assert isinstance(audio, tasks.Synthesizing)
+    assert isinstance(audio, abilities.Synthesizing)
     made = audio.synthesize(raws, way, np.random.default_rng(1))
     facts = audio.measure(audio.decode(made, {}), {})
     assert facts["rate"][0] == 8000
@@ -226,7 +227,7 @@ def test_made_sequences_are_sequences(way: str) -> None:
         written(("a", "b"), np.random.default_rng(seed).normal(size=(30 + seed, 2)), np.arange(30.0 + seed))
         for seed in (0, 1)
     ]
-    assert isinstance(series, tasks.Synthesizing)
+    assert isinstance(series, abilities.Synthesizing)
     frame = read(series.synthesize(raws, way, np.random.default_rng(1)))
     assert frame.names == ("a", "b")
     assert frame.values.shape == (30, 2)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from modelwright import registry
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "synthesize.md"
@@ -23,6 +24,6 @@ def test_every_way_is_documented() -> None:
     ours = {
         name: {way: each.does for way, each in modality.ways.items()}
         for name, modality in known.items()
-        if isinstance(modality, tasks.Synthesizing) and name != "video"
+        if isinstance(modality, abilities.Synthesizing) and name != "video"
     }
     assert found == ours

@@ -90,7 +90,7 @@ def test_tags_that_nothing_explains_are_not_checked(tmp_path: Path) -> None:
     features, given, _ = _world(800, 0, 1)
     noise = np.random.default_rng(5).random((800, 1)) < 0.3
     result = _found(np.hstack([given[:, :2], noise]), features, tmp_path)
-    assert result.facts["not_understood"] .keys() == {"wet"}
+    assert result.facts["not_understood"].keys() == {"wet"}
     assert all("wet" not in [*each["wrong"], *each["missing"]] for each in result.evidence)
 
 

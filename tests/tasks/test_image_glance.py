@@ -16,7 +16,8 @@ from PIL import Image as Pillow
 
 from modelwright.prepare.sample_scan import pack
 from modelwright.prepare.scan import Eye
-from modelwright.tasks.base import Glancing, UndecodableError
+from modelwright.tasks.abilities import Glancing
+from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image.modality import Image
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modelwright.deploy.messages import HttpError, shorten
 from modelwright.deploy.served import Served
 from modelwright.deploy.work import sample_of
-from modelwright.tasks.base import Structured, UndecodableError
+from modelwright.tasks.abilities import Structured
+from modelwright.tasks.base import UndecodableError
 
 if TYPE_CHECKING:
     from modelwright.store.annotations import Statement

@@ -21,7 +21,8 @@ from modelwright.deploy.served import Served
 from modelwright.deploy.tensors import TensorSpec, check_rows, parse_inputs, write_tensor
 from modelwright.deploy.work import TENSOR_MEDIA_TYPE, Job, Sample
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Row
+from modelwright.tasks.abilities import Row
+from modelwright.tasks.base import Arrays
 from modelwright.tasks.contract import words
 
 SCALARS = frozenset({str, int, float, bool, type(None)})

@@ -15,7 +15,7 @@ from modelwright.errors import IntegrityError
 from modelwright.runtime.parity import Parity
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.reader import PackageReader
-from modelwright.tasks.base import Tabular
+from modelwright.tasks.abilities import Tabular
 from modelwright.tasks.contract import Contract
 
 INLINE_SECONDS = 0.001

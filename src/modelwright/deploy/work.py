@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from modelwright.canonical import digest_bytes
 from modelwright.deploy.messages import Reply, Response
 from modelwright.deploy.served import Served
-from modelwright.tasks.base import Arrays, Row
+from modelwright.tasks.abilities import Row
+from modelwright.tasks.base import Arrays
 
 TENSOR_MEDIA_TYPE = "application/vnd.modelwright.tensors+json"
 """In the prediction log: the input is the canonical JSON of the graph's own tensors, not a raw sample."""

@@ -20,7 +20,7 @@ from modelwright.runtime.parity import LIMIT, Parity, compare
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.profile import ProfileBuilder
 from modelwright.runtime.reader import FORMAT, SIGNATURE, PackageReader
-from modelwright.tasks.base import Decided
+from modelwright.tasks.abilities import Decided
 from modelwright.tasks.base import modality as load_modality
 from modelwright.tasks.base import target as load_target
 

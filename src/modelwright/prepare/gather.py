@@ -29,7 +29,8 @@ from modelwright.prepare.scan import Scanner
 from modelwright.prepare.scanned import Found, digest_array
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
-from modelwright.tasks.base import Labels, Modality, Tabular, UndecodableError
+from modelwright.tasks.abilities import Tabular
+from modelwright.tasks.base import Labels, Modality, UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
 
 _NO_TEXT: Mapping[str, Any] = {ROW_TEXT: None}

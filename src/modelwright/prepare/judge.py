@@ -46,6 +46,7 @@ from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
 from modelwright.store.columns import digest_bytes
 from modelwright.store.dataset import Dataset
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 from modelwright.tasks.targets.boxes import Boxes
 from modelwright.tasks.targets.tags import Tags
@@ -100,7 +101,7 @@ class Judge:
         self._memory = Remembered(store.cache_dir("prepare") / "checks", gathered.scanner)
         self._shown = gathered.paths.__getitem__
         self._rules, self._people = Rules.of(spec.clean), people_of(store)
-        self._tabular = isinstance(modality, tasks.Tabular)
+        self._tabular = isinstance(modality, abilities.Tabular)
         self._usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
         if not self._usable.any():
             raise _none_usable(spec, gathered)
@@ -224,7 +225,7 @@ class Judge:
             )
 
     def _near(self) -> None:
-        if not isinstance(self._modality, tasks.Sketched):
+        if not isinstance(self._modality, abilities.Sketched):
             return
         agreement = self._spec.clean.near_duplicate
         folder = self._store.cache_dir("prepare") / "near"
@@ -241,7 +242,7 @@ class Judge:
         gathered, modality, usable, shown = self._gathered, self._modality, self._usable, self._shown
         classes = self._target.label_kind == "class"
         codes: NDArray[np.int64] = self._labels if classes else np.zeros(len(usable), np.int64)
-        if isinstance(modality, tasks.Sketched):
+        if isinstance(modality, abilities.Sketched):
             sketched = modality
 
             def sketches(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -265,7 +266,7 @@ class Judge:
 
     def _parts(self) -> None:
         """Check structured labels against their samples, and mend what is to be mended."""
-        if isinstance(self._target, tasks.Structured):
+        if isinstance(self._target, abilities.Structured):
             found = structured.issues(
                 self._gathered, self._target, self._labels, self._names, self._usable, self._shown
             )
@@ -349,7 +350,7 @@ class Judge:
         modality, gathered, progress = self._modality, self._gathered, self._progress
         if self._tabular:
             return of_rows(modality, self._rows, self._spec.label, self._dropped, progress)
-        if isinstance(modality, tasks.Sparse):
+        if isinstance(modality, abilities.Sparse):
             again = partial(decoded, modality, gathered, self._sources, self._store, self._rows)
             return of_texts(modality, again, progress)
         return of_files(modality, gathered, self._look, self._store.cache_dir("labels"), progress)
@@ -358,7 +359,7 @@ class Judge:
         kind = self._target.label_kind
         if kind == "class":
             self._judge(checks.balance_issues(_counts(self._labels, self._names, self._kept)))
-        elif isinstance(self._target, tasks.Structured):
+        elif isinstance(self._target, abilities.Structured):
             self._judge(checks.balance_issues(structured.counts(self._target, self._labels[self._kept], self._names)))
         elif kind == "number":
             self._judge(checks.cap_issues(self._labels[self._kept]))
@@ -368,7 +369,7 @@ class Judge:
         labels = self._labels[self._kept]
         if self._spec.split.by == "random" or self._target.label_kind == "none":
             return np.zeros(len(labels), np.int32)
-        if isinstance(self._target, tasks.Structured):
+        if isinstance(self._target, abilities.Structured):
             return structured.strata(self._target, labels, self._names)
         return np.asarray(labels if self._gathered.coded else split.bins(labels), np.int32)
 

@@ -14,7 +14,8 @@ from modelwright.prepare.gathered import Gathered
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
-from modelwright.tasks.base import Arrays, Glancing, Learning, Modality, UndecodableError
+from modelwright.tasks.abilities import Glancing, Learning
+from modelwright.tasks.base import Arrays, Modality, UndecodableError
 
 MOST_FILES = 256
 """Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly. A modality

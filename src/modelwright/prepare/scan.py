@@ -18,7 +18,8 @@ from modelwright import canonical
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
 from modelwright.prepare.index import Index
 from modelwright.prepare.sample_scan import Scan
-from modelwright.tasks.base import Arrays, Glancing, Modality, Sketch, Sketched, Together, UndecodableError
+from modelwright.tasks.abilities import Glancing, Sketch, Sketched, Together
+from modelwright.tasks.base import Arrays, Modality, UndecodableError
 
 VERSION = 5
 _COMMIT_EVERY = 2048

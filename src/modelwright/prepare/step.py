@@ -28,8 +28,8 @@ from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.synthesize.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
+from modelwright.tasks import abilities, contract
 from modelwright.tasks import base as tasks
-from modelwright.tasks import contract
 
 MOST_ANSWERS = 10
 """Classes of which the feature 'answers' gives a share each."""
@@ -71,7 +71,7 @@ def prepare(
         Nothing to learn from: no such path, nothing readable, a label column that isn't there, one class only.
     """
     modality, target = tasks.modality(spec.input), tasks.labels(spec.output)
-    if not isinstance(modality, tasks.Tabular):
+    if not isinstance(modality, abilities.Tabular):
         keep_freed()
     with store.artifacts.begin("dataset") as writer, Index(store.cache_dir("prepare")) as index:
         sources = open_all(spec, store) if seen is None else seen.sources
@@ -82,7 +82,7 @@ def prepare(
             digests = [source.fingerprint(index) for source in sources]
             seen = Seen(sources, digests, combine(digests, store))
         digests = seen.digests
-        workers = 1 if isinstance(modality, tasks.Tabular) else idle_cores()
+        workers = 1 if isinstance(modality, abilities.Tabular) else idle_cores()
         gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality), _statements(store), progress)
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
@@ -146,7 +146,7 @@ def _statements(store: Any) -> dict[str, tuple[Any, int]]:
 
 def _group_by(spec: Any, modality: tasks.Modality) -> Callable[[str], str | None] | None:
     pattern = spec.split.group
-    if not pattern or isinstance(modality, tasks.Tabular):
+    if not pattern or isinstance(modality, abilities.Tabular):
         return None
     compiled = re.compile(pattern)
 
@@ -179,9 +179,9 @@ def _learn(
     except InputError as error:
         raise InputError(f"{where(spec)}: {error.message}", code=error.code, hint=error.hint) from error
     progress.begin("learning the schema", None)
-    if isinstance(modality, tasks.Tabular):
+    if isinstance(modality, abilities.Tabular):
         given = learn_table(modality, rows, train, spec.label, outcome.dropped_columns, spec.features)
-        if "answers" in given.get("features", ()) and isinstance(modality, tasks.Answering):
+        if "answers" in given.get("features", ()) and isinstance(modality, abilities.Answering):
             given = _answered(modality, given, target, output, rows, outcome, train)
     else:
         given = learn_files(modality, gathered, sources, store, rows, train, spec.features)
@@ -201,7 +201,7 @@ def _learn(
 
 
 def _answered(
-    modality: tasks.Answering,
+    modality: abilities.Answering,
     schema: Mapping[str, Any],
     target: tasks.Labels,
     output: Mapping[str, Any],

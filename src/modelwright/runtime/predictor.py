@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from modelwright.errors import FormatTooNewError, InputError, IntegrityError, ModelwrightError
 from modelwright.runtime.parity import Parity, compare, from_lists
 from modelwright.runtime.session import open_session, run_session
-from modelwright.tasks.base import Arrays, Modality, Row, RowReader, Tabular, Target, UndecodableError
+from modelwright.tasks.abilities import Row, RowReader, Tabular
+from modelwright.tasks.base import Arrays, Modality, Target, UndecodableError
 from modelwright.tasks.base import modality as load_modality
 from modelwright.tasks.base import target as load_target
 

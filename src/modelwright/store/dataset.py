@@ -24,7 +24,8 @@ from modelwright.store.columns import Columns
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
 from modelwright.tasks import base as tasks
-from modelwright.tasks.base import Answering, Arrays, Encoding, Stacking, Tabular, UndecodableError
+from modelwright.tasks.abilities import Answering, Stacking, Tabular
+from modelwright.tasks.base import Arrays, Encoding, UndecodableError
 
 if TYPE_CHECKING:
     from modelwright.store.artifacts import Artifact

@@ -16,7 +16,8 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import LabelKind, Labels, Problem, Structured, UndecodableError, labels, target
+from modelwright.tasks.abilities import Structured
+from modelwright.tasks.base import LabelKind, Labels, Problem, UndecodableError, labels, target
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,8 @@ import numpy as np
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import (
-    Answering,
-    Arrays,
-    Modality,
-    Paired,
-    Sketched,
-    Staged,
-    UndecodableError,
-    Worded,
-    modality,
-)
+from modelwright.tasks.abilities import Answering, Paired, Sketched, Staged, Worded
+from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
 from modelwright.testing import sounds, texts
 
 

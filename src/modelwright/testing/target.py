@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelwright import canonical, registry
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Structured, Target, UndecodableError, target
+from modelwright.tasks.abilities import Structured
+from modelwright.tasks.base import Arrays, Target, UndecodableError, target
 from modelwright.tasks.base import labels as labels_of
 from modelwright.testing.modality import session
 

@@ -17,7 +17,8 @@ from modelwright.runtime import footprint
 from modelwright.runtime.parity import Parity
 from modelwright.runtime.predictor import Predictor
 from modelwright.runtime.reader import PackageReader
-from modelwright.tasks.base import Arrays, PerClass
+from modelwright.tasks.abilities import PerClass
+from modelwright.tasks.base import Arrays
 from modelwright.validate import gate, page, scoring
 from modelwright.validate.compare import Paired, paired
 from modelwright.validate.scoring import Scored

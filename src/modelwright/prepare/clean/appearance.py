@@ -18,7 +18,8 @@ from modelwright.prepare.clean.labels.folds import FOLDS, deal
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.tasks.base import Bordered, Modality
+from modelwright.tasks.abilities import Bordered
+from modelwright.tasks.base import Modality
 
 GREY = 0.004
 """Mean difference of the strongest and the weakest colour (0..1) below which a picture is grey: one level of 255."""

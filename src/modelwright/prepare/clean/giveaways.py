@@ -19,7 +19,8 @@ from modelwright.prepare.clean.outliers import principal
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.tasks.base import Carried, Modality, Sketched
+from modelwright.tasks.abilities import Carried, Sketched
+from modelwright.tasks.base import Modality
 
 LEAST = 40
 """Samples needed to say anything."""

@@ -21,7 +21,7 @@ from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.journal import Journal, rewrite
 from modelwright.prepare.scanned import Look
-from modelwright.tasks.base import Croppable, Paired, Sketched
+from modelwright.tasks.abilities import Croppable, Paired, Sketched
 
 SECOND_LOOKS = 100_000
 """Pairs that are compared at least, however few samples there are; of more samples, one for each."""

@@ -20,7 +20,7 @@ from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scanned import Look
-from modelwright.tasks.base import Sketched
+from modelwright.tasks.abilities import Sketched
 
 NEIGHBOUR = 10
 AXES = 24

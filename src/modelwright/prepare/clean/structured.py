@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue
-from modelwright.tasks.base import Structured
+from modelwright.tasks.abilities import Structured
 
 
 def issues(

@@ -12,7 +12,8 @@ from modelwright.prepare.clean.labels.features import sketches_of
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.scanned import Look
-from modelwright.tasks.base import Comparing, Modality, Sketched
+from modelwright.tasks.abilities import Comparing, Sketched
+from modelwright.tasks.base import Modality
 
 _TELLING = 0.95
 """Share of one class among samples that share something, from which that tells the class."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.tasks.base import Modality, Uniform, Unusual
+from modelwright.tasks.abilities import Uniform, Unusual
+from modelwright.tasks.base import Modality
 
 FAR = 8.0
 """Robust standard deviations from the median at which a sample is unusual."""

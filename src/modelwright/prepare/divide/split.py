@@ -144,9 +144,9 @@ def quotas(
 
 
 def assign(
-    groups: NDArray[np.int64],
+    groups: NDArray[np.integer[Any]],
     keys: NDArray[np.uint64],
-    strata: NDArray[np.int64],
+    strata: NDArray[np.integer[Any]],
     fractions: Sequence[float],
     seed: int,
     known: NDArray[np.int8] | None = None,
@@ -193,7 +193,7 @@ def assign(
 
 
 def _follow(
-    groups: NDArray[np.int64], count: int, known: NDArray[np.int8]
+    groups: NDArray[np.integer[Any]], count: int, known: NDArray[np.int8]
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     has = np.zeros((count, 3), bool)
     for split in (TRAIN, VALIDATION, TEST):
@@ -207,9 +207,9 @@ def _follow(
 
 
 def _deal(
-    groups: NDArray[np.int64],
+    groups: NDArray[np.integer[Any]],
     order: NDArray[np.uint64],
-    strata: NDArray[np.int64],
+    strata: NDArray[np.integer[Any]],
     fractions: Sequence[float],
     group_split: NDArray[np.int8],
     free: NDArray[np.int64],
@@ -253,7 +253,7 @@ def _deal(
         _every_class_in_train(groups, strata, group_split, lacking, free, order, locked=settled >= 0)
 
 
-def _by_stratum(places: NDArray[np.int64], strata: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
+def _by_stratum(places: NDArray[np.int64], strata: NDArray[np.integer[Any]], count: int) -> Iterator[NDArray[np.int64]]:
     """Yield the places of each stratum that has any, in the order of strata; each ascending."""
     mine = picked(strata, places)
     if count <= _FEW:  # looked through for each of a few, since sorting takes twice the memory
@@ -286,8 +286,8 @@ def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> 
 
 
 def _every_class_in_train(
-    groups: NDArray[np.int64],
-    strata: NDArray[np.int64],
+    groups: NDArray[np.integer[Any]],
+    strata: NDArray[np.integer[Any]],
     group_split: NDArray[np.int8],
     lacking: NDArray[np.int64],
     free: NDArray[np.int64],

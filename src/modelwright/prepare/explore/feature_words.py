@@ -16,7 +16,7 @@ from modelwright.prepare.explore import directions
 from modelwright.prepare.explore.directions import without_directions
 from modelwright.prepare.explore.view import View, clip
 from modelwright.runtime.session import open_session
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 from modelwright.tasks import directions as task_directions
 
 _SAMPLES = 3
@@ -39,7 +39,7 @@ class _Sample:
 
 def sections(view: View) -> list[Element]:
     """Return the section, for inputs that are no rows and have such words (rows have columns of their own)."""
-    if isinstance(view.modality, tasks.Tabular) or not isinstance(view.modality, tasks.Worded):
+    if isinstance(view.modality, abilities.Tabular) or not isinstance(view.modality, abilities.Worded):
         return []
     schema = view.schema["input"]
     plain = without_directions(schema)
@@ -75,7 +75,7 @@ def _blocks(
     view: View, schema: Mapping[str, Any], parts: Mapping[str, Sequence[int]], samples: Sequence[_Sample]
 ) -> list[Element]:
     """Return a heading, what it means, and a chart for each word."""
-    assert isinstance(view.modality, tasks.Worded)
+    assert isinstance(view.modality, abilities.Worded)
     names = view.modality.feature_names(schema, "dense")
     made: list[Element] = []
     for word, places in parts.items():

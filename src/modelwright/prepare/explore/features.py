@@ -17,7 +17,7 @@ from modelwright.prepare.explore import directions, stages
 from modelwright.prepare.explore.directions import without_directions
 from modelwright.prepare.explore.rows import evenly, table_of
 from modelwright.prepare.explore.view import View, clip
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 from modelwright.tasks.modalities.table import hashing
 
 _COLUMNS = 8
@@ -28,7 +28,7 @@ _ROWS = 5000
 
 def sections(view: View) -> list[Element]:
     """Return samples or columns before and after."""
-    if not isinstance(view.modality, tasks.Tabular):
+    if not isinstance(view.modality, abilities.Tabular):
         return stages.sections(view)
     made = _of_columns(view)
     return [] if made is None else [made]

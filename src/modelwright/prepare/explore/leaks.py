@@ -11,7 +11,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.divide import proof, split
 from modelwright.prepare.explore.view import View, clip
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 
 _TEST, _TRAIN = 1500, 4000
 _PAIRS = 8
@@ -67,7 +67,7 @@ def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
 
 def _closest(view: View) -> Element | None:
     """Show the test samples that are likest to a training sample: still different, or the search has missed one."""
-    if not view.pictured or view.only is not None or not isinstance(view.modality, tasks.Sketched):
+    if not view.pictured or view.only is not None or not isinstance(view.modality, abilities.Sketched):
         return None
     train = view.some(np.flatnonzero(view.splits == split.TRAIN), _TRAIN)
     test = view.some(np.flatnonzero(view.splits == split.TEST), _TEST)

@@ -15,7 +15,7 @@ from modelwright.drawing.rows import cell
 from modelwright.prepare.explore.layout import neighbours, spread
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, jpeg
 from modelwright.store.dataset import ROW_TEXT
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 
 _POINTS = 2200
 _MARKED = 300
@@ -112,7 +112,7 @@ def _vectors(
     view: View, places: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8] | None] | None:
     """Return the places that can be compared, their light features, and their sketches where there are any."""
-    if isinstance(view.modality, tasks.Sketched):
+    if isinstance(view.modality, abilities.Sketched):
         found = view.sketches(places)
         if found is None or not len(found[0]):
             return None
@@ -158,7 +158,7 @@ def _in_short(view: View, places: NDArray[np.int64]) -> list[str]:
     rows = view.take_rows(places)
     if rows is None:
         return []
-    if not isinstance(view.modality, tasks.Tabular):
+    if not isinstance(view.modality, abilities.Tabular):
         return [clip(" ".join((text or "")[: 4 * _WORDS].split()), _WORDS) for text in rows[ROW_TEXT].to_pylist()]
     names = [name for name in rows.column_names if name not in view.meta["dropped_columns"]][:_COLUMNS]
     return [

@@ -13,6 +13,7 @@ from modelwright.drawing import small
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.view import View, clip, jpeg
 from modelwright.runtime.session import open_session
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 
 _SAMPLES = 6
@@ -22,7 +23,7 @@ _BINS = 32
 
 def sections(view: View) -> list[Element]:
     """Return the section, for inputs of which the graph makes pictures."""
-    if isinstance(view.modality, tasks.Tabular) or "pixels" not in view.modality.encodings:
+    if isinstance(view.modality, abilities.Tabular) or "pixels" not in view.modality.encodings:
         return []
     stages = _stages(view)
     sessions = [_session(view, stage.schema) for stage in stages]
@@ -65,11 +66,11 @@ def sections(view: View) -> list[Element]:
     ]
 
 
-def _stages(view: View) -> list[tasks.Stage]:
+def _stages(view: View) -> list[abilities.Stage]:
     schema = view.schema["input"]
-    if isinstance(view.modality, tasks.Staged):
+    if isinstance(view.modality, abilities.Staged):
         return view.modality.stages(schema)
-    return [tasks.Stage("after", "", schema)]
+    return [abilities.Stage("after", "", schema)]
 
 
 def _session(view: View, schema: Mapping[str, Any]) -> Any:
@@ -93,7 +94,7 @@ def _pair(name: str, labelled: Sequence[tuple[bytes, str]]) -> Element:
     return draw.h("figure", draw.h("div", pair, class_="strip"), draw.h("figcaption", name))
 
 
-def _explained(stages: Sequence[tasks.Stage], made: Sequence[Sequence[NDArray[np.uint8]]]) -> list[Element]:
+def _explained(stages: Sequence[abilities.Stage], made: Sequence[Sequence[NDArray[np.uint8]]]) -> list[Element]:
     """Return what each step does, and the levels that it leaves in the samples that are shown."""
     if len(stages) < 2:
         return []

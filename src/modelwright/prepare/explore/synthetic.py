@@ -15,7 +15,7 @@ from modelwright.drawing.page import Element
 from modelwright.drawing.rows import row_table
 from modelwright.prepare.explore.view import View, clip
 from modelwright.store.dataset import SYNTHETIC
-from modelwright.tasks import base as tasks
+from modelwright.tasks import abilities
 
 _PAIRS = 12
 _ROWS = 8
@@ -65,7 +65,7 @@ def _places_of(view: View, digests: list[str]) -> list[int]:
 
 
 def _rows(view: View, places: Any) -> Element | None:
-    if not isinstance(view.modality, tasks.Tabular):
+    if not isinstance(view.modality, abilities.Tabular):
         return None
     rows = view.take_rows(places)
     if rows is None:

@@ -28,6 +28,7 @@ from modelwright.prepare.scanned import digest_array
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 from modelwright.tasks.base import Arrays
 
@@ -206,7 +207,7 @@ class View:
         """Return the class names in one label: one, none, or one a part of a structured one."""
         if label is None:
             return []
-        return self.labelling.classes(label) if isinstance(self.labelling, tasks.Structured) else [label]
+        return self.labelling.classes(label) if isinstance(self.labelling, abilities.Structured) else [label]
 
     @property
     def classes(self) -> list[str]:
@@ -297,7 +298,7 @@ class View:
         source = self.samples.take("source", [place])[0].as_py()
         if self.meta["sources"][source]["kept"] == "rows":
             row = self.row(place)
-            if row is None or isinstance(self.modality, tasks.Tabular):
+            if row is None or isinstance(self.modality, abilities.Tabular):
                 return None if row is None else canonical.dumps(row)
             return str(row[ROW_TEXT]).encode()
         try:
@@ -350,7 +351,7 @@ class View:
 
         They are read from the scan cache; what isn't in it any more is decoded again, :data:`MOST_DECODED` at most.
         """
-        if not isinstance(self.modality, tasks.Sketched):
+        if not isinstance(self.modality, abilities.Sketched):
             return None
         ids = self.samples["id"].take(places).to_pylist()
         digests = digest_array(ids)
@@ -373,7 +374,7 @@ class View:
 
         ``schema`` takes the place of the dataset's own for the input.
         """
-        columns = self.take_rows(places) if isinstance(self.modality, tasks.Tabular) else None
+        columns = self.take_rows(places) if isinstance(self.modality, abilities.Tabular) else None
         if columns is None or encoding not in self.modality.encodings:
             return None
         from modelwright.runtime.session import open_session

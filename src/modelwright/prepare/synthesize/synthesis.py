@@ -24,6 +24,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.synthesize import gain
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import SYNTHETIC, Dataset
+from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 
 LEAST = 10
@@ -83,7 +84,7 @@ def synthesize(
     with store.artifacts.begin("dataset") as writer:
         table = dataset.samples()
         source = len(dataset.meta["sources"])
-        tabular = isinstance(modality, tasks.Tabular)
+        tabular = isinstance(modality, abilities.Tabular)
         new = _rows_of(dataset, made, source)
         if not tabular:
             for each in made:
@@ -113,7 +114,7 @@ def ways_of(modality: tasks.Modality, label_kind: tasks.LabelKind, asked: Sequen
     modelwright.errors.InputError
         For a way that isn't there, or that would make the label wrong.
     """
-    if not isinstance(modality, tasks.Synthesizing):
+    if not isinstance(modality, abilities.Synthesizing):
         raise InputError(f"no way is known to synthesize {modality.name}", code="no-synthesis")
     right = [name for name, way in modality.ways.items() if _keeps(way, label_kind)]
     if tuple(asked) == ("auto",):
@@ -133,7 +134,7 @@ def ways_of(modality: tasks.Modality, label_kind: tasks.LabelKind, asked: Sequen
     return tuple(dict.fromkeys(asked))
 
 
-def _keeps(way: tasks.Way, label_kind: tasks.LabelKind) -> bool:
+def _keeps(way: abilities.Way, label_kind: tasks.LabelKind) -> bool:
     if label_kind == "structured":
         return not (way.moves or way.between)
     return label_kind == "class" or not way.between
@@ -187,7 +188,7 @@ def _make(
     seed: int,
     progress: Progress,
 ) -> Iterator[Made]:
-    assert isinstance(modality, tasks.Synthesizing)
+    assert isinstance(modality, abilities.Synthesizing)
     parents = np.flatnonzero(asked)
     nearest = _near(dataset, parents, _partners(dataset)) if any(modality.ways[name].second for name in ways) else {}
     ids = dataset.ids("train")
@@ -323,7 +324,7 @@ def _write_rows(path: Any, dataset: Dataset, made: Sequence[Made | None]) -> Non
 
 
 def _meta(dataset: Dataset, made: Sequence[Made], ways: Sequence[str], settings: Any) -> dict[str, Any]:
-    tabular = isinstance(dataset.modality, tasks.Tabular)
+    tabular = isinstance(dataset.modality, abilities.Tabular)
     digest = canonical.digest_value([canonical.digest_bytes(each.data) for each in made])
     counts = dict(dataset.meta["counts"])
     counts["train"] += len(made)

@@ -14,7 +14,8 @@ from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
 from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
-from modelwright.tasks.base import Modality, Sketched
+from modelwright.tasks.abilities import Sketched
+from modelwright.tasks.base import Modality
 from modelwright.tasks.modalities.image import sketch as image_sketch
 from modelwright.tasks.modalities.image.modality import Image
 

@@ -18,7 +18,8 @@ from modelwright.prepare.clean.labels.check import Predict
 from modelwright.prepare.clean.labels.folds import FOLDS
 from modelwright.prepare.clean.labels.predictions import Predicted, Truth
 from modelwright.progress import Progress
-from modelwright.tasks.base import Arrays, Modality, Stacking
+from modelwright.tasks.abilities import Stacking
+from modelwright.tasks.base import Arrays, Modality
 
 LEAST = 50
 WIDTH = 8_192

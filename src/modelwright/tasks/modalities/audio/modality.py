@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks import directions
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
+from modelwright.tasks.abilities import Sketch, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem
 from modelwright.tasks.modalities.audio import clips as audio_clips
 from modelwright.tasks.modalities.audio import features as audio_features
 from modelwright.tasks.modalities.audio import files as audio_files

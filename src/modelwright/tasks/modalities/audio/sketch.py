@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Sketch
+from modelwright.tasks.abilities import Sketch
 from modelwright.tasks.modalities.audio.spectrum import bands, cosines, decibels, look_width, looks
 
 BANDS = 32

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Way
+from modelwright.tasks.abilities import Way
 
 WAYS: Mapping[str, Way] = {
     "noise": Way("white or pink noise, 10 to 30 dB below the signal"),

@@ -212,7 +212,7 @@ def _positions(luma: NDArray[np.int16]) -> dict[str, NDArray[np.float64]]:
 
 @lru_cache(64)
 def _places(length: int) -> NDArray[np.float64]:
-    """Return where the middles of ``length`` pixels in a row lie, 0 to 1, in steps of 2⁻²⁰: sums of products are exact."""
+    """Return where the middles of ``length`` pixels lie, 0 to 1, in steps of 2⁻²⁰: sums of products are exact."""
     return np.asarray(np.rint((np.arange(length) + 0.5) / max(length, 1) * 2**20) / 2**20)
 
 

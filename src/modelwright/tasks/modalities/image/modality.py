@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks import crops
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Stage, Way
+from modelwright.tasks.abilities import Sketch, Stage, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem
 from modelwright.tasks.modalities.image import decoding as image_decoding
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image import sketch as image_sketch

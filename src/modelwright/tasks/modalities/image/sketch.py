@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Sketch
+from modelwright.tasks.abilities import Sketch
 from modelwright.tasks.crops import aligned_agreement
 from modelwright.tasks.likeness import SIDE, agreements, perceptual_hash
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Way
+from modelwright.tasks.abilities import Way
 
 WAYS: Mapping[str, Way] = {
     "light": Way("another exposure, contrast and colour temperature"),

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks import directions
-from modelwright.tasks.base import Arrays, Encoding, Problem, Sketch, Way
+from modelwright.tasks.abilities import Sketch, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem
 from modelwright.tasks.modalities.series import measures as series_measures
 from modelwright.tasks.modalities.series import plan as series_plan
 from modelwright.tasks.modalities.series import reading as series_reading

@@ -16,7 +16,8 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Arrays, Sketch
+from modelwright.tasks.abilities import Sketch
+from modelwright.tasks.base import Arrays
 
 CHANNELS = 6
 """Channels whose shapes are kept."""

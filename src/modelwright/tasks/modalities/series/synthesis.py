@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Way
+from modelwright.tasks.abilities import Way
 
 WAYS: Mapping[str, Way] = {
     "jitter": Way("noise of a twentieth of each channel's deviation"),

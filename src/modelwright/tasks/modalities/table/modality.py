@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError, Way
+from modelwright.tasks.abilities import Way
+from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
 from modelwright.tasks.modalities.table import cells, dates
 from modelwright.tasks.modalities.table import rows as table_rows
 from modelwright.tasks.modalities.table import synthesis as table_synthesis

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.tasks.base import Arrays, Problem, Row, UndecodableError
+from modelwright.tasks.abilities import Row
+from modelwright.tasks.base import Arrays, Problem, UndecodableError
 from modelwright.tasks.limits import FLOAT32_MAX
 from modelwright.tasks.modalities.table import cells, dates, hashing
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from modelwright import canonical
-from modelwright.tasks.base import Way
+from modelwright.tasks.abilities import Way
 
 WAYS: Mapping[str, Way] = {
     "smote": Way("between a row and a near one of its class", second=True, between=True),

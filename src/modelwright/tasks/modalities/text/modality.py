@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks import directions
-from modelwright.tasks.base import Arrays, Encoding, Problem, Shared, Sketch, UndecodableError, Way
+from modelwright.tasks.abilities import Shared, Sketch, Way
+from modelwright.tasks.base import Arrays, Encoding, Problem, UndecodableError
 from modelwright.tasks.modalities.text import encoding as text_encoding
 from modelwright.tasks.modalities.text import figures as text_figures
 from modelwright.tasks.modalities.text import sketch as text_sketch

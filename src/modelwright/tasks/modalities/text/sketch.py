@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Sketch
+from modelwright.tasks.abilities import Sketch
 
 HASHES = 64
 WIDTH = 96

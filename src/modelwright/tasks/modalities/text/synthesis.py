@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from modelwright.tasks.base import Way
+from modelwright.tasks.abilities import Way
 
 WAYS: Mapping[str, Way] = {
     "typos": Way("one letter in thirty left out, doubled, or swapped with the next", moves=True),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.base import Shared
+from modelwright.tasks.abilities import Shared
 from modelwright.tasks.modalities.text import sketch as text_sketch
 from modelwright.tasks.modalities.text.words import SCRIPTS
 
