@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import about
+from modelwright.prepare import about, standing
 from modelwright.prepare.clean import (
     appearance,
     checks,
@@ -44,7 +44,6 @@ from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
-from modelwright.store.columns import digest_bytes
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
@@ -141,7 +140,7 @@ class Judge:
         self._parts()
         for each in self._decided:
             self._drop(each)
-        self._ties.append(Tie("group", "the same group", _user_pairs(gathered)))
+        self._ties.append(Tie("group", "the same group", standing.stated(gathered)))
         tied = np.concatenate([tie.pairs for tie in self._ties])
         vouching = np.concatenate([tie.pairs for tie in self._vouching()])
         fixed, facts = self._mislabelled(vouching, self._folds(tied, parent, production))
@@ -304,7 +303,7 @@ class Judge:
     def _samples(self, tied: NDArray[np.int64], folds: NDArray[np.int64] | None) -> Samples:
         """Return what the check of labels needs of all samples."""
         gathered = self._gathered
-        groups, keys = _groups(gathered, tied, self._kept)
+        groups, keys = standing.groups(gathered, tied, self._kept)
         settled = np.array(gathered.annotations, np.int64) >= 0
         return Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys, folds)
 
@@ -378,7 +377,7 @@ class Judge:
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64], dividing.Division]:
         """Return groups, their keys, and who is where, as things stand."""
         gathered = self._gathered
-        groups, keys = _groups(gathered, tied, self._kept)
+        groups, keys = standing.groups(gathered, tied, self._kept)
         division = dividing.divide(
             self._spec.split,
             gathered,
@@ -387,7 +386,7 @@ class Judge:
             dividing.Ties(self._ties, groups, keys),
             self._strata(),
             production,
-            None if parent is None else _known(gathered, parent),
+            None if parent is None else standing.splits_before(gathered, parent),
             None if parent is None else parent.meta.get("division"),
         )
         return groups, keys, division
@@ -450,52 +449,3 @@ def _looker(index: Index, scanner: str) -> Look:
 def _counts(labels: NDArray[np.int64], names: Sequence[str], usable: NDArray[np.bool_]) -> dict[str, int]:
     counted = np.bincount(labels[usable & (labels >= 0)], minlength=len(names))
     return {name: int(count) for name, count in zip(names, counted, strict=True) if count}
-
-
-def _user_pairs(gathered: Gathered) -> NDArray[np.int64]:
-    codes = gathered.groups.numpy()
-    places = np.flatnonzero(codes >= 0)
-    if not len(places):
-        return np.empty((0, 2), np.int64)
-    first = checks.first_equal(codes[places].astype(np.uint64))
-    later = first != np.arange(len(first))
-    return np.stack([places[first[later]], places[later]], 1)
-
-
-def _groups(
-    gathered: Gathered, pairs: NDArray[np.int64], kept: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Return ``(n,)`` group numbers and each group's key: that of its smallest digest, whatever the order of files."""
-    groups = split.union(len(gathered), pairs)
-    first = np.frombuffer(gathered.ids, ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
-    first[~kept] = np.iinfo(np.uint64).max
-    if not len(pairs):
-        return groups, first
-    keys = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(keys, groups, first)
-    return groups, keys
-
-
-def _known(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
-    """Return ``(n,)`` the split that the dataset before gave each sample, -1 where it has none."""
-    columns = parent.columns()
-    before = digest_bytes(columns["id"])
-    splits = _split_codes(columns["split"])
-    known, ids = np.frombuffer(before, "V32")[splits >= 0], gathered.id_array()
-    splits = splits[splits >= 0]
-    if not len(known):
-        return np.full(len(ids), -1, np.int8)
-    # Digests are compared by their first 64 bits, then whole; the last one of equal ones counts.
-    keys = np.frombuffer(known.tobytes(), "<u8").reshape(-1, 4)[:, 0]
-    order = np.argsort(keys, kind="stable")
-    wanted = np.frombuffer(ids.tobytes(), "<u8").reshape(-1, 4)[:, 0]
-    at = order[np.maximum(np.searchsorted(keys[order], wanted, side="right") - 1, 0)]
-    return np.where(known[at] == ids, splits[at], -1).astype(np.int8)
-
-
-def _split_codes(column: Any) -> NDArray[np.int8]:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    found = compute.index_in(column, value_set=pa.array(split.NAMES, pa.string()))
-    return np.asarray(compute.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int8)
