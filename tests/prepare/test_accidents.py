@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modelwright.prepare.journal import Journal
 from modelwright.prepare.scan_children import LEAST
 
 from .conftest import Project, picture
@@ -56,6 +57,11 @@ def test_killed_midway_goes_on_to_the_same_digest(project: Project, tmp_path: Pa
     assert project.store.artifacts.list("dataset")[-1].digest == expected
 
 
+def begun(path: Path) -> bool:
+    with Journal(path) as journal:
+        return bool(journal.frames)
+
+
 @pytest.mark.slow
 def test_killed_among_many_small_files_goes_on_to_the_same_digest(project: Project, tmp_path: Path) -> None:
     spec = f"{SPEC}clean: {{review: [leaking-split]}}\n"
@@ -75,7 +81,7 @@ def test_killed_among_many_small_files_goes_on_to_the_same_digest(project: Proje
         process = subprocess.Popen(
             [sys.executable, "-c", RUN, str(project.root)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        while process.poll() is None and not list((known / place).glob("*")):
+        while process.poll() is None and not any(map(begun, (known / place).glob("*"))):
             time.sleep(0.01)
         process.kill()
         process.wait()

@@ -81,8 +81,12 @@ class Workflow:
     def keys(self) -> dict[str, tuple[str, Artifact | None]]:
         """Return each step's key as things stand now, with what the store has under it, as far as that is known."""
         from modelwright.prepare import fingerprint
+        from modelwright.spec import check_files
 
         known: dict[str, tuple[str, Artifact | None]] = {}
+        if self.store.artifacts.latest("dataset") is None:  # nothing to compare with: no file has to be read
+            check_files(self.given, "prepare")
+            return known
         key = self._key("prepare", {"sources": fingerprint(self.spec, self.store)})
         dataset = self.store.artifacts.by_key("prepare", key)
         known["prepare"] = key, dataset
