@@ -68,18 +68,23 @@ def reduced(image: NDArray[np.uint8], side: int) -> Floats:
 def learn(pictures: Sequence[Floats], random: np.random.Generator) -> Seeing:
     """Sample filters from reduced pictures, and take the principal components of what they see."""
     filters, offsets = _filters(pictures, random)
-    found = [_responses(each, filters, offsets) for each in pictures]
-    flat = [each.reshape(-1, each.shape[2]) for each in found]
-    every = max(1, sum(len(each) for each in flat) // _ROWS)
-    rows = np.concatenate([each[::every] for each in flat]).astype(np.float64)
+    every = max(1, sum((each.shape[0] // CELL) * (each.shape[1] // CELL) for each in pictures) // _ROWS)
+    rows = np.concatenate([_some(_responses(each, filters, offsets), every) for each in pictures], dtype=np.float64)
     mean = rows.mean(0)
     scale = rows.std(0) + 1e-6
-    values, vectors = np.linalg.eigh(np.cov(((rows - mean) / scale).T))
+    rows -= mean
+    rows /= scale
+    values, vectors = np.linalg.eigh(np.cov(rows.T))
     first = np.argsort(-values, kind="stable")[:WIDTH]
     axes = vectors[:, first] / np.sqrt(np.maximum(values[first], 0.0) + _WHITENING)
     # A component's sign is chance: the largest entry is made positive.
     axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     return Seeing(filters, offsets, *(each.astype(np.float32) for each in (mean, scale, axes)))
+
+
+def _some(found: Floats, every: int) -> Floats:
+    """Return one in ``every`` cells, without the memory of the others."""
+    return found.reshape(-1, found.shape[2])[::every].copy()
 
 
 def _filters(pictures: Sequence[Floats], random: np.random.Generator) -> tuple[Floats, Floats]:
