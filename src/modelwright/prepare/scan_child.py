@@ -1,35 +1,36 @@
 """A process that scans files: so that many small ones keep every core busy, which the interpreter's lock prevents.
 
-Run as ``python -m modelwright.prepare.scan_child MODALITY``. A request is a list of ``(name, file)``, an answer a list
-of scans or rejections, each behind its length and in the interpreter's own :mod:`marshal` form: both ends are the same
-program. It ends when its input does, so it never outlives who started it.
+Run as ``python -m modelwright.prepare.scan_child MODALITY``. Messages are bytes behind their length. A request is one,
+the ``[name, file]`` of some files as JSON; the answer is one for each of them: ``S``, the digest, and the scan as the
+cache keeps it, or ``R`` and a rejection as JSON. It ends when its input does, so it never outlives who started it.
 """
 
 from __future__ import annotations
 
-import marshal
+import json
 import struct
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.sample_scan import Scan
+from modelwright.prepare.sample_scan import Scan, pack, unpack
 from modelwright.prepare.scan import Eye, read_item
 from modelwright.tasks import base as tasks
-from modelwright.tasks.base import Problem
 
 _LENGTH = struct.Struct("<I")
+_SCAN, _REJECTED = b"S", b"R"
+_DIGEST_END = 1 + 32
 
 
-def send(stream: IO[bytes], value: Any) -> None:
-    """Write one message."""
-    data = marshal.dumps(value)
-    stream.write(_LENGTH.pack(len(data)) + data)
+def send(stream: IO[bytes], *messages: bytes) -> None:
+    """Write messages, and wait for none of them to be read."""
+    for data in messages:
+        stream.write(_LENGTH.pack(len(data)) + data)
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> Any:
+def receive(stream: IO[bytes]) -> bytes:
     """Return the next message.
 
     Raises
@@ -44,31 +45,34 @@ def receive(stream: IO[bytes]) -> Any:
     data = stream.read(length)
     if len(data) < length:
         raise EOFError
-    return marshal.loads(data)  # noqa: S302 - from the same program, through a pipe of its own
+    return data
 
 
-def answer(eye: Eye, asked: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
-    """Return what one pass over each of some files found, as plain values."""
-    read = [read_item(Item(path, file=file)) for path, file in asked]
+def question(items: Sequence[Item]) -> bytes:
+    """Return the request for one pass over each of some files."""
+    return json.dumps([(item.path, item.file) for item in items]).encode()
+
+
+def answers(eye: Eye, asked: bytes) -> list[bytes]:
+    """Return what one pass over each file of a request found, a message each."""
+    read = [read_item(Item(path, file=file)) for path, file in json.loads(asked)]
     scans = iter(eye.scan_many([each for each in read if not isinstance(each, Rejected)]))
-    return [_plain_rejected(each) if isinstance(each, Rejected) else _plain(next(scans)) for each in read]
+    return [_of_rejected(each) if isinstance(each, Rejected) else _of_scan(next(scans)) for each in read]
 
 
-def _plain(scan: Scan) -> tuple[Any, ...]:
-    problems = [(each.kind, each.severity, each.message, dict(each.evidence)) for each in scan.problems]
-    return scan.digest, problems, dict(scan.measures), scan.fatal, scan.hash, scan.sketch
+def _of_scan(scan: Scan) -> bytes:
+    return _SCAN + bytes.fromhex(scan.digest) + pack(scan)
 
 
-def _plain_rejected(rejected: Rejected) -> tuple[Any, ...]:
-    return rejected.path, rejected.kind, rejected.message
+def _of_rejected(rejected: Rejected) -> bytes:
+    return _REJECTED + json.dumps([rejected.path, rejected.kind, rejected.message]).encode()
 
 
-def found(values: tuple[Any, ...]) -> Scan | Rejected:
-    """Return what :func:`answer` made plain."""
-    if len(values) == 3:
-        return Rejected(*values)
-    digest, problems, measures, fatal, hash_, sketch = values
-    return Scan(digest, tuple(Problem(*each) for each in problems), measures, fatal, hash_, sketch)
+def found(answer: bytes) -> Scan | Rejected:
+    """Return what one message of :func:`answers` says."""
+    if answer[:1] == _REJECTED:
+        return Rejected(*json.loads(answer[1:]))
+    return unpack(answer[1:_DIGEST_END].hex(), answer[_DIGEST_END:])
 
 
 def main(modality: str) -> None:
@@ -79,7 +83,7 @@ def main(modality: str) -> None:
             asked = receive(sys.stdin.buffer)
         except EOFError:
             return
-        send(sys.stdout.buffer, answer(eye, asked))
+        send(sys.stdout.buffer, *answers(eye, asked))
 
 
 if __name__ == "__main__":

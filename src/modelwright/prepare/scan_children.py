@@ -13,7 +13,7 @@ from typing import Self
 from modelwright.errors import ModelwrightError
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.sample_scan import Scan
-from modelwright.prepare.scan_child import found, receive, send
+from modelwright.prepare.scan_child import found, question, receive, send
 
 LEAST = 5_000
 """Files to scan from which processes pay for their start."""
@@ -77,8 +77,8 @@ class Children:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            send(child.stdin, [(item.path, item.file) for item in items])
-            answers = receive(child.stdout)
+            send(child.stdin, question(items))
+            answers = [receive(child.stdout) for _ in items]
         except (EOFError, OSError) as error:
             raise ModelwrightError(
                 f"a process that scans files died, at {items[0].path} or one of the {len(items)} from there on",
