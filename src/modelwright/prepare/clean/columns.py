@@ -81,16 +81,7 @@ def check(
             found.gaps += dense.is_null().to_numpy(zero_copy_only=False)
         found.summary[name] = {"type": kind, "missing": missing, "distinct": distinct}
         if missing and present:
-            share = missing / len(dense)
-            found.issues.append(
-                Issue(
-                    "missing-value",
-                    round(min(0.2 + share, 0.9), 3),
-                    f"column {name!r}: {missing} of {len(dense)} values are missing ({share:.1%})",
-                    column=name,
-                    evidence={"missing": missing, "rows": len(dense)},
-                )
-            )
+            found.issues.append(_lacking(name, missing, len(dense)))
         if distinct <= 1:
             what = "is always missing" if not present else f"always is {_shown(dense.drop_null()[0].as_py())}"
             found.issues.append(Issue("constant-column", 0.5, f"column {name!r} {what}", column=name))
@@ -134,6 +125,17 @@ def check(
     if sample is not None:
         found.issues.extend(_together(sample, names))
     return found
+
+
+def _lacking(name: str, missing: int, rows: int) -> Issue:
+    share = missing / rows
+    return Issue(
+        "missing-value",
+        round(min(0.2 + share, 0.9), 3),
+        f"column {name!r}: {missing} of {rows} values are missing ({share:.1%})",
+        column=name,
+        evidence={"missing": missing, "rows": rows},
+    )
 
 
 def _together(sample: Sample, names: Sequence[str]) -> Iterator[Issue]:
