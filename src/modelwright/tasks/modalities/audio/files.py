@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import lookalikes
 from modelwright.tasks.base import Problem, UndecodableError
 from modelwright.tasks.modalities.audio import library as audio_library
 from modelwright.tasks.modalities.audio import wav as audio_wav
@@ -210,15 +211,11 @@ def _broken(kind: str, error: Exception) -> Problem:
 def _unknown(raw: bytes) -> Problem:
     """Tell what it is that is not a sound."""
     head = raw[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
-    lower = head[:64].lower()
-    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        found = "an HTML page"
-    elif lower.startswith((b"<?xml", b"<svg")):
-        found = "XML or SVG"
-    elif lower.startswith(b"version https://git-lfs"):
-        found = "a Git LFS pointer: the sound itself was never fetched (git lfs pull)"
-    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        found = "a zip archive"
+    known = lookalikes.named(raw)
+    if known == lookalikes.LFS_POINTER:
+        found = f"{known}: the sound itself was never fetched (git lfs pull)"
+    elif known is not None:
+        found = known
     elif raw[4:8] == b"ftyp":
         found = "an MP4 or M4A file"
     elif head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"%PDF")):

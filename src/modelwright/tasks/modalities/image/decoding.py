@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.tasks import lookalikes
 from modelwright.tasks.base import Problem, UndecodableError
 from modelwright.tasks.modalities.image import plain_png
 
@@ -141,17 +142,11 @@ def _unopened(raw: bytes) -> Problem:
     head = raw[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     if raw.startswith(_SIGNATURES):
         return Problem("corrupt", 1.0, "it begins like an image, but its header is broken or cut off")
-    lower = head[:64].lower()
-    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        found = "an HTML page"
-    elif lower.startswith((b"<?xml", b"<svg")):
-        found = "XML or SVG"
+    known = lookalikes.named(raw)
+    if known is not None:
+        found = known
     elif head.startswith(b"%PDF"):
         found = "a PDF"
-    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        found = "a zip archive"
-    elif lower.startswith(b"version https://git-lfs"):
-        found = "a Git LFS pointer"
     elif not any(byte < 9 for byte in head[:64]):
         found = "text"
     else:
