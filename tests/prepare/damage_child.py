@@ -20,10 +20,10 @@ from typing import Any
 
 from modelwright import registry
 from modelwright.errors import ModelwrightError
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, RejectedFileError, Settings, make
 from modelwright.prepare.collect.base import read_regular as read
-from modelwright.prepare.index import Index
-from modelwright.prepare.scan import Eye
+from modelwright.prepare.scan.scanner import Eye
 from modelwright.store import Store
 
 SECONDS = 10

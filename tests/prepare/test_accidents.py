@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelwright.prepare.journal import Journal
-from modelwright.prepare.scan_children import LEAST
+from modelwright.prepare.cache.journal import Journal
+from modelwright.prepare.scan.children import LEAST
 
 from .conftest import Project, picture
 
@@ -93,7 +93,7 @@ def test_killed_among_many_small_files_goes_on_to_the_same_digest(project: Proje
 
 def test_a_file_that_vanishes_while_it_is_read_is_an_issue(project: Project, photos: Path) -> None:
     from modelwright.prepare.collect.base import Item, Rejected
-    from modelwright.prepare.scan import read_item
+    from modelwright.prepare.scan.scanner import read_item
 
     found = read_item(Item("apple/gone.jpg", file=str(photos / "apple" / "gone.jpg")))
     assert isinstance(found, Rejected)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from pyarrow import feather, parquet
 
 from modelwright.errors import InputError
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect import bulk
 from modelwright.prepare.collect.base import Settings
 from modelwright.prepare.collect.delimited import Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
 from modelwright.prepare.gather import Gatherer
-from modelwright.prepare.index import Index
 from modelwright.progress import SILENT
 from modelwright.tasks import base as tasks
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from modelwright.errors import InputError
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Block, Item, Settings, make
 from modelwright.prepare.guess.guessing import guess
-from modelwright.prepare.index import Index
 
 NAMES = ("World", "Sports", "Business", "Sci/Tech")
 

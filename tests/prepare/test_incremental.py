@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
+from modelwright.prepare.cache.index import Index
+from modelwright.prepare.cache.known_files import KnownFiles
 from modelwright.prepare.clean import hamming
 from modelwright.prepare.collect import folder
 from modelwright.prepare.collect.base import Item, Settings, make
 from modelwright.prepare.collect.folder import FolderSource
 from modelwright.prepare.collect.listing import Listed, Listing
-from modelwright.prepare.index import Index
-from modelwright.prepare.known_files import KnownFiles
 
 from .conftest import Project, picture
 

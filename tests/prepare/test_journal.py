@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelwright.prepare.journal import Journal, rewrite
+from modelwright.prepare.cache.journal import Journal, rewrite
 
 
 def written(path: Path) -> None:

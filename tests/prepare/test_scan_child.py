@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.scan import Eye
-from modelwright.prepare.scan_child import answers, found, question, receive, send
-from modelwright.prepare.scan_children import Children
+from modelwright.prepare.scan.child import answers, found, question, receive, send
+from modelwright.prepare.scan.children import Children
+from modelwright.prepare.scan.scanner import Eye
 from modelwright.tasks import base as tasks
 
 from .conftest import picture

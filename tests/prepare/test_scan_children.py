@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from modelwright.errors import ModelwrightError
-from modelwright.prepare import scan_children
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.sample_scan import pack
-from modelwright.prepare.scan import Eye, read_item
-from modelwright.prepare.scan_children import Children
+from modelwright.prepare.scan import children
+from modelwright.prepare.scan.children import Children
+from modelwright.prepare.scan.sample_scan import pack
+from modelwright.prepare.scan.scanner import Eye, read_item
 from modelwright.tasks import base as tasks
 
 from .conftest import Project, picture
@@ -49,7 +49,7 @@ def test_many_small_files_give_the_same_dataset(
     (photos / "pear" / "broken.jpg").write_bytes(picture(1)[:300])
     here = project.prepare(spec)
     assert len(here.ids("train")) > 20
-    monkeypatch.setattr(scan_children, "LEAST", 10)
+    monkeypatch.setattr(children, "LEAST", 10)
     other = Project(project.root.parent / "other")
     (other.root / "photos").symlink_to(photos)
     assert other.prepare(spec).digest == here.digest

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
-from modelwright.prepare.sample_scan import Scan
-from modelwright.prepare.scanned import Scanned, digest_array
+from modelwright.prepare.cache.scanned import Scanned, digest_array
+from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.tasks.base import Problem
 
 NAMES = ("brightness", "height")

@@ -15,11 +15,11 @@ import pytest
 from tests.prepare.conftest import Project, issues
 
 from modelwright.errors import InputError
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.series import SeriesSource
 from modelwright.prepare.collect.series_rows import Step
 from modelwright.prepare.collect.series_windows import Cutting, Recording, rows_of, rule_label
-from modelwright.prepare.index import Index
 from modelwright.prepare.rows import RowWriter
 from modelwright.testing import source
 

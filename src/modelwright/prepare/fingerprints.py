@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright import canonical
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Source, open_all
-from modelwright.prepare.index import Index
 
 VERSION = 5
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""

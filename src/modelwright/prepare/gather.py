@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.errors import InputError
+from modelwright.prepare.cache.index import Index
+from modelwright.prepare.cache.scanned import Found, digest_array
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
 from modelwright.prepare.collect.listing import Files, Listed
 from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import NoRows, RowWriter
-from modelwright.prepare.sample_scan import Scan
-from modelwright.prepare.scan import Scanner
-from modelwright.prepare.scanned import Found, digest_array
+from modelwright.prepare.scan.sample_scan import Scan
+from modelwright.prepare.scan.scanner import Scanner
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.abilities import Tabular

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import about, standing
+from modelwright.prepare import about
+from modelwright.prepare.cache.index import Index
+from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean import (
     appearance,
     checks,
@@ -35,14 +37,12 @@ from modelwright.prepare.clean.labels.check import Predict, Result, Samples
 from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.clean.labels.texts import of_texts
 from modelwright.prepare.clean.remembered import Remembered
-from modelwright.prepare.divide import dividing, split
+from modelwright.prepare.divide import dividing, split, standing
 from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.index import Index
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities

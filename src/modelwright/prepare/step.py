@@ -15,6 +15,7 @@ from modelwright.engine.memory import keep_freed
 from modelwright.engine.threads import idle_cores
 from modelwright.errors import InputError
 from modelwright.prepare import tables
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.clean.columns import release
 from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.divide import split
@@ -22,7 +23,6 @@ from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.fingerprints import Seen, combine
 from modelwright.prepare.gather import Gatherer
 from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.index import Index
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.synthesize.synthesis import synthesize

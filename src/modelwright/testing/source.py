@@ -18,9 +18,9 @@ from typing import get_args
 
 from modelwright.canonical import digest_bytes
 from modelwright.errors import InputError
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Source, os_path, printable, read_regular
 from modelwright.prepare.collect.listing import Listed
-from modelwright.prepare.index import Index
 
 
 @dataclass(frozen=True)

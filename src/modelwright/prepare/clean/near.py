@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.prepare import about
+from modelwright.prepare.cache.journal import Journal, rewrite
+from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean import hamming, likeness, wording
 from modelwright.prepare.clean.checks import first_equal, worded
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.journal import Journal, rewrite
-from modelwright.prepare.scanned import Look
 from modelwright.tasks.abilities import Croppable, Paired, Sketched
 
 SECOND_LOOKS = 100_000

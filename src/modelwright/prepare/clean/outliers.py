@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels.features import vectors_of
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scanned import Look
 from modelwright.tasks.abilities import Sketched
 
 NEIGHBOUR = 10

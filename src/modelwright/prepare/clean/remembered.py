@@ -10,7 +10,7 @@ from typing import Any
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from modelwright.prepare.journal import Journal, rewrite
+from modelwright.prepare.cache.journal import Journal, rewrite
 
 VERSION = 1
 """Raised when the same arrays give other results."""

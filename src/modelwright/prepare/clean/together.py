@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare import about
+from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels.features import sketches_of
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scanned import Look
 from modelwright.tasks.abilities import Comparing, Sketched
 from modelwright.tasks.base import Modality
 

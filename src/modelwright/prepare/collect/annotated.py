@@ -20,7 +20,7 @@ from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.tree import Tree, at, picture_size
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 Ring = list[list[float]]
 

@@ -37,7 +37,7 @@ from modelwright.store.packed import (
 )
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 SYSTEM_FILES = frozenset({b"Thumbs.db", b"desktop.ini", b"__MACOSX"})
 _NESTED = (b".zip", b".tar", b".tgz", b".gz", b".bz2", b".xz", b".7z", b".rar")

@@ -15,7 +15,7 @@ from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.options import Options
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 
 class ArraysSource:

@@ -21,7 +21,7 @@ from modelwright.prepare.collect.regular import RejectedFileError, read_regular,
 from modelwright.store.sample_names import os_path, printable
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 
 Kept = Literal["files", "rows", "objects", "members", "arrays"]

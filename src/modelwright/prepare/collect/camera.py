@@ -16,7 +16,7 @@ from modelwright.prepare.collect.options import Options
 from modelwright.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
     from modelwright.store.state import StateFile
 
 FRAMES = 100

@@ -12,7 +12,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.collect.base import printable, reason
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 
 def files_digest(index: Index, key: str, paths: Sequence[Path], where: str) -> str:

@@ -11,7 +11,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 
 class FeedbackSource:

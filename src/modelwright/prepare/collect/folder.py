@@ -33,7 +33,7 @@ from modelwright.prepare.collect.naming import Naming
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 _KIND = 0o170000
 _MANY = 50_000

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 FIELDS = 4
 """Numbers of a stamp: size, mtime_ns, inode, ctime_ns."""

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from modelwright.prepare.cache.known_files import cut
 from modelwright.prepare.collect.listing import FIELDS, Files, Listing, rejected
-from modelwright.prepare.known_files import cut
 from modelwright.store.sample_names import printable
 
 _ESCAPED = "bytes:"

@@ -15,7 +15,7 @@ from modelwright.prepare.collect.frames import seconds_of
 from modelwright.prepare.collect.options import Options
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 MOST = 10_000
 _TENSORS = "application/vnd.modelwright"

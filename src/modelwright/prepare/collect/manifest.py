@@ -29,7 +29,7 @@ from modelwright.store.packed.base import unsafe
 from modelwright.store.sample_names import os_path
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 _USUAL = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _PATHS = ("file_name", "path", "file", "filename", "file_path", "filepath", "image", "image_path")

@@ -21,7 +21,7 @@ from modelwright.prepare.collect.series_rows import OPTIONS, Columns, Step, Step
 from modelwright.prepare.collect.series_windows import Cutting, Recording, Sequences, Tells
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 _FILES = ("*.csv", "*.tsv", "*.txt", "*.dat", "*.data", "*.json")
 FEW = 5

@@ -29,7 +29,7 @@ from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities.series import time as series_time
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 TABLE_ENDINGS = tuple(
     (ending + packed).encode()

@@ -22,7 +22,7 @@ from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import first_line, tallied
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 _BATCH = 100
 """Rows in memory at a time: a cell may have 16 MiB."""

@@ -27,7 +27,7 @@ from modelwright.store.packed import archive_kind, open_archive
 from modelwright.tasks.modalities.table.headers import distinct
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 _ENDINGS = (
     *(

@@ -32,7 +32,7 @@ from modelwright.prepare.collect.member_files import MemberFile
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 _HEADS = (1 << 16, 1 << 20)

@@ -35,7 +35,7 @@ from modelwright.prepare.collect.tree import stream
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
-    from modelwright.prepare.index import Index
+    from modelwright.prepare.cache.index import Index
 
 VERSION = 1
 """Raised when the same recording gives other frames: it is part of the cache's key."""

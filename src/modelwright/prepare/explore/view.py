@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.drawing.axes import number as chart_number
+from modelwright.prepare.cache.index import Index
+from modelwright.prepare.cache.scanned import digest_array
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
-from modelwright.prepare.index import Index
 from modelwright.prepare.learning import by_column
-from modelwright.prepare.scan import scanner_name
-from modelwright.prepare.scanned import digest_array
+from modelwright.prepare.scan.scanner import scanner_name
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws

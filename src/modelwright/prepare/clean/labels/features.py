@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels import patches, predictions
 from modelwright.prepare.clean.labels.check import Predict
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
-from modelwright.prepare.scanned import Look
 from modelwright.progress import Progress
 from modelwright.tasks.abilities import Sketched
 from modelwright.tasks.base import Modality

@@ -24,8 +24,8 @@ from modelwright import canonical
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
 
 if TYPE_CHECKING:
-    from modelwright.prepare.known_files import KnownFiles
-    from modelwright.prepare.scanned import Scanned
+    from modelwright.prepare.cache.known_files import KnownFiles
+    from modelwright.prepare.cache.scanned import Scanned
 
 Stat = tuple[bytes, int, int, int, int]
 """Name, size, mtime_ns, inode, ctime_ns."""
@@ -132,13 +132,13 @@ class Index:
 
     def known_files(self, source: str) -> KnownFiles:
         """Return the digests of the files in a folder, by column."""
-        from modelwright.prepare.known_files import KnownFiles
+        from modelwright.prepare.cache.known_files import KnownFiles
 
         return KnownFiles(self._folder / "files" / _short(source))
 
     def scanned(self, scanner: str) -> Scanned:
         """Return the scans that ``scanner`` made here; opened once, and closed with this."""
-        from modelwright.prepare.scanned import Scanned
+        from modelwright.prepare.cache.scanned import Scanned
 
         if scanner not in self._scanned:
             self._scanned[scanner] = Scanned(self._folder / "scans" / _short(scanner))

@@ -1,4 +1,4 @@
-"""Processes that scan small files side by side (:mod:`.scan_child`), used from as many threads."""
+"""Processes that scan small files side by side (:mod:`.child`), used from as many threads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Self
 
 from modelwright.errors import ModelwrightError
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.sample_scan import Scan
-from modelwright.prepare.scan_child import found, question, receive, send
+from modelwright.prepare.scan.child import found, question, receive, send
+from modelwright.prepare.scan.sample_scan import Scan
 
 LEAST = 5_000
 """Files to scan from which processes pay for their start."""
@@ -38,7 +38,7 @@ class Children:
         self._all: list[subprocess.Popen[bytes]] = []
         for _ in range(count):
             child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "modelwright.prepare.scan_child", modality],
+                [sys.executable, "-P", "-m", "modelwright.prepare.scan.child", modality],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,

@@ -1,7 +1,7 @@
 """One pass over a file's bytes: digest, decode, check, measure, sketch. Nothing is read or decoded twice.
 
-What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.index`), so that neither a killed
-run nor a moved file costs a second one. A modality that can glance at a sample (:class:`Glancing`: a JPEG decoded at a
+What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.cache.index`), so that neither a
+killed run nor a moved file costs a second one. A modality that can glance at a sample (:class:`Glancing`: a JPEG decoded at a
 quarter of its size) is asked for no more; its measures are the same as production's.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from modelwright import canonical
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
-from modelwright.prepare.index import Index
-from modelwright.prepare.sample_scan import Scan
+from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.tasks.abilities import Glancing, Sketch, Sketched, Together
 from modelwright.tasks.base import Arrays, Modality, UndecodableError
 
@@ -202,7 +202,7 @@ class Scanner:
         Many small ones are scanned by processes: with threads, they would wait for each other.
         """
         from modelwright.engine.threads import usable_cores
-        from modelwright.prepare.scan_children import LEAST, SMALL, Children
+        from modelwright.prepare.scan.children import LEAST, SMALL, Children
 
         handfuls = _handfuls(((item, None) for item in items), size // max(count, 1))
         if count < LEAST or size > SMALL * count:

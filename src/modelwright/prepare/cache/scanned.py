@@ -1,8 +1,8 @@
 """What passes over samples found, by column: the scans of a million samples as a few arrays.
 
 Nearly all scans of a modality look the same: a hash, a sketch, the same measures, nothing wrong. Those are kept as
-columns of a :class:`~modelwright.prepare.journal.Journal`, a frame for every few thousand samples, so that what is
-wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken file,
+columns of a :class:`~modelwright.prepare.cache.journal.Journal`, a frame for every few thousand samples, so that what
+is wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken file,
 a remark about it, other measures) is kept whole beside them.
 """
 
@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.journal import Frame, Journal
-from modelwright.prepare.sample_scan import Scan, pack, unpack
+from modelwright.prepare.cache.journal import Frame, Journal
+from modelwright.prepare.scan.sample_scan import Scan, pack, unpack
 
 _HASH, _SKETCH, _ODD = 1, 2, 4
 """What a sample's flags say: it has a hash, a sketch; its scan is kept whole."""

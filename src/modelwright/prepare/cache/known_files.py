@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
+from modelwright.prepare.cache.journal import Frame, Journal, rewrite
 from modelwright.prepare.collect.listing import FIELDS, Listing
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
-from modelwright.prepare.journal import Frame, Journal, rewrite
 
 _COMMIT_EVERY = 4096
 _COMMIT_SECONDS = 2.0

@@ -1,6 +1,6 @@
 """A process that scans files: so that many small ones keep every core busy, which the interpreter's lock prevents.
 
-Run as ``python -m modelwright.prepare.scan_child MODALITY``. Messages are bytes behind their length. A request is one,
+Run as ``python -m modelwright.prepare.scan.child MODALITY``. Messages are bytes behind their length. A request is one,
 the ``[name, file]`` of some files as JSON; the answer is one for each of them: ``S``, the digest, and the scan as the
 cache keeps it, or ``R`` and a rejection as JSON. It ends when its input does, so it never outlives who started it.
 """
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import IO
 
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.sample_scan import Scan, pack, unpack
-from modelwright.prepare.scan import Eye, read_item
+from modelwright.prepare.scan.sample_scan import Scan, pack, unpack
+from modelwright.prepare.scan.scanner import Eye, read_item
 from modelwright.tasks import base as tasks
 
 _LENGTH = struct.Struct("<I")
