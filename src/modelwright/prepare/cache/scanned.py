@@ -2,8 +2,8 @@
 
 Nearly all scans of a modality look the same: a hash, a sketch, the same measures, nothing wrong. Those are kept as
 columns of a :class:`~modelwright.prepare.cache.journal.Journal`, a frame for every few thousand samples, so that what
-is wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken file,
-a remark about it, other measures) is kept whole beside them.
+is wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken
+file, a remark about it, other measures) is kept whole beside them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One pass over a file's bytes: digest, decode, check, measure, sketch. Nothing is read or decoded twice.
 
 What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.cache.index`), so that neither a
-killed run nor a moved file costs a second one. A modality that can glance at a sample (:class:`Glancing`: a JPEG decoded at a
-quarter of its size) is asked for no more; its measures are the same as production's.
+killed run nor a moved file costs a second one. A modality that can glance at a sample (:class:`Glancing`: a JPEG
+decoded at a quarter of its size) is asked for no more; its measures are the same as production's.
 """
 
 from __future__ import annotations
