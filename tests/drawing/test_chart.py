@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -211,3 +212,48 @@ def test_times_are_words() -> None:
 @given(_TEXT, st.floats(20, 300))
 def test_shortened_text_fits(text: str, room: float) -> None:
     assert axes.text_width(axes.shorten(text, room)) <= room + 12
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (16, ["2015-02-04", "2015-02-10", "2015-02-16"]),
+        (576, ["2015-07", "2016-01", "2016-07"]),
+        (365 * 30, ["2020", "2030", "2040"]),
+    ],
+)
+def test_long_times_are_marked_at_days_months_and_years(days: int, expected: list[str]) -> None:
+    start = datetime(2015, 2, 2, 14, tzinfo=UTC).timestamp() * 1e9
+    words = [words for _, words in axes.time_ticks(start, start + days * 86400e9)]
+    assert set(expected) <= set(words)
+    assert 2 <= len(words) <= 7
+
+
+@given(st.floats(-1e19, 1e19), st.floats(0, 1e19))
+def test_ticks_of_any_times_are_inside_and_few(low: float, span: float) -> None:
+    marks = axes.time_ticks(low, low + span)
+    assert all(low <= at <= low + span for at, _ in marks)
+    assert len(marks) <= 16
+
+
+def test_a_matrix_without_names_draws_none_and_zeros_of_a_signed_one_are_written() -> None:
+    plain = heatmap([[1.0, 0.0], [0.0, 2.0]], ["", ""], ["", ""], row_title="", column_title="").render()
+    assert "…" not in plain
+    assert "→" not in plain
+    signed = heatmap([[1.0, 0.0], [0.0, 1.0]], ["a", "b"], ["a", "b"], signed=True).render()
+    assert signed.count(">0.00<") == 2
+
+
+def test_shares_are_written_in_percent() -> None:
+    drawn = intervals([("north", 0.1889, 0.1591, 0.2229)], percent=True, reference=0.2).render()
+    assert "18.9%  [15.9%, 22.3%]" in drawn
+
+
+def test_charts_beside_each_other_are_as_wide_as_asked() -> None:
+    for drawn in (
+        bars(["a"], [1.0], width=axes.HALF),
+        histogram([0.0, 1.0], {"a": [1.0]}, width=axes.HALF),
+        lines({"a": [(0.0, 1.0), (1.0, 2.0)]}, width=axes.HALF),
+        intervals([("a", 1.0, 0.5, 1.5)], width=axes.HALF),
+    ):
+        assert f'width="{axes.HALF}"' in drawn.render()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -9,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from modelwright.drawing import page
 from modelwright.drawing.page import (
@@ -139,6 +141,25 @@ def test_tables_align_numbers_and_say_when_they_are_empty() -> None:
     assert "–" in made
     ragged = table(["a", "b"], [["x"], ["x", "y", "z"]]).render()
     ET.fromstring(ragged)
+
+
+def test_a_table_writes_whole_numbers_with_separators_and_keeps_long_texts_readable() -> None:
+    made = table(["what", "count"], [["x" * 80, 12345], ["short", True]]).render()
+    assert "12,345" in made
+    assert made.count('<td class="long">') == 2
+    assert "long" not in table(["what"], [["short"]]).render()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_pictures_of_one_shape_need_no_frame(form: str) -> None:
+    def made(width: int, height: int) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (width, height), (9, 90, 200)).save(out, form)
+        return out.getvalue()
+
+    wide = [(made(200, 100), "a"), (made(100, 50), "b")]
+    assert 'class="gallery even"' in gallery(wide).render()
+    assert 'class="gallery"' in gallery([*wide, (made(60, 60), "c")]).render()
 
 
 def test_pictures_are_carried_inside() -> None:

@@ -12,21 +12,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelwright.drawing.page import Child, Element, h
-from modelwright.drawing.style import SERIES
+from modelwright.drawing.style import SERIES, SPLITS
 
 FONT = 12
 """Size of text in charts, in units of the view box."""
 WIDTH = 720
 """Width of the view box."""
+HALF = 470
+"""Width of the view box of a chart that stands beside another one: its text stays as large as elsewhere."""
 LARGEST = 1e300
 """Values are kept within ±this, so that a difference of two never overflows."""
 DASHES = ("", "6 3", "2 3", "9 3 2 3")
+
+
+SPLIT_PAINTS = tuple(f"var(--s{index},{paint})" for index, paint in enumerate(SPLITS))
+"""Colours of training, validation and test: those of no series, so that no colour means two things on a page."""
 
 
 def colour(index: int) -> str:
     """Return the CSS colour of series ``index``: the page's variable, or the light colour outside a page."""
     slot = index % len(SERIES)
     return f"var(--c{slot},{SERIES[slot]})"
+
+
+def painted(index: int, paints: Sequence[str] | None) -> str:
+    """Return the colour of series ``index``: that of ``paints`` where these are given."""
+    return paints[index % len(paints)] if paints else colour(index)
 
 
 def dash(index: int) -> str | None:
@@ -133,28 +144,13 @@ def nice(low: float, high: float, wanted: int = 5) -> tuple[float, float]:
     return clamp(min(below, low)), clamp(max(above, high))
 
 
+_DAY = 86_400
 _TIME_STEPS = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-    86400,
-    172800,
-    604800,
-)
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200,
+    _DAY, 2 * _DAY, 3 * _DAY, 5 * _DAY, 7 * _DAY, 14 * _DAY,
+)  # fmt: skip
+_MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400)
+"""Months from one tick to the next, where days would be too many."""
 
 
 def time_ticks(low: float, high: float, wanted: int = 5) -> list[tuple[float, str]]:
@@ -162,8 +158,8 @@ def time_ticks(low: float, high: float, wanted: int = 5) -> list[tuple[float, st
     span = (high - low) / 1e9
     step = next((value for value in _TIME_STEPS if span / value <= wanted + 1), None)
     if step is None:
-        step = 604800 * max(1, math.ceil(span / 604800 / (wanted + 1)))
-    form = "%H:%M:%S" if step < 60 else "%H:%M" if span < 86400 else "%d %b %H:%M" if step < 86400 else "%Y-%m-%d"
+        return _month_ticks(low, high, wanted)
+    form = "%H:%M:%S" if step < 60 else "%H:%M" if span < _DAY else "%d %b %H:%M" if step < _DAY else "%Y-%m-%d"
     first = math.ceil(low / 1e9 / step)
     marks = []
     for index in range(first, first + wanted + 3):
@@ -171,6 +167,24 @@ def time_ticks(low: float, high: float, wanted: int = 5) -> list[tuple[float, st
         if seconds * 1e9 > high:
             break
         marks.append((seconds * 1e9, moment(seconds * 1e9, form)))
+    return marks
+
+
+def _month_ticks(low: float, high: float, wanted: int) -> list[tuple[float, str]]:
+    """Return ticks at the first of months, or of years."""
+    try:
+        first, last = (datetime.fromtimestamp(value / 1e9, UTC) for value in (low, high))
+    except (ValueError, OverflowError, OSError):
+        return [(value, number(value)) for value in ticks(low, high, wanted)]
+    begin, end = 12 * first.year + first.month - 1, 12 * last.year + last.month - 1
+    step = next((value for value in _MONTH_STEPS if (end - begin) / value <= wanted + 1), _MONTH_STEPS[-1])
+    marks = []
+    for month in range(-(-begin // step) * step, end + 1, step):
+        if not 12 <= month < 12 * 9999:
+            continue
+        at = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp() * 1e9
+        if low <= at <= high:
+            marks.append((at, moment(at, "%Y" if step % 12 == 0 else "%Y-%m")))
     return marks
 
 
@@ -182,12 +196,20 @@ def moment(nanoseconds: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
         return number(nanoseconds)
 
 
+_NARROW, _BROAD = frozenset("ijlIft.,:;'|!()[]{}/\\ -"), frozenset("mwMW@%—…")
+
+
 def text_width(text: str, size: float = FONT) -> float:
-    """Return roughly how wide ``text`` is drawn; East Asian characters count double."""
-    units = 0.0
-    for letter in text:
-        units += 1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.56
-    return units * size
+    """Return how wide ``text`` is drawn at most in a usual font without serifs; East Asian characters count double."""
+    return size * sum(_letter(letter) for letter in text)
+
+
+def _letter(letter: str) -> float:
+    if letter in _NARROW:
+        return 0.4
+    if letter in _BROAD or unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    return 0.72 if letter.isupper() else 0.63
 
 
 def shorten(text: str, room: float, size: float = FONT) -> str:
@@ -292,6 +314,7 @@ def frame(
     x_label: str = "",
     y_label: str = "",
     x_ticks: Sequence[tuple[float, str]] | None = None,
+    width: float = WIDTH,
 ) -> Frame:
     """Lay out axes: ticks with round numbers, a light grid, labels; ``top`` is where the legend ends."""
     y_low, y_high = nice(*y_range)
@@ -299,16 +322,16 @@ def frame(
     left = max(34.0, *(text_width(text) for _, text in y_marks)) + 12
     above = top + (18 if y_label else 6)
     bottom = above + height
-    x = Scale(*x_range, left, WIDTH - 16)
+    x = Scale(*x_range, left, width - 16)
     y = Scale(y_low, y_high, bottom, above)
     parts: list[Element] = []
     if y_label:
-        parts.append(label(y_label, left - 8 if left < 60 else 0, top + 8, room=WIDTH - left))
+        parts.append(label(y_label, left - 8 if left < 60 else 0, top + 8, room=width - left))
     for value, text in y_marks:
-        parts.append(line(left, y(value), WIDTH - 16, y(value)))
+        parts.append(line(left, y(value), width - 16, y(value)))
         parts.append(label(text, left - 8, y(value) + 4, anchor="end"))
     marks = x_ticks if x_ticks is not None else [(v, tick_text(v, x_range[1] - x_range[0])) for v in ticks(*x_range, 7)]
-    parts.append(line(left, bottom, WIDTH - 16, bottom, stroke="var(--soft,#5d646f)"))
+    parts.append(line(left, bottom, width - 16, bottom, stroke="var(--soft,#5d646f)"))
     reached = -1e9
     for value, text in marks:
         place, half = x(value), text_width(text) / 2
@@ -316,10 +339,10 @@ def frame(
             continue
         reached = place + half
         parts.append(line(place, bottom, place, bottom + 4, stroke="var(--soft,#5d646f)"))
-        parts.append(label(text, min(place, WIDTH - 2 - half), bottom + 18, anchor="middle"))
+        parts.append(label(text, min(place, width - 2 - half), bottom + 18, anchor="middle"))
     if x_label:
-        parts.append(label(x_label, WIDTH - 16, bottom + 36, anchor="end", room=WIDTH - left))
-    return Frame(x, y, tuple(parts), WIDTH, bottom + (44 if x_label else 26))
+        parts.append(label(x_label, width - 16, bottom + 36, anchor="end", room=width - left))
+    return Frame(x, y, tuple(parts), width, bottom + (44 if x_label else 26))
 
 
 def tick_text(value: float, span: float) -> str:
@@ -337,8 +360,15 @@ def tick_text(value: float, span: float) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
-def legend(names: Sequence[str], top: float = 4, *, dashed: bool = False) -> tuple[list[Element], float]:
-    """Return the legend and the height it ends at; one series needs none."""
+def legend(
+    names: Sequence[str],
+    top: float = 4,
+    *,
+    dashed: bool = False,
+    width: float = WIDTH,
+    paints: Sequence[str] | None = None,
+) -> tuple[list[Element], float]:
+    """Return the legend and the height it ends at; one series needs none. ``paints``: their colours, if not ours."""
     if len(names) < 2:
         return [], top
     parts: list[Element] = []
@@ -346,12 +376,13 @@ def legend(names: Sequence[str], top: float = 4, *, dashed: bool = False) -> tup
     for index, name in enumerate(names):
         shown = shorten(name, 180)
         room = 26 + text_width(shown) + 16
-        if x + room > WIDTH and x > 2:
+        if x + room > width and x > 2:
             x, y = 2.0, y + 18
+        paint = painted(index, paints)
         if dashed:
-            parts.append(line(x, y - 4, x + 20, y - 4, stroke=colour(index), width=2.5, dashed=dash(index)))
+            parts.append(line(x, y - 4, x + 20, y - 4, stroke=paint, width=2.5, dashed=dash(index)))
         else:
-            parts.append(h("rect", x=_c(x + 4), y=_c(y - 9), width=11, height=11, rx=2, fill=colour(index)))
+            parts.append(h("rect", x=_c(x + 4), y=_c(y - 9), width=11, height=11, rx=2, fill=paint))
         parts.append(label(name, x + 26, y, room=180))
         x += room
     return parts, y + 10

@@ -36,13 +36,13 @@ from modelwright.drawing.axes import (
     moment,
     nice,
     number,
+    painted,
     shorten,
     svg,
     text_width,
-    tick_text,
-    ticks,
     time_ticks,
 )
+from modelwright.drawing.intervals import intervals
 from modelwright.drawing.matrix import heatmap
 from modelwright.drawing.network import graph
 from modelwright.drawing.page import Element, h
@@ -66,6 +66,8 @@ def bars(
     low: Sequence[float | None] | None = None,
     high: Sequence[float | None] | None = None,
     limit: int = 40,
+    digits: int = 4,
+    width: float = WIDTH,
 ) -> Element:
     """Draw horizontal bars from zero, one a label, with the figure at its end.
 
@@ -79,6 +81,10 @@ def bars(
         Ends of an interval around each value, drawn as a whisker.
     limit
         Bars drawn at most; a line says how many more there are.
+    digits
+        Digits of each figure that count.
+    width
+        Of the view box: :data:`~modelwright.drawing.axes.HALF` for a chart beside another.
     """
     pairs = list(zip(labels, values, strict=True))
     shown = pairs[:limit]
@@ -86,10 +92,10 @@ def bars(
         return empty(title)
     whiskers = [*(low or ()), *(high or ())]
     start, stop = bounds([*finite(values), *finite(whiskers)], zero=True)
-    name_room = min(260.0, max(text_width(name) for name, _ in shown) + 4)
-    texts = [f"{number(value)}{f' {unit}' if unit and value is not None else ''}" for _, value in shown]
+    name_room = min(0.36 * width, max(text_width(name) for name, _ in shown) + 4)
+    texts = [f"{number(value, digits)}{f' {unit}' if unit and value is not None else ''}" for _, value in shown]
     figure_room = max(text_width(text) for text in texts) + 16
-    x = Scale(start, stop, name_room + 12 + (figure_room if start < 0 else 0), WIDTH - figure_room)
+    x = Scale(start, stop, name_room + 12 + (figure_room if start < 0 else 0), width - figure_room)
     parts: list[Element] = []
     for index, ((name, value), text) in enumerate(zip(shown, texts, strict=True)):
         top = 4 + index * _ROW
@@ -100,14 +106,14 @@ def bars(
         left, right = sorted((x(0), x(value)))
         whisker = _whisker(x, low, high, index, top + 10)
         tip = f"{name}: {text}{whisker[1]}"
-        width = max(right - left, 1.0)
+        wide = max(right - left, 1.0)
         parts.append(
             h(
                 "rect",
                 h("title", tip),
                 x=coordinate(left),
                 y=top + 2,
-                width=coordinate(width),
+                width=coordinate(wide),
                 height=16,
                 rx=3,
                 fill=colour(0),
@@ -121,7 +127,7 @@ def bars(
     if len(pairs) > limit:
         parts.append(label(f"and {len(pairs) - limit:,} more", name_room + 12, height + 12))
         height += 20
-    return svg(WIDTH, height, title or f"Bars of {len(pairs)} values", parts)
+    return svg(width, height, title or f"Bars of {len(pairs)} values", parts)
 
 
 def _whisker(
@@ -148,6 +154,8 @@ def lines(
     marks: Sequence[tuple[float, str]] = (),
     levels: Sequence[tuple[float, str]] = (),
     zero: bool = False,
+    paints: Sequence[str] | None = None,
+    width: float = WIDTH,
 ) -> Element:
     """Draw one line a series over a common x axis.
 
@@ -166,6 +174,10 @@ def lines(
         ``(y, words)``: level lines, such as a limit.
     zero
         Whether the y axis must hold 0.
+    paints
+        CSS colours of the series, if not the usual ones.
+    width
+        Of the view box: :data:`~modelwright.drawing.axes.HALF` for a chart beside another.
     """
     bands = bands or {}
     clean = {name: _thin(points) for name, points in series.items()}
@@ -177,18 +189,17 @@ def lines(
     x_range = bounds([x for x, _ in every] + [x for x, _ in marks])
     y_range = bounds([y for _, y in every] + edges + [y for y, _ in levels], zero=zero)
     names = list(clean)
-    parts, top = legend(names, dashed=True)
+    parts, top = legend(names, dashed=True, width=width, paints=paints)
     if marks:
         top += 16
-    plot = frame(
-        x_range, y_range, top=top, x_label=x_label, y_label=y_label, x_ticks=time_ticks(*x_range) if time else None
-    )
+    marked = time_ticks(*x_range, 5 if width >= WIDTH else 3) if time else None
+    plot = frame(x_range, y_range, top=top, x_label=x_label, y_label=y_label, x_ticks=marked, width=width)
     parts.extend(plot.elements)
     for index, name in enumerate(names):
         if rows := shades.get(name):
             upper = [(plot.x(x), plot.y(b)) for x, _, b in rows]
             lower = [(plot.x(x), plot.y(a)) for x, a, _ in reversed(rows)]
-            parts.append(h("path", d=_path(upper + lower) + "Z", fill=colour(index), fill_opacity="0.16"))
+            parts.append(h("path", d=_path(upper + lower) + "Z", fill=painted(index, paints), fill_opacity="0.16"))
     for value, words in levels:
         parts.append(
             line(plot.x.start, plot.y(value), plot.x.stop, plot.y(value), stroke="var(--bad,#b3261e)", dashed="5 4")
@@ -202,10 +213,11 @@ def lines(
         )
         half = text_width(shorten(words, 160)) / 2
         parts.append(
-            label(words, max(half, min(plot.x(value), WIDTH - half)), plot.y.stop - 9, anchor="middle", room=160)
+            label(words, max(half, min(plot.x(value), width - half)), plot.y.stop - 9, anchor="middle", room=160)
         )
     for index, name in enumerate(names):
-        parts.extend(_line(clean[name], plot.x, plot.y, index, name, time=time))
+        look = painted(index, paints), dash(index)
+        parts.extend(_line(clean[name], plot.x, plot.y, look, name, time=time))
     return svg(plot.width, plot.height, title or f"Lines: {', '.join(names)[:200]}", parts)
 
 
@@ -229,7 +241,9 @@ def _thin(points: Sequence[Loose], limit: int = 1000) -> list[Point | None]:
     return thinned
 
 
-def _line(points: Sequence[Point | None], x: Scale, y: Scale, index: int, name: str, *, time: bool) -> list[Element]:
+def _line(
+    points: Sequence[Point | None], x: Scale, y: Scale, look: tuple[str, str | None], name: str, *, time: bool
+) -> list[Element]:
     pieces: list[list[Point]] = [[]]
     for point in points:
         if point is None:
@@ -241,26 +255,26 @@ def _line(points: Sequence[Point | None], x: Scale, y: Scale, index: int, name: 
         if len(piece) > 1:
             drawn = _path([(x(a), y(b)) for a, b in piece])
             parts.append(
-                h("path", h("title", name), d=drawn, fill="none", stroke=colour(index), stroke_width=2,
-                  stroke_dasharray=dash(index), stroke_linejoin="round", stroke_linecap="round")
+                h("path", h("title", name), d=drawn, fill="none", stroke=look[0], stroke_width=2,
+                  stroke_dasharray=look[1], stroke_linejoin="round", stroke_linecap="round")
             )  # fmt: skip
     dots = [point for point in points if point is not None]
     if len(dots) <= 150:
         radius = 3 if len(dots) <= 60 else 2
         for a, b in dots:
             place = moment(a) if time else number(a)
-            parts.append(_dot(x(a), y(b), radius, index, f"{name}\n{place}: {number(b)}"))
+            parts.append(_dot(x(a), y(b), radius, look[0], f"{name}\n{place}: {number(b)}"))
     return parts
 
 
-def _dot(x: float, y: float, radius: float, index: int, tip: str, opacity: str | None = None) -> Element:
+def _dot(x: float, y: float, radius: float, paint: str, tip: str, opacity: str | None = None) -> Element:
     return h(
         "circle",
         h("title", tip),
         cx=coordinate(x),
         cy=coordinate(y),
         r=radius,
-        fill=colour(index),
+        fill=paint,
         fill_opacity=opacity,
     )
 
@@ -276,6 +290,9 @@ def histogram(
     title: str = "",
     x_label: str = "",
     y_label: str = "share",
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+    paints: Sequence[str] | None = None,
+    width: float = WIDTH,
 ) -> Element:
     """Draw how values are spread; several series (training and production, say) as shares on top of each other.
 
@@ -286,6 +303,12 @@ def histogram(
         ``bins - 1`` inner edges of a reference profile: bins are drawn equally wide, and the first and last are open.
     counts
         Series name to one count a bin; each series is divided by its sum.
+    x_ticks
+        Places and words below the axis, where numbers would say little.
+    paints
+        CSS colours of the series, if not the usual ones.
+    width
+        Of the view box: :data:`~modelwright.drawing.axes.HALF` for a chart beside another.
     """
     series = {name: _shares(values) for name, values in counts.items()}
     bins = len(next(iter(series.values()), ()))
@@ -304,16 +327,17 @@ def histogram(
             for name, values in series.items()
         }
         y_label = f"{y_label}, by width"
-    marks = None
+    marks = x_ticks
     if inner:
         every = max(1, math.ceil((bins - 1) / 8))
         marks = [(float(i + 1), number(edges[i], 3)) for i in range(0, min(bins - 1, len(edges)), every)]
     names = list(series)
-    parts, top = legend(names)
+    parts, top = legend(names, width=width, paints=paints)
     y_range = bounds([value for values in heights.values() for value in values], zero=True)
     plot = frame(
-        (borders[0], borders[-1]), y_range, top=top, height=220, x_label=x_label, y_label=y_label, x_ticks=marks
-    )
+        (borders[0], borders[-1]), y_range, top=top, height=220, x_label=x_label, y_label=y_label, x_ticks=marks,
+        width=width,
+    )  # fmt: skip
     parts.extend(plot.elements)
     for index, name in enumerate(names):
         for bin_, value in enumerate(heights[name]):
@@ -322,7 +346,7 @@ def histogram(
             parts.append(
                 h("rect", h("title", tip), x=coordinate(left + 0.5), y=coordinate(plot.y(value)),
                   width=coordinate(max(right - left - 1, 0.6)), height=coordinate(max(plot.y(0) - plot.y(value), 0)),
-                  fill=colour(index), fill_opacity="0.85" if len(names) == 1 else "0.35")
+                  fill=painted(index, paints), fill_opacity="0.85" if len(names) == 1 else "0.3")
             )  # fmt: skip
         if len(names) > 1:
             outline = []
@@ -333,7 +357,7 @@ def histogram(
                     "path",
                     d=_path(outline),
                     fill="none",
-                    stroke=colour(index),
+                    stroke=painted(index, paints),
                     stroke_width=2,
                     stroke_dasharray=dash(index),
                 )
@@ -402,61 +426,11 @@ def scatter(
     for index, (name, points) in enumerate(clean.items()):
         prefix = f"{name}\n" if len(clean) > 1 else ""
         parts.extend(
-            _dot(plot.x(x), plot.y(y), 3, index, f"{prefix}{number(x)}, {number(y)}", opacity) for x, y in points
+            _dot(plot.x(x), plot.y(y), 3, colour(index), f"{prefix}{number(x)}, {number(y)}", opacity)
+            for x, y in points
         )
     height = plot.height
     if step > 1:
         parts.append(label(f"every {step:,}th of {total:,} points", plot.x.start, height + 6))
         height += 14
     return svg(plot.width, height, title or "Scatter plot", parts)
-
-
-def intervals(
-    rows: Sequence[tuple[str, float | None, float | None, float | None]],
-    *,
-    title: str = "",
-    x_label: str = "",
-    reference: float | None = None,
-    limit: int = 60,
-) -> Element:
-    """Draw a forest plot: one row ``(label, value, low, high)`` with its interval; ``reference`` is an upright line."""
-    shown = list(rows[:limit])
-    places = finite([value for row in shown for value in row[1:]])
-    if not shown or not places:
-        return empty(title)
-    low, high = nice(*bounds([*places, *finite([reference])]), 6)
-    name_room = min(260.0, max(text_width(row[0]) for row in shown) + 4)
-    texts = [_interval_words(value, a, b) for _, value, a, b in shown]
-    x = Scale(low, high, name_room + 20, WIDTH - max(text_width(text) for text in texts) - 20)
-    bottom = 6 + len(shown) * _ROW
-    parts: list[Element] = []
-    for value in ticks(low, high, 6):
-        parts.append(line(x(value), 2, x(value), bottom))
-        parts.append(label(tick_text(value, high - low), x(value), bottom + 16, anchor="middle"))
-    if reference is not None and math.isfinite(reference):
-        parts.append(line(x(reference), 2, x(reference), bottom, stroke="var(--bad,#b3261e)", dashed="5 4"))
-    for index, ((name, middle, a, b), text) in enumerate(zip(shown, texts, strict=True)):
-        y = 6 + index * _ROW + 10
-        parts.append(label(name, name_room, y + 4, room=name_room, anchor="end"))
-        ends = finite((a, b))
-        if len(ends) == 2:
-            bar = line(x(ends[0]), y, x(ends[1]), y, stroke=colour(0), width=3, opacity="0.55")
-            parts.append(h("g", h("title", f"{name}: {text}"), bar))
-        if middle is not None and math.isfinite(middle):
-            parts.append(_dot(x(middle), y, 4.5, 0, f"{name}: {text}"))
-        parts.append(label(text, WIDTH - 4, y + 4, anchor="end", soft=False))
-    height = bottom + 24
-    if x_label:
-        parts.append(label(x_label, x.stop, height + 10, anchor="end"))
-        height += 16
-    if len(rows) > limit:
-        parts.append(label(f"and {len(rows) - limit:,} more", 4, height + 10))
-        height += 16
-    return svg(WIDTH, height, title or x_label or "Intervals", parts)
-
-
-def _interval_words(value: float | None, low: float | None, high: float | None) -> str:
-    words = number(value)
-    if low is not None and high is not None and not (math.isnan(low) or math.isnan(high)):
-        words += f"  [{number(low)}, {number(high)}]"
-    return words

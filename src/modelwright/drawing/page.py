@@ -36,6 +36,10 @@ _ADDRESS = re.compile(
 _ADDRESS_ATTRIBUTES = frozenset({"href", "src", "action", "formaction", "poster", "cite", "data", "srcset"})
 # What XML 1.0 (and so an SVG reader) does not allow: most control characters, lone surrogates, U+FFFE and U+FFFF.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LONG = 36
+"""Letters of a cell from which its column is kept wide enough to be read on a telephone."""
+_EVEN = 0.02
+"""How far the shapes of a gallery's pictures may differ, as a share, and count as one."""
 _TINY = 48
 """Width up to which a PNG is enlarged pixel by pixel instead of blurred."""
 _MAGIC = (
@@ -199,9 +203,13 @@ def table(head: Sequence[Child], rows: Iterable[Sequence[Child]], *, caption: st
     width = max(len(head), *(len(row) for row in body))
     numeric = [all(_is_number(row[column]) for row in body if column < len(row)) for column in range(width)]
 
+    long = [any(isinstance(row[column], str) and len(str(row[column])) > _LONG for row in body if column < len(row))
+            for column in range(width)]  # fmt: skip
+
     def cell(tag: str, value: Child, column: int) -> Element:
-        shown = "–" if value is None else value
-        return h(tag, shown, class_="number" if numeric[column] else None)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        shown = "–" if value is None else f"{value:,}" if whole else value
+        return h(tag, shown, class_="number" if numeric[column] else "long" if long[column] and tag == "td" else None)
 
     return h(
         "div",
@@ -264,12 +272,34 @@ def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96, sheet: bo
     if sheet:
         squares = [image(data, caption, width=width) for data, caption in pictures]
         return h("div", squares, class_="sheet") if squares else h("p", "No pictures to show.", class_="muted")
-    shown = [h("figure", image(data, caption, width=width), h("figcaption", caption)) for data, caption in pictures]
-    return (
-        h("div", shown, class_="gallery" if width >= 96 else "gallery narrow")
-        if shown
-        else h("p", "No pictures to show.", class_="muted")
-    )
+    listed = list(pictures)
+    if not listed:
+        return h("p", "No pictures to show.", class_="muted")
+    shown = [h("figure", image(data, caption, width=width), h("figcaption", caption)) for data, caption in listed]
+    kind = "gallery" if width >= 96 else "gallery narrow"
+    return h("div", shown, class_=f"{kind} even" if _even([data for data, _ in listed]) else kind)
+
+
+def _even(pictures: Sequence[bytes]) -> bool:
+    """Say whether all pictures have one shape: then they need no frame of another."""
+    shapes = [_shape(data) for data in pictures]
+    known = [width / height for width, height in (each for each in shapes if each is not None) if height]
+    return len(known) == len(pictures) and max(known) <= (1 + _EVEN) * min(known)
+
+
+def _shape(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of a PNG or a JPEG (ITU T.81, B.2.2: the first frame header), None for others."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    place = 2
+    while data.startswith(b"\xff\xd8") and place + 9 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        place += 2 + length
+    return None
 
 
 def figure(element: Element, caption: str) -> Element:

@@ -16,6 +16,7 @@ from modelwright.drawing.axes import (
     legend,
     line,
     number,
+    painted,
     shorten,
     svg,
     text_width,
@@ -34,6 +35,8 @@ def tile(
     *,
     title: str,
     ends: tuple[float, float] | None = None,
+    unit: str = "",
+    paints: Sequence[str] | None = None,
 ) -> Element:
     """Draw a histogram without axes, the ends of its range below it.
 
@@ -45,6 +48,10 @@ def tile(
         Name to a count a bin. One series is drawn as bars; several as lines, each as shares of its own sum.
     ends
         What stands below the first and the last bin, if not the outer edges.
+    unit
+        Written behind the ends, such as ``"s"``; ``"%"`` for shares, which are then written in percent.
+    paints
+        CSS colours of the series, if not the usual ones.
     """
     names = list(series)
     bins = len(edges) - 1
@@ -61,19 +68,33 @@ def tile(
             for place, value in enumerate(heights[name]):
                 y = coordinate(_HEIGHT - (_HEIGHT - 4) * value / top)
                 points += [f"{coordinate(place * step)},{y}", f"{coordinate((place + 1) * step)},{y}"]
-            parts.append(h("polyline", h("title", name), points=" ".join(points), fill="none", stroke=colour(index),
-                           stroke_width=1.6, stroke_linejoin="round"))  # fmt: skip
+            parts.append(h("polyline", h("title", name), points=" ".join(points), fill="none",
+                           stroke=painted(index, paints), stroke_width=1.6, stroke_linejoin="round"))  # fmt: skip
         else:
             for place, value in enumerate(heights[name]):
                 if value > 0:
-                    tip = f"{number(edges[place])} to {number(edges[place + 1])}: {number(value)}"
+                    tip = f"{measure(edges[place], unit)} to {measure(edges[place + 1], unit)}: {number(value)}"
                     high = max((_HEIGHT - 4) * value / top, 1)
-                    parts.append(_box(place * step, _HEIGHT - high, step - 0.7, high, colour(index), tip))
+                    parts.append(_box(place * step, _HEIGHT - high, step - 0.7, high, painted(index, paints), tip))
     parts.append(line(0, _HEIGHT, TILE, _HEIGHT, stroke="var(--soft,#5d646f)"))
     low, high = ends or (edges[0], edges[-1])
-    parts.append(label(number(low), 0, _HEIGHT + 15, size=11))
-    parts.append(label(number(high), TILE, _HEIGHT + 15, anchor="end", size=11))
+    parts.append(label(measure(low, unit), 0, _HEIGHT + 15, size=11))
+    parts.append(label(measure(high, unit), TILE, _HEIGHT + 15, anchor="end", size=11))
     return svg(TILE, _HEIGHT + 20, title, parts)
+
+
+def measure(value: float, unit: str = "") -> str:
+    """Return a figure with three digits that count, and its unit; shares in percent where that is the unit.
+
+    Examples
+    --------
+    >>> measure(0.41614, "%"), measure(0.00012, "%"), measure(177.62, "px"), measure(-23.35, "dB"), measure(12.0)
+    ('42%', '0.012%', '178 px', '-23.4 dB', '12')
+    """
+    if unit == "%":
+        return f"{number(100 * value, 2)}%" if abs(value) < 0.995 else f"{100 * value:.0f}%"
+    shown = number(value, 3)
+    return f"{shown} {unit}" if unit else shown
 
 
 def values(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], *, title: str, total: float) -> Element:
@@ -91,7 +112,7 @@ def values(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], *,
     drawn: list[Element] = []
     sums = [sum(finite(parts)) for _, parts in rows]
     most = max(sums) or 1.0
-    room = 130.0
+    room = min(130.0, max(text_width(name, 11) for name, _ in rows) + 10)
     for index, ((name, parts), size) in enumerate(zip(rows, sums, strict=True)):
         top, x = index * 19, room
         drawn.append(label(name, room - 6, top + 13, anchor="end", room=room - 8, size=11))
@@ -113,6 +134,7 @@ def stacked(
     title: str,
     limit: int = 40,
     share: bool = False,
+    paints: Sequence[str] | None = None,
 ) -> Element:
     """Draw horizontal bars, each put together from the parts that ``names`` name.
 
@@ -122,13 +144,15 @@ def stacked(
         Label, and one value a part.
     share
         Draw every bar equally long: what counts is the mixture.
+    paints
+        CSS colours of the parts, if not the usual ones.
     """
     shown = rows[:limit]
     sums = [sum(finite(parts)) for _, parts in shown]
     most = max(sums, default=0.0)
     if most <= 0:
         return empty(title)
-    drawn, top = legend(names)
+    drawn, top = legend(names, paints=paints)
     room = min(230.0, max(text_width(name) for name, _ in shown) + 6)
     figures = [number(total) for total in sums]
     wide = WIDTH - room - 14 - max(text_width(text) for text in figures) - 10
@@ -142,7 +166,7 @@ def stacked(
             if not math.isfinite(value) or value <= 0:
                 continue
             tip = f"{name}, {names[part]}: {number(value)} ({value / total:.1%})"
-            drawn.append(_box(x, y + 2, max(value * scale - 0.6, 0.6), 16, colour(part), tip))
+            drawn.append(_box(x, y + 2, max(value * scale - 0.6, 0.6), 16, painted(part, paints), tip))
             x += value * scale
         drawn.append(label(text, x + 6, y + 14, soft=False))
     height = top + len(shown) * _ROW + 4
@@ -193,13 +217,13 @@ def _box(x: float, y: float, width: float, height: float, fill: str, tip: str) -
              height=coordinate(height), fill=fill)  # fmt: skip
 
 
-def swatches(names: Sequence[str]) -> Element:
-    """Return a legend in words for charts that have none of their own."""
+def swatches(names: Sequence[str], paints: Sequence[str] | None = None) -> Element:
+    """Return a legend in words for charts that have none of their own; ``paints``: colours, if not the usual ones."""
     return h(
         "p",
         [
-            h("span", h("svg", h("rect", width=11, height=11, rx=2, fill=colour(index)), width=11, height=11,
-                        viewBox="0 0 11 11", aria_hidden="true"), shorten(name, 200), class_="swatch")
+            h("span", h("svg", h("rect", width=11, height=11, rx=2, fill=painted(index, paints)), width=11,
+                        height=11, viewBox="0 0 11 11", aria_hidden="true"), shorten(name, 200), class_="swatch")
             for index, name in enumerate(names)
         ],
         class_="swatches",
@@ -238,8 +262,8 @@ def dots(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], *, t
                 tip = h("title", f"{name}, {names[place]}: {number(value)}")
                 drawn.append(h("circle", tip, cx=coordinate(across(value)), cy=coordinate(y), r=5.5,
                                fill=colour(place), fill_opacity=0.85))  # fmt: skip
-    drawn.append(label(number(low), room + 8, height + 12, size=11))
-    drawn.append(label(number(high), WIDTH - 6, height + 12, anchor="end", size=11))
+    drawn.append(label(number(low, 3), room + 8, height + 12, size=11))
+    drawn.append(label(number(high, 3), WIDTH - 6, height + 12, anchor="end", size=11))
     return svg(WIDTH, height + 18, title, drawn)
 
 
@@ -257,5 +281,5 @@ def weights(rows: Sequence[tuple[str, float]], *, title: str, shade: int = 0) ->
         drawn.append(h("rect", h("title", f"{name}: {number(value)}"), x=coordinate(room), y=top + 3,
                        width=coordinate(wide), height=13, fill=colour(shade),
                        fill_opacity=1.0 if value >= 0 else 0.45))  # fmt: skip
-        drawn.append(label(number(value), room + wide + 5, top + 13, soft=False, size=11))
+        drawn.append(label(number(value, 3), room + wide + 5, top + 13, soft=False, size=11))
     return svg(TILE, len(rows) * 19 + 4, title, drawn)

@@ -9,11 +9,16 @@ from __future__ import annotations
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6a00", "#6b6b6b")
 """Colours of series in charts, in order; after the eighth they repeat with another dash."""
 
+SPLITS = ("#3d4a63", "#8b99b3", "#b3923a")
+"""Colours of the training, validation and test split, wherever they stand side by side."""
+
+_SPLITS_DARK = ("#8796b5", "#56627a", "#d9b95c")
 _DARK = ("#4ea8e6", "#ff8a4c", "#3ccf9f", "#eda3cb", "#f5bf4f", "#93d3f7", "#d6c64a", "#b0b0b0")
 
 
-def _colours(values: tuple[str, ...]) -> str:
-    return "".join(f"--c{index}:{value};" for index, value in enumerate(values))
+def _colours(values: tuple[str, ...], splits: tuple[str, ...]) -> str:
+    named = [("c", values), ("s", splits)]
+    return "".join(f"--{letter}{index}:{value};" for letter, each in named for index, value in enumerate(each))
 
 
 def _switches(count: int) -> str:
@@ -83,6 +88,8 @@ section .card{background:var(--page)}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:0 0 .4rem;font-size:.9rem}
 th,td{padding:.42rem .8rem .42rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+td.long{min-width:15rem}
+td{unicode-bidi:plaintext}
 th{color:var(--soft);font-weight:550;font-size:.85rem;white-space:nowrap}
 tbody tr:last-child td{border-bottom:0}
 .number{text-align:right;white-space:nowrap}
@@ -90,12 +97,16 @@ td.number+td:not(.number),th.number+th:not(.number){padding-left:.9rem}
 figure{margin:0 0 1.1rem}
 figcaption{font-size:.88rem;margin-top:.35rem;max-width:46rem}
 img{max-width:100%;height:auto;border-radius:6px;background:var(--grid)}
-.gallery{display:flex;flex-wrap:wrap;gap:.9rem;align-items:start;margin:0 0 1rem}
-.gallery figure{margin:0;width:8.4rem}
-.gallery.narrow figure{width:5.3rem}
+.gallery{
+  display:grid; grid-template-columns:repeat(auto-fill,minmax(min(8.4rem,100%),1fr)); gap:.9rem; align-items:start;
+  margin:0 0 1rem;
+}
+.gallery figure{margin:0;min-width:0}
+.gallery.narrow{grid-template-columns:repeat(auto-fill,5.3rem)}
 .gallery img{display:block;width:100%;aspect-ratio:1;object-fit:contain}
-.gallery figcaption{font-size:.78rem;line-height:1.3;overflow-wrap:anywhere}
-.gallery.pairs figure{width:17rem}
+.gallery.even img{aspect-ratio:auto}
+.gallery figcaption{font-size:.78rem;line-height:1.3;overflow-wrap:anywhere;unicode-bidi:plaintext}
+.gallery.pairs{grid-template-columns:repeat(auto-fill,minmax(min(17rem,100%),1fr))}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(5.4rem,1fr));gap:.35rem;margin:0 0 1rem}
 .sheet img{display:block;width:100%;aspect-ratio:1;object-fit:cover}
 .columns{
@@ -143,13 +154,14 @@ $SWITCHES
 .arrow{color:var(--soft);align-self:center;font-size:1.3rem}
 .pixels{image-rendering:pixelated}
 audio{height:2.2rem;max-width:100%}
+blockquote{margin:0;padding:.1rem 0 .1rem .9rem;border-left:3px solid var(--line);unicode-bidi:plaintext}
 footer{font-size:.82rem;margin-top:2rem}
 @media (max-width:40rem){
   .turned{grid-template-columns:1fr}
   body{padding:1.5rem .9rem 3rem}
   section{padding:1.1rem 1rem .8rem}
   h1{font-size:1.5rem}
-  svg{min-width:26rem}
+  .scroll svg{max-width:36rem}
 }
 @media print{
   :root{--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--grid:#ddd;$SERIES}
@@ -160,7 +172,7 @@ footer{font-size:.82rem;margin-top:2rem}
   .sign{-webkit-print-color-adjust:exact;print-color-adjust:exact}
   svg *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 }
-""".replace("$SERIES", _colours(SERIES))
-    .replace("$DARK", _colours(_DARK))
+""".replace("$SERIES", _colours(SERIES, SPLITS))
+    .replace("$DARK", _colours(_DARK, _SPLITS_DARK))
     .replace("$SWITCHES", _switches(16))
 )
