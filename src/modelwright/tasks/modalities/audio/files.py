@@ -32,6 +32,8 @@ _OPPOSED = 0.01
 """Share of the channels' mean power below which their sum counts as cancelled."""
 _FULL = np.float32(0.999)
 _EQUAL = np.float32(1e-4)
+_STEP = 1 << 20
+"""Frames by which the memory of a long sound grows, and that are squared at a time."""
 _BEYOND = 8.0
 """Floats above are not sound at full scale 1, but whole numbers written as floats."""
 
@@ -99,11 +101,11 @@ def _read(opened: Opened) -> Sound:
     if tally.strange:
         message = f"{tally.strange:,} of {frames * opened.channels:,} samples are NaN or infinite"
         raise UndecodableError(Problem("corrupt", 1.0, message, {"samples": tally.strange}))
-    if opened.channels > 1 and float(np.square(samples, dtype=np.float64).sum()) < _OPPOSED * tally.power.mean():
+    if opened.channels > 1 and energy(samples) < _OPPOSED * tally.power.mean():
         samples = _one_channel(opened, int(tally.power.argmax()), frames)
     scale = _scale(tally.peak, opened)
     if scale != 1.0:
-        samples = samples / np.float32(scale)
+        samples /= np.float32(scale)
     clipped = tally.clipped / (frames * opened.channels) if scale == 1.0 else 0.0
     missing = opened.missing
     if opened.announced > frames:
@@ -134,7 +136,7 @@ class _Tally:
 
     def join(self, blocks: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return ``(frames,)``: the mean of the channels."""
-        parts: list[NDArray[np.float32]] = []
+        whole = _Growing()
         frames = 0
         for block in blocks:
             frames += len(block)
@@ -145,8 +147,8 @@ class _Tally:
                 self.strange += strange
                 continue
             self._look(block)
-            parts.append(block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
-        return np.concatenate(parts) if parts else np.zeros(int(self.strange > 0), np.float32)
+            whole.add(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+        return whole.taken() if len(whole) else np.zeros(int(self.strange > 0), np.float32)
 
     def _look(self, block: NDArray[np.float32]) -> None:
         magnitude = np.abs(block)
@@ -173,7 +175,42 @@ def _too_long(opened: Opened) -> Problem:
 
 
 def _one_channel(opened: Opened, channel: int, frames: int) -> NDArray[np.float32]:
-    return np.concatenate([block[:, channel] for block in opened.blocks()])[:frames]
+    whole = _Growing()
+    for block in opened.blocks():
+        whole.add(block[:, channel])
+    return whole.taken()[:frames]
+
+
+class _Growing:
+    """Samples that are put together as they come, in little more memory than they take in the end."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0, np.float32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Copy samples behind what is there."""
+        end = self._count + len(samples)
+        if end > len(self._held):
+            self._held.resize(max(end, min(2 * end, end + _STEP)), refcheck=False)
+        self._held[self._count : end] = samples
+        self._count = end
+
+    def taken(self) -> NDArray[np.float32]:
+        """Return all samples, ``(len,)``; nothing can be added any more."""
+        self._held.resize(self._count, refcheck=False)
+        return self._held
+
+
+def energy(samples: NDArray[np.float32]) -> float:
+    """Return the sum of the squares of ``(n,)`` samples, in double precision and little memory."""
+    return sum(
+        float(np.square(samples[first : first + _STEP], dtype=np.float64).sum())
+        for first in range(0, len(samples), _STEP)
+    )
 
 
 def _scale(peak: float, opened: Opened) -> float:
@@ -195,7 +232,7 @@ def _open(raw: bytes) -> Opened:
         wav = audio_wav.read(raw)
         if wav is not None:
             return Opened("WAV", wav.rate, wav.channels, wav.frames, wav.missing, wav.floats, wav.blocks)
-        return audio_library.open_sound(raw, kind)
+        return audio_library.open_sound(raw, kind, MAX_FRAMES)
     except audio_wav.DamagedError as error:
         raise UndecodableError(Problem("corrupt", 1.0, f"it begins like {kind}, but {error}")) from error
     except audio_library.LibraryMissingError as error:

@@ -65,8 +65,13 @@ def kind_of(raw: bytes) -> str:
     return "MP3" if audio_mpeg.is_frame(raw) else ""
 
 
-def open_sound(raw: bytes, kind: str) -> Opened:
+def open_sound(raw: bytes, kind: str, most: int) -> Opened:
     """Open a sound of one of the kinds.
+
+    Parameters
+    ----------
+    most
+        Samples of each channel beyond which a sound is refused anyway: of an MP3 no more than that are looked for.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def open_sound(raw: bytes, kind: str) -> Opened:
         import soundfile
     except (ImportError, OSError) as error:
         raise LibraryMissingError from error
-    data, missing = _whole(raw, kind)
+    data, missing = _whole(raw, kind, most)
     try:
         with soundfile.SoundFile(_Bytes(data)) as file:
             found, rate, channels, frames = str(file.format), int(file.samplerate), int(file.channels), int(file.frames)
@@ -131,10 +136,10 @@ class _Bytes(io.BytesIO):
         return super().seek(min(max(base + offset, 0), len(self.getbuffer())))
 
 
-def _whole(raw: bytes, kind: str) -> tuple[bytes, float]:
+def _whole(raw: bytes, kind: str, most: int) -> tuple[bytes, float]:
     """Return what of a file is whole, and the share that is missing."""
     if kind == "MP3":
-        frames = audio_mpeg.whole_frames(raw)
+        frames = audio_mpeg.whole_frames(raw, most + 10_000)  # the first may hold none
         if not frames.data:
             raise DamagedError("no two frames of MPEG audio follow each other in it")
         return frames.data, frames.missing

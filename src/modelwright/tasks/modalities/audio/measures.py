@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.tasks.base import Problem
-from modelwright.tasks.modalities.audio.files import Sound
+from modelwright.tasks.modalities.audio.files import Sound, energy
 from modelwright.tasks.modalities.audio.spectrum import FLOOR, decibels, looks
 
 NAMES = (
@@ -51,7 +51,7 @@ FLAT = 0.35
 def measure(sound: Sound) -> dict[str, float]:
     """Return a figure per name in :data:`NAMES`, all finite."""
     samples = sound.samples
-    mean_power = float(np.square(samples, dtype=np.float64).mean())
+    mean_power = energy(samples) / len(samples)
     values = {
         "seconds": len(samples) / sound.rate,
         "rate": float(sound.rate),

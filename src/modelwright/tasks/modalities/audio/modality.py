@@ -35,6 +35,8 @@ COLUMNS = 128
 """Most columns of the picture."""
 _KEPT = 48_000_000
 """Samples kept while learning, two bytes each."""
+_TOGETHER = 1 << 20
+"""Samples that are squared at a time."""
 _HIGH_PITCHED = 0.1
 """Share of sounds with power above what a rate can carry from which a higher rate is taken."""
 
@@ -210,8 +212,11 @@ def loudest(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     if len(samples) <= length:
         return samples
     step = max(1, length // 100)
-    starts = np.arange(0, len(samples), step)
-    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts)
+    many = step * max(1, _TOGETHER // step)
+    pieces = (samples[at : at + many] for at in range(0, len(samples), many))
+    power = np.concatenate(
+        [np.add.reduceat(np.square(each, dtype=np.float64), np.arange(0, len(each), step)) for each in pieces]
+    )
     sums = np.concatenate([[0.0], np.cumsum(power)])
     wide = length // step
     if len(sums) <= wide:

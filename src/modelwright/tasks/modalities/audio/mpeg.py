@@ -56,15 +56,16 @@ def is_frame(raw: bytes, at: int = 0) -> bool:
     return _length(raw, at) > 0
 
 
-def whole_frames(raw: bytes) -> Frames:
-    """Return the whole frames of a file; none if there are no two in a row."""
+def whole_frames(raw: bytes, most: int = 1 << 40) -> Frames:
+    """Return the whole frames of a file, the first that hold ``most`` samples; none if there are no two in a row."""
     at = _next(raw, beginning(raw))
     pieces: list[bytes] = []
-    lost = 0
-    while at >= 0:
+    samples = lost = 0
+    while at >= 0 and samples < most:
         length = _length(raw, at)
         if length and at + length <= len(raw):
             pieces.append(raw[at : at + length])
+            samples += _samples(raw, at)
             at += length
             continue
         if at >= len(raw) or raw.startswith(_TAGS, at) or not raw[at : at + 4096].strip(b"\0"):
@@ -110,6 +111,14 @@ def _length(raw: bytes, at: int) -> int:
     if layer == 1:
         return (12_000 * kilobits // hertz + padding) * 4
     return (72_000 if layer == 3 and version != 3 else 144_000) * kilobits // hertz + padding
+
+
+def _samples(raw: bytes, at: int) -> int:
+    """Return the samples of each channel in the frame at ``at``."""
+    version, layer = raw[at + 1] >> 3 & 3, 4 - (raw[at + 1] >> 1 & 3)
+    if layer == 1:
+        return 384
+    return 576 if layer == 3 and version != 3 else 1152
 
 
 def _announcement(like: bytes, frames: list[bytes]) -> bytes:

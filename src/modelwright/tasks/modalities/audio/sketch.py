@@ -27,6 +27,8 @@ LOW, HIGH = 60.0, 7600.0
 """What the bands cover, Hz."""
 _ACTIVE = 30.0
 """Decibels below the loudest moment down to which a sound has begun, and has not ended."""
+_TOGETHER = 1 << 20
+"""Samples that are squared at a time."""
 _STEADY = 4.0
 """Decibels, the mean deviation of bands over time, below which a sound is steady: noise, a hum, a tone."""
 AGREE = 0.99
@@ -58,7 +60,11 @@ def _active(sound: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     count = len(sound) // step
     if count < 3:
         return sound
-    power = np.square(sound[: count * step], dtype=np.float64).reshape(count, step).mean(axis=1)
+    steps = sound[: count * step].reshape(count, step)
+    many = max(1, _TOGETHER // step)
+    power = np.concatenate(
+        [np.square(steps[at : at + many], dtype=np.float64).mean(axis=1) for at in range(0, count, many)]
+    )
     smooth = np.convolve(power, [0.25, 0.5, 0.25], "same")
     loud = np.flatnonzero(smooth >= smooth.max() * 10.0 ** (-_ACTIVE / 10.0))
     return sound[loud[0] * step : (loud[-1] + 1) * step]

@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1 << 16
-"""Frames that are converted at a time."""
+BLOCK, VALUES = 1 << 16, 1 << 19
+"""Frames that are converted at a time, and values of all channels."""
 UNKNOWN = 0xFFFFFFFF
 """What programs that write into a pipe put where they cannot know the length."""
 _HEADER = struct.Struct("<HHIIHH")
@@ -111,8 +111,9 @@ def _blocks(raw: bytes, start: int, frames: int, channels: int, kind: tuple[str,
 
     def run() -> Iterator[NDArray[np.float32]]:
         view = memoryview(raw)
-        for first in range(0, frames, BLOCK):
-            count = min(BLOCK, frames - first)
+        block = min(BLOCK, VALUES // channels)
+        for first in range(0, frames, block):
+            count = min(block, frames - first)
             at = start + first * size * channels
             yield _converted(view[at : at + count * size * channels], name).reshape(count, channels)
 
