@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.drawing import chart, page
-from modelwright.store.columns import digest_bytes
+from modelwright.prepare.aligned import places
 from modelwright.store.dataset import SPLITS, Dataset
 
 KINDS = ("added", "removed", "relabelled", "moved")
@@ -29,11 +29,11 @@ def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
         most 50 each of ``{"sample", "path", "label", "split"}``, with ``old_label`` or ``old_split``.
     """
     old, new = _Kept(before), _Kept(after)
-    at = old.places_of(new)
+    at = places(old.digests, new.digests)
     there = np.flatnonzero(at >= 0)
     gone = np.ones(len(old), bool)
     gone[at[there]] = False
-    names, (one, other) = _joint(old.labels, new.labels)
+    names, (one, other) = _joint((old.labels, old.names), (new.labels, new.names))
     relabelled = there[one[at[there]] != other[there]]
     moved = there[old.splits[at[there]] != new.splits[there]]
     same = len(there) - len(np.union1d(relabelled, moved))
@@ -59,62 +59,49 @@ class _Kept:
     """The kept samples of a dataset, by column."""
 
     def __init__(self, dataset: Dataset) -> None:
-        import pyarrow as pa
-        from pyarrow import compute
-
         self._columns = dataset.columns()
-        codes = compute.index_in(self._columns["split"], value_set=pa.array(SPLITS, pa.string()))
-        splits = np.asarray(compute.fill_null(codes, -1).to_numpy(zero_copy_only=False), np.int64)
-        self._rows = np.flatnonzero(splits >= 0)
-        self.splits = splits[self._rows]
-        self.labels = self._columns["label"].take(pa.array(self._rows)).combine_chunks().dictionary_encode()
-        self._digests = np.frombuffer(digest_bytes(self._columns["id"]), np.uint64).reshape(-1, 4)[self._rows]
-        keys = self._digests[:, 0]
-        self._order = np.argsort(keys, kind="stable")
-        self._sorted = keys[self._order]
+        codes, names = self._columns.coded("split")
+        splits = np.array([*(SPLITS.index(name) if name in SPLITS else -1 for name in names), -1], np.int8)[codes]
+        kept = splits >= 0
+        self._rows: NDArray[np.int64] | None = None if kept.all() else np.flatnonzero(kept)
+        self.splits = self.picked(splits)
+        codes, self.names = self._columns.coded("label")
+        self.labels = self.picked(codes)
+        self.digests = self.picked(self._columns.digests())
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.splits)
 
-    def places_of(self, others: _Kept) -> NDArray[np.int64]:
-        """Return where each of the other samples is here, -1 if it is not; of equal ones the second is the second."""
-        starts = np.searchsorted(others._sorted, others._sorted)
-        nth = np.arange(len(others)) - starts
-        at = np.searchsorted(self._sorted, others._sorted) + nth
-        fits = at < np.searchsorted(self._sorted, others._sorted, side="right")
-        found = np.full(len(others), -1, np.int64)
-        mine = self._order[at[fits]]
-        theirs = others._order[fits]
-        same = (self._digests[mine] == others._digests[theirs]).all(1)
-        found[theirs[same]] = mine[same]
-        return found
+    def picked(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of all samples as those of the kept ones."""
+        return values if self._rows is None else values[self._rows]
 
     def values(self, name: str, places: NDArray[np.int64]) -> list[Any]:
         """Return a column's values of the first few of some samples."""
-        import pyarrow as pa
-
-        values: list[Any] = self._columns[name].take(pa.array(self._rows[places[:MOST_EXAMPLES]])).to_pylist()
+        some = places[:MOST_EXAMPLES]
+        values: list[Any] = self._columns.take(name, some if self._rows is None else self._rows[some]).to_pylist()
         return values
 
     def examples(self, places: NDArray[np.int64], **more: Sequence[Any]) -> list[dict[str, Any]]:
         """Return the first few of some samples; ``more`` are further values of them."""
+        if not len(places):
+            return []
         columns: dict[str, Sequence[Any]] = {"sample": self.values("id", places)}
         columns |= {name: self.values(name, places) for name in ("path", "label", "split")} | more
         return [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
 
 
-def _joint(*labels: Any) -> tuple[list[str], list[NDArray[np.int64]]]:
+def _joint(*labels: tuple[NDArray[Any], Sequence[Any]]) -> tuple[list[str], list[NDArray[np.int32]]]:
     """Return the labels of two datasets as codes of the same words; a missing one is the word ``None``."""
     known: dict[Any, int] = {}
     codes = []
-    for each in labels:
-        own = np.array([*(known.setdefault(value, len(known)) for value in each.dictionary.to_pylist()), -1], np.int64)
-        own[-1] = known.setdefault(None, len(known))
-        codes.append(own[each.indices.fill_null(len(own) - 1).to_numpy(zero_copy_only=False)])
+    for own, names in labels:
+        into = [known.setdefault(value, len(known)) for value in names]
+        codes.append(np.array([*into, known.setdefault(None, len(known))], np.int32)[own])
     return [str(value) for value in known], codes
 
 
-def _both(names: Sequence[str], one: NDArray[np.int64], other: NDArray[np.int64]) -> dict[str, list[int]]:
+def _both(names: Sequence[str], one: NDArray[np.integer[Any]], other: NDArray[np.integer[Any]]) -> dict[str, list[int]]:
     counts = np.stack([np.bincount(codes, minlength=len(names)) for codes in (one, other)], 1)
     return {name: count for name, count in sorted(zip(names, counts.tolist(), strict=True)) if any(count)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Columns:
         self.column_names = [str(name) for name in metadata.schema.to_arrow_schema().names]
         self._small: dict[str, Any] = {}
         self._large: tuple[str, Any] | None = None
+        self._digests: NDArray[np.uint8] | None = None
+        self._coded: dict[str, tuple[NDArray[np.int32], list[Any]]] = {}
 
     def __len__(self) -> int:
         return self.num_rows
@@ -64,6 +67,41 @@ class Columns:
         with parquet.ParquetFile(self._path) as file:
             for group in range(file.num_row_groups):
                 yield from file.read_row_group(group, columns=[name], use_threads=False)[name].chunks
+
+    def digests(self) -> NDArray[np.uint8]:
+        """Return the column ``id``, none of it missing, as ``(n, 32)`` bytes; kept, at half of what texts take."""
+        if self._digests is None:
+            made, start = np.empty((self.num_rows, 32), np.uint8), 0
+            for piece in self.pieces("id"):
+                text = piece.buffers()[2][64 * piece.offset : 64 * (piece.offset + len(piece))]
+                made[start : start + len(piece)] = np.frombuffer(unhexlify(text), np.uint8).reshape(-1, 32)
+                start += len(piece)
+            self._digests = made
+        return self._digests
+
+    def coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
+        """Return a column of texts, few of them different, as ``(n,)`` codes, -1 where one is missing, and the texts.
+
+        They are numbered as they come up. The codes are kept.
+        """
+        if name not in self._coded:
+            self._coded[name] = self._read_coded(name)
+        return self._coded[name]
+
+    def _read_coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
+        from pyarrow import parquet
+
+        made, start = np.empty(self.num_rows, np.int32), 0
+        known: dict[Any, int] = {}
+        with parquet.ParquetFile(self._path, read_dictionary=[name]) as file:
+            for group in range(file.num_row_groups):
+                for piece in file.read_row_group(group, columns=[name], use_threads=False)[name].chunks:
+                    encoded = piece.dictionary_encode()
+                    own = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+                    codes = [known.setdefault(value, len(known)) for value in encoded.dictionary.to_pylist()]
+                    made[start : start + len(piece)] = np.array([*codes, -1], np.int32)[own]
+                    start += len(piece)
+        return made, list(known)
 
     def take(self, name: str, places: NDArray[np.int64] | Sequence[int]) -> Any:
         """Return the cells of a column at ``places``, in their order, as an Arrow array.
@@ -117,12 +155,3 @@ class Columns:
         metadata, place = parquet.read_metadata(self._path), self.column_names.index(name)
         groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
         return sum(int(group.column(place).total_uncompressed_size) for group in groups)
-
-
-def digest_bytes(column: Any) -> bytes:
-    """Return a column of hexadecimal digests, none of them missing, as bytes: 32 each, and not a text for each."""
-    made = bytearray()
-    for chunk in column.chunks:
-        text = chunk.buffers()[2][64 * chunk.offset : 64 * (chunk.offset + len(chunk))]
-        made += bytes.fromhex(text.to_pybytes().decode("ascii"))
-    return bytes(made)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.aligned import align, words
 from modelwright.prepare.clean import checks
 from modelwright.prepare.divide import split
 from modelwright.prepare.gathered import Gathered
-from modelwright.store.columns import digest_bytes
 from modelwright.store.dataset import Dataset
 
 
@@ -40,25 +38,22 @@ def groups(
 
 
 def splits_before(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
-    """Return ``(n,)`` the split that the dataset before gave each sample, -1 where it has none."""
+    """Return ``(n,)`` the split that the dataset before gave each sample, -1 where it has none.
+
+    Of several equal ones in the dataset before, the last that is in a split counts.
+    """
     columns = parent.columns()
-    before = digest_bytes(columns["id"])
-    splits = _split_codes(columns["split"])
-    known, ids = np.frombuffer(before, "V32")[splits >= 0], gathered.id_array()
-    splits = splits[splits >= 0]
-    if not len(known):
-        return np.full(len(ids), -1, np.int8)
-    # Digests are compared by their first 64 bits, then whole; the last one of equal ones counts.
-    keys = np.frombuffer(known.tobytes(), "<u8").reshape(-1, 4)[:, 0]
-    order = np.argsort(keys, kind="stable")
-    wanted = np.frombuffer(ids.tobytes(), "<u8").reshape(-1, 4)[:, 0]
-    at = order[np.maximum(np.searchsorted(keys[order], wanted, side="right") - 1, 0)]
-    return np.where(known[at] == ids, splits[at], -1).astype(np.int8)
-
-
-def _split_codes(column: Any) -> NDArray[np.int8]:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    found = compute.index_in(column, value_set=pa.array(split.NAMES, pa.string()))
-    return np.asarray(compute.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int8)
+    before, now = columns.digests(), gathered.digests()
+    codes, names = columns.coded("split")
+    splits = np.array([*(split.NAMES.index(name) if name in split.NAMES else -1 for name in names), -1], np.int8)[codes]
+    side = align(before, now, np.concatenate(checks.repeated(gathered.id_array())))
+    made = splits[side.at]
+    made[side.at < 0] = -1
+    known = side.before[splits[side.before] >= 0]
+    if len(known) and len(side.after):
+        # Digests are compared by their first 64 bits, then whole.
+        ones, others = words(before[known]), words(now[side.after])
+        order = np.argsort(ones[:, 0], kind="stable")
+        at = order[np.maximum(np.searchsorted(ones[order, 0], others[:, 0], side="right") - 1, 0)]
+        made[side.after] = np.where((ones[at] == others).all(1), splits[known[at]], -1)
+    return made
