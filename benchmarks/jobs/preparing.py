@@ -66,7 +66,7 @@ PASS = (
     HANDFULS
     + """
 from modelwright.engine.memory import keep_freed
-from modelwright.prepare.scan.scanner import Eye
+from modelwright.prepare.scan.eye import Eye
 from modelwright.tasks.base import modality
 keep_freed()
 eye = Eye(modality("image"))

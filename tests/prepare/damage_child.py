@@ -23,7 +23,7 @@ from modelwright.errors import ModelwrightError
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, RejectedFileError, Settings, make
 from modelwright.prepare.collect.base import read_regular as read
-from modelwright.prepare.scan.scanner import Eye
+from modelwright.prepare.scan.eye import Eye
 from modelwright.store import Store
 
 SECONDS = 10

@@ -10,7 +10,7 @@ import pytest
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.scan.child import answers, found, question, receive, send
 from modelwright.prepare.scan.children import Children
-from modelwright.prepare.scan.scanner import Eye
+from modelwright.prepare.scan.eye import Eye
 from modelwright.tasks import base as tasks
 
 from .conftest import picture

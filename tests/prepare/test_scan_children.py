@@ -10,8 +10,9 @@ from modelwright.errors import ModelwrightError
 from modelwright.prepare.collect.base import Item, Rejected
 from modelwright.prepare.scan import children
 from modelwright.prepare.scan.children import Children
+from modelwright.prepare.scan.eye import Eye
 from modelwright.prepare.scan.sample_scan import pack
-from modelwright.prepare.scan.scanner import Eye, read_item
+from modelwright.prepare.scan.scanner import read_item
 from modelwright.tasks import base as tasks
 
 from .conftest import Project, picture

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
-from modelwright.prepare.cache.scanned import Scanned, digest_array
+from modelwright.prepare.cache.scanned import Scanned
+from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.tasks.base import Problem
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from modelwright.prepare.scan.sample_scan import pack
-from modelwright.prepare.scan.scanner import Eye
+from modelwright.prepare.scan.eye import Eye
 from modelwright.tasks.abilities import Glancing
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities.image import measures as image_measures

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.cache.index import Index
-from modelwright.prepare.cache.scanned import Found, digest_array
+from modelwright.prepare.cache.scanned import Found
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
 from modelwright.prepare.collect.listing import Files, Listed
 from modelwright.prepare.collect.regular import MOST_ROWS
@@ -25,6 +25,7 @@ from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import NoRows, RowWriter
+from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.prepare.scan.scanner import Scanner
 from modelwright.progress import Progress

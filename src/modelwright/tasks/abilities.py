@@ -144,6 +144,44 @@ class Sketch:
     data: bytes
 
 
+@dataclass(frozen=True)
+class Sketches:
+    """The sketches of several samples, by column.
+
+    Parameters
+    ----------
+    hashes
+        ``(n,) uint64``, 0 where there is none.
+    hashed
+        ``(n,)``: which have one.
+    data
+        ``(n, sketch_bytes) uint8``.
+    """
+
+    hashes: NDArray[np.uint64]
+    hashed: NDArray[np.bool_]
+    data: NDArray[np.uint8]
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """What a modality may have beside :class:`Together` and :class:`Sketched` if many small samples are looked at in
+    one go, each to the last bit as alone: of a million, the interpreter would take most of the time one by one.
+    """
+
+    def glance_many(self, raws: Sequence[bytes]) -> list[tuple[list[int], Arrays]]:
+        """Return places in ``raws``, and the arrays that ``glance`` gives them joined, for those of one shape each.
+
+        Whatever is not plain, not small, or odd in any way is left out: ``glance`` says what it is.
+        """
+
+    def remarkable(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Return ``(n,)``: of which samples ``check`` has something to say."""
+
+    def sketch_many(self, inputs: Arrays) -> Sketches:
+        """Return the sketch of each sample."""
+
+
 @runtime_checkable
 class Sketched(Protocol):
     """What a modality may have beside :class:`Modality`: samples can be compared without reading them again."""

@@ -29,16 +29,24 @@ def cosines() -> NDArray[np.float32]:
 
 def perceptual_hash(thumb: NDArray[np.uint8]) -> int | None:
     """Return the 64-bit hash of a thumbnail, or None if it is flat."""
-    grey = thumb.astype(np.float32)
-    if grey.std() < FLAT:
-        return None
+    hashes, hashed = perceptual_hashes(thumb[None])
+    return int(hashes[0]) if hashed[0] else None
+
+
+def perceptual_hashes(thumbs: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return ``(n,)`` hashes of ``(n, 32, 32)`` thumbnails, and which have one: flat ones have none, and 0."""
+    count = len(thumbs)
+    grey = thumbs.astype(np.float32)
+    hashed = grey.reshape(count, -1).std(1) >= FLAT
     waves = cosines()
     block = waves @ grey @ waves.T
-    values = block[:8, :8].ravel().copy()
-    values[0] = block[8, 0]  # the mean brightness says nothing; one more frequency does
-    middle = np.sort(values)[31:33]
-    bits = values > (middle[0] + middle[1]) / np.float32(2)  # the median, at a third of np.median's time
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    values = block[:, :8, :8].reshape(count, -1)
+    values[:, 0] = block[:, 8, 0]  # the mean brightness says nothing; one more frequency does
+    middle = np.sort(values, 1)[:, 31:33]
+    bits = values > (middle[:, :1] + middle[:, 1:]) / np.float32(2)  # the median, at a third of np.median's time
+    hashes = np.packbits(bits, 1).view(">u8").ravel().astype(np.uint64)
+    hashes[~hashed] = 0
+    return hashes, hashed
 
 
 def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

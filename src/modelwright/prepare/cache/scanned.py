@@ -1,15 +1,14 @@
-"""What passes over samples found, by column: the scans of a million samples as a few arrays.
+"""What passes over samples found, remembered by column: the scans of a million samples as a few arrays.
 
-Nearly all scans of a modality look the same: a hash, a sketch, the same measures, nothing wrong. Those are kept as
-columns of a :class:`~modelwright.prepare.cache.journal.Journal`, a frame for every few thousand samples, so that what
-is wanted of unchanged samples is taken as slices and no object is made for each. A scan that is different (a broken
-file, a remark about it, other measures) is kept whole beside them.
+Scans are kept as columns (:mod:`modelwright.prepare.scan.columns`) of a
+:class:`~modelwright.prepare.cache.journal.Journal`, a frame for every few thousand samples, so that what is wanted of
+unchanged samples is taken as slices and no object is made for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.cache.journal import Frame, Journal
-from modelwright.prepare.scan.sample_scan import Scan, pack, unpack
+from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array
+from modelwright.prepare.scan.sample_scan import Scan, unpack
 
-_HASH, _SKETCH, _ODD = 1, 2, 4
-"""What a sample's flags say: it has a hash, a sketch; its scan is kept whole."""
 _WHOLE = 0.1
 """Share of a frame's sketches from which all of them are read at once."""
 _RUNS = 8
@@ -96,40 +94,16 @@ class Scanned:
 
     def add(self, scans: Sequence[Scan]) -> None:
         """Remember scans, in one frame; nothing is said where that cannot be: it is only a saving."""
-        if not scans:
-            return
-        names = next((tuple(scan.measures) for scan in scans if _plain(scan)), ())
-        sketch_bytes = next((len(scan.sketch) for scan in scans if scan.sketch), 0)
-        regular = [_plain(scan) and tuple(scan.measures) == names for scan in scans]
-        flags = np.zeros(len(scans), np.uint8)
-        sketches = np.zeros((len(scans), sketch_bytes), np.uint8)
-        measures = np.full((len(names), len(scans)), np.nan)
-        whole: list[bytes] = []
-        for place, (scan, plain) in enumerate(zip(scans, regular, strict=True)):
-            fits = scan.sketch is not None and len(scan.sketch) == sketch_bytes
-            if fits:
-                flags[place] |= _SKETCH
-                sketches[place] = np.frombuffer(scan.sketch or b"", np.uint8)
-            if scan.hash is not None:
-                flags[place] |= _HASH
-            if plain:
-                measures[:, place] = list(scan.measures.values())
-            else:
-                flags[place] |= _ODD
-                whole.append(pack(replace(scan, sketch=None)))
-        frame = self._journal.append(
-            {"measures": list(names), "whole": [len(each) for each in whole]},
-            {
-                "digest": digest_array([scan.digest for scan in scans]),
-                "hash": np.array([scan.hash or 0 for scan in scans], np.uint64),
-                "flags": flags,
-                "measures": measures,
-                "whole": np.frombuffer(b"".join(whole), np.uint8),
-                "sketch": sketches,
-            },
-        )
+        if scans:
+            self.put(Columns.of(scans))
+
+    def put(self, columns: Columns) -> None:
+        """Remember scans by column, in one frame, as :meth:`add` does."""
+        frame = self._journal.append(*columns.frame())
         if frame is not None:
-            self._take_in(frame)
+            self._runs.append(_Run(self._count, columns.digests.copy()))
+            self._starts.append(self._count)
+            self._count += frame.rows
 
     # ------------------------------------------------------------------ asking
 
@@ -166,14 +140,14 @@ class Scanned:
         columns, read = frame.columns, self._journal.read
         flags = read(columns["flags"])
         found.hashes[positions] = read(columns["hash"])[inside]
-        found.hashed[positions] = (flags[inside] & _HASH) > 0
+        found.hashed[positions] = (flags[inside] & HASH) > 0
         if frame.facts["measures"]:
             values = read(columns["measures"])
             for name, mine in zip(frame.facts["measures"], values, strict=True):
                 if name not in found.measures:
                     found.measures[name] = np.full(len(found.hashes), np.nan)
                 found.measures[name][positions] = mine[inside]
-        odd = flags & _ODD
+        odd = flags & ODD
         if odd[inside].any():
             ends = np.cumsum(frame.facts["whole"])
             number = np.cumsum(odd > 0) - 1
@@ -198,7 +172,7 @@ class Scanned:
                 if column.shape[1] != width or not width:
                     continue
                 mine = known[positions]
-                there[mine] = (self._journal.read(frame.columns["flags"])[inside] & _SKETCH) > 0
+                there[mine] = (self._journal.read(frame.columns["flags"])[inside] & SKETCH) > 0
                 if len(inside) >= _WHOLE * frame.rows:
                     made[mine] = self._journal.read(column, check=False)[inside]
                 else:
@@ -243,15 +217,6 @@ class Scanned:
             if low < high:
                 positions = slice(low, high) if rising else order[low:high]
                 yield frame, positions, ordered[low:high] - self._starts[number]
-
-
-def digest_array(digests: Sequence[str]) -> NDArray[np.uint8]:
-    """Return hexadecimal digests as ``(n, 32) uint8``."""
-    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
-
-
-def _plain(scan: Scan) -> bool:
-    return not scan.problems and not scan.fatal
 
 
 class _Run:

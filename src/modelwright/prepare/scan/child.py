@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import IO
 
 from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.prepare.scan.eye import Eye
 from modelwright.prepare.scan.sample_scan import Scan, pack, unpack
-from modelwright.prepare.scan.scanner import Eye, read_item
+from modelwright.prepare.scan.scanner import read_item
 from modelwright.tasks import base as tasks
 
 _LENGTH = struct.Struct("<I")

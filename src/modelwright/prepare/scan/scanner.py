@@ -1,25 +1,20 @@
 """One pass over a file's bytes: digest, decode, check, measure, sketch. Nothing is read or decoded twice.
 
-What a pass found is remembered by the digest of the bytes (:mod:`modelwright.prepare.cache.index`), so that neither a
-killed run nor a moved file costs a second one. A modality that can glance at a sample (:class:`Glancing`: a JPEG
-decoded at a quarter of its size) is asked for no more; its measures are the same as production's.
+What a pass found (:mod:`.eye`) is remembered by the digest of the bytes (:mod:`modelwright.prepare.cache.index`), so
+that neither a killed run nor a moved file costs a second one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
-import numpy as np
-
-from modelwright import canonical
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
+from modelwright.prepare.scan.eye import Eye
 from modelwright.prepare.scan.sample_scan import Scan
-from modelwright.tasks.abilities import Glancing, Sketch, Sketched, Together
-from modelwright.tasks.base import Arrays, Modality, UndecodableError
+from modelwright.tasks.base import Modality
 
 VERSION = 5
 _COMMIT_EVERY = 2048
@@ -28,94 +23,11 @@ _LOOKED_UP = 256
 _HANDFUL = 64
 _HANDFUL_BYTES = 2 << 20
 """Files that one thread takes at a time: so many, or so many bytes."""
-_DECODED = 8 << 20
-"""Bytes of decoded samples that one thread holds before it measures and sketches them."""
 
 
 def scanner_name(modality: Modality) -> str:
     """Return the name under which scans of a modality are remembered: another version, another name."""
     return f"{modality.name}/{modality.version}/{VERSION}"
-
-
-class Eye:
-    """Looks at one sample's bytes once, as far as a modality needs; what it can do is asked for once, not each time."""
-
-    def __init__(self, modality: Modality) -> None:
-        self._modality = modality
-        self._read: Callable[[bytes, Mapping[str, Any]], Arrays] = (
-            modality.glance if isinstance(modality, Glancing) else modality.decode
-        )
-        self._sketch: Callable[[Arrays], Sketch] | None = modality.sketch if isinstance(modality, Sketched) else None
-        self._together = modality.together if isinstance(modality, Together) else -1
-
-    def scan(self, raw: bytes) -> Scan:
-        """Return what one pass over the bytes found."""
-        return self.scan_many([raw])[0]
-
-    def scan_many(self, raws: Sequence[bytes]) -> list[Scan]:
-        """Return what one pass over each of some samples' bytes found; the same as of each alone."""
-        made: list[Scan] = []
-        waiting: list[tuple[int, Arrays]] = []
-        held = 0
-        for raw in raws:
-            digest = canonical.digest_bytes(raw)
-            try:
-                inputs = self._read(raw, {})
-            except UndecodableError as error:
-                made.append(Scan(digest, (error.problem,), fatal=True))
-                continue
-            waiting.append((len(made), inputs))
-            made.append(Scan(digest))
-            held += sum(values.nbytes for values in inputs.values())
-            if held >= _DECODED:
-                self._judge(waiting, made)
-                waiting, held = [], 0
-        self._judge(waiting, made)
-        return made
-
-    def _judge(self, waiting: Sequence[tuple[int, Arrays]], made: list[Scan]) -> None:
-        """Measure, check and sketch samples; put what was found into ``made``.
-
-        One thing is done to all before the next: a processor that decodes in between has forgotten how to measure, and
-        takes a third longer.
-        """
-        together: list[tuple[int, Arrays]] = []
-        for place, inputs in waiting:
-            if together and not _joins(together, inputs, self._together):
-                self._measure(together, made)
-                together = []
-            together.append((place, inputs))
-        if together:
-            self._measure(together, made)
-        if self._sketch is not None:
-            for place, inputs in waiting:
-                sketch = self._sketch(inputs)
-                made[place] = replace(made[place], hash=sketch.hash, sketch=sketch.data)
-
-    def _measure(self, together: Sequence[tuple[int, Arrays]], made: list[Scan]) -> None:
-        """Measure and check samples whose arrays are of one shape."""
-        joined = (
-            together[0][1]
-            if len(together) == 1
-            else {name: np.concatenate([inputs[name] for _, inputs in together]) for name in together[0][1]}
-        )
-        measured = self._modality.measure(joined, {})
-        figures = {name: values.tolist() for name, values in measured.items() if values.dtype.kind == "f"}
-        for row, (place, inputs) in enumerate(together):
-            own = {name: values[row : row + 1] for name, values in measured.items()}
-            problems = tuple(self._modality.check(inputs, own))
-            measures = {name: values[row] for name, values in figures.items()}
-            made[place] = Scan(made[place].digest, problems, measures)
-
-
-def _joins(together: Sequence[tuple[int, Arrays]], inputs: Arrays, most: int) -> bool:
-    """Say whether a sample is measured together with others: small, and of their shape."""
-    first = together[0][1]
-    return (
-        sum(values.nbytes for values in inputs.values()) <= most
-        and first.keys() == inputs.keys()
-        and all(first[name].shape == values.shape for name, values in inputs.items())
-    )
 
 
 def read_item(item: Item) -> bytes | Rejected:

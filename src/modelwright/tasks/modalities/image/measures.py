@@ -62,6 +62,11 @@ TOGETHER_ALWAYS = 1 << 14
 _COARSE_SIDE = 80
 _MIN_FOR_BLUR = 64
 _BLURRY = 0.1
+_DARK = 0.25
+_LIGHT, _FAINT = 0.88, 0.1
+_LITTLE = 0.2
+_NARROW = 3
+"""What :func:`problems` calls odd: set on sharp, blurred, dark and washed-out photos."""
 
 
 def factor(height: int, width: int, least: int = LEAST_SIDE) -> int:
@@ -241,6 +246,21 @@ def _shape(luma: NDArray[np.int16]) -> dict[str, NDArray[np.float64]]:
     return {name: waves[:, int(name[-2]), int(name[-1])] for name in SHAPE_NAMES}
 
 
+def remarkable(measures: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """Return ``(n,)``: of which images :func:`problems` has something to say."""
+    height, width = (np.asarray(measures[name], np.int64) for name in ("height", "width"))
+    aspect, entropy = measures["aspect"], measures["entropy"]
+    blurry = (np.minimum(height, width) >= _MIN_FOR_BLUR) & (measures["sharpness"] < _BLURRY)
+    overexposed = (measures["shadows"] > _LIGHT) & (measures["contrast"] < _FAINT)
+    return np.asarray(
+        (measures["highlights"] < _DARK)
+        | overexposed
+        | (entropy < _LITTLE)
+        | blurry
+        | ~((aspect >= 1 / _NARROW) & (aspect <= _NARROW))
+    )
+
+
 def problems(measures: Mapping[str, NDArray[Any]]) -> list[Problem]:
     """Return what is odd about one image: remarks for the issue list, none a reason to drop it.
 
@@ -251,19 +271,19 @@ def problems(measures: Mapping[str, NDArray[Any]]) -> list[Problem]:
     height, width = int(values["height"]), int(values["width"])
     low, high = values["shadows"], values["highlights"]
     found = []
-    if high < 0.25:
+    if high < _DARK:
         message = f"dark: 99 % of the picture is below {high:.0%} of full brightness"
-        found.append(Problem("dark", 0.5, message, {"highlights": high, "limit": 0.25}))
-    if low > 0.88 and values["contrast"] < 0.1:
+        found.append(Problem("dark", 0.5, message, {"highlights": high, "limit": _DARK}))
+    if low > _LIGHT and values["contrast"] < _FAINT:
         message = f"overexposed: 95 % of the picture is above {low:.0%} of full brightness"
-        found.append(Problem("overexposed", 0.5, message, {"shadows": low, "limit": 0.88}))
-    if values["entropy"] < 0.2:
+        found.append(Problem("overexposed", 0.5, message, {"shadows": low, "limit": _LIGHT}))
+    if values["entropy"] < _LITTLE:
         message = f"low information: nearly one shade of grey (entropy {values['entropy']:.2f} bits)"
-        found.append(Problem("low-information", 0.5, message, {"entropy": values["entropy"], "limit": 0.2}))
+        found.append(Problem("low-information", 0.5, message, {"entropy": values["entropy"], "limit": _LITTLE}))
     elif min(height, width) >= _MIN_FOR_BLUR and values["sharpness"] < _BLURRY:
         message = f"blurry: sharpness {values['sharpness']:.3f}, clear pictures have more than {_BLURRY}"
         found.append(Problem("blurry", 0.4, message, {"sharpness": values["sharpness"], "limit": _BLURRY}))
-    if not 1 / 3 <= values["aspect"] <= 3:
-        message = f"odd aspect: {width} × {height} pixels, more than 3 to 1"
+    if not 1 / _NARROW <= values["aspect"] <= _NARROW:
+        message = f"odd aspect: {width} × {height} pixels, more than {_NARROW} to 1"
         found.append(Problem("odd-aspect", 0.3, message, {"width": width, "height": height}))
     return found

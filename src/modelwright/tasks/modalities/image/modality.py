@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from modelwright.errors import InputError
 from modelwright.tasks import crops
-from modelwright.tasks.abilities import Sketch, Stage, Way
+from modelwright.tasks.abilities import Sketch, Sketches, Stage, Way
 from modelwright.tasks.base import Arrays, Encoding, Problem
 from modelwright.tasks.modalities.image import decoding as image_decoding
 from modelwright.tasks.modalities.image import measures as image_measures
+from modelwright.tasks.modalities.image import plain_png
 from modelwright.tasks.modalities.image import sketch as image_sketch
 from modelwright.tasks.modalities.image import synthesis as image_synthesis
 from modelwright.tasks.modalities.image import words as image_words
@@ -72,6 +73,21 @@ class Image:
         size = np.array([[found.height, found.width]], np.int64)
         return {"image": found.pixels[None], "size": size, "orientation": np.array([found.orientation], np.int64)}
 
+    def glance_many(self, raws: Sequence[bytes]) -> list[tuple[list[int], Arrays]]:
+        """Return what :meth:`glance` returns, of small plain PNGs; see :mod:`.plain_png`."""
+        made: list[tuple[list[int], Arrays]] = []
+        for places, images in plain_png.decode_many(raws):
+            sizes = np.full((len(places), 2), images.shape[1:3], np.int64)
+            made.append((places, {"image": images, "size": sizes, "orientation": np.ones(len(places), np.int64)}))
+        return made
+
+    def remarkable(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Return ``(n,)``: of which pictures :meth:`check` has something to say."""
+        found = image_measures.remarkable(measures)
+        if "orientation" in inputs:
+            found |= inputs["orientation"] != 1
+        return found
+
     def check(self, inputs: Arrays, measures: Mapping[str, NDArray[Any]] | None = None) -> list[Problem]:
         """Return remarks: ``dark``, ``overexposed``, ``blurry``, ``low-information``, ``odd-aspect``, ``turned``."""
         found = image_measures.problems(measures or self.measure(inputs, {}))
@@ -102,6 +118,12 @@ class Image:
         images = inputs["image"]
         by = 1 if "size" in inputs else image_measures.factor(images.shape[1], images.shape[2])
         return image_sketch.sketch(image_measures.reduced(images, by)[0])
+
+    def sketch_many(self, inputs: Arrays) -> Sketches:
+        """Return the sketches of pictures of one size; see :mod:`.sketch`."""
+        images = inputs["image"]
+        by = 1 if "size" in inputs else image_measures.factor(images.shape[1], images.shape[2])
+        return image_sketch.sketch_many(image_measures.reduced(images, by))
 
     def alike(self, one: bytes, other: bytes, agreement: float) -> bool:
         """Say whether two sketches show the same picture, changed little."""

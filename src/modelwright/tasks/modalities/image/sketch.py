@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.tasks.abilities import Sketch
+from modelwright.tasks.abilities import Sketch, Sketches
 from modelwright.tasks.crops import aligned_agreement
-from modelwright.tasks.likeness import SIDE, agreements, perceptual_hash
+from modelwright.tasks.likeness import SIDE, agreements, perceptual_hash, perceptual_hashes
 
 SMALL = 64
 """Pictures whose shorter side is below this many pixels are compared as small ones."""
@@ -16,6 +19,10 @@ AGREE_SMALL = 0.995
 GREY = SIDE * SIDE
 HALF = SIDE // 2
 BYTES = 1 + GREY + 2 * HALF * HALF
+_STRIP = 2 * SIDE
+"""Longest side of pictures that are shrunk side by side; of larger ones most of the time goes into their pixels."""
+_NO_COLOUR = 128
+"""Both colour differences of a grey picture."""
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -43,6 +50,101 @@ def sketch(image: NDArray[np.uint8]) -> Sketch:
     thumb, colours = _shrunk(image)
     small = min(image.shape[:2]) < SMALL
     return Sketch(perceptual_hash(thumb), bytes([small]) + thumb.tobytes() + colours.tobytes())
+
+
+def sketch_many(images: NDArray[np.uint8]) -> Sketches:
+    """Return the sketches of ``(n, H, W, 3) uint8``: of each what :func:`sketch` returns, to the last bit.
+
+    Pillow's resize goes over the lines of a picture and then over its columns, or the other way round, and rounds in
+    between. So pictures one below the other are shrunk across, then side by side shrunk downwards: two calls for all.
+    """
+    count, height, width = images.shape[:3]
+    order = _order(height, width) if max(height, width) <= _STRIP else None
+    if order is None:
+        each = [sketch(image) for image in images]
+        hashed = np.array([one.hash is not None for one in each], bool)
+        hashes = np.array([one.hash or 0 for one in each], np.uint64)
+        return Sketches(hashes, hashed, np.frombuffer(b"".join(one.data for one in each), np.uint8).reshape(count, -1))
+    made = np.empty((count, BYTES), np.uint8)
+    made[:, 0] = min(height, width) < SMALL
+    if (images == images[..., :1]).all():
+        grey = _lumas()[_strips(np.ascontiguousarray(images[..., 0]), order)]
+        made[:, 1 + GREY :] = _NO_COLOUR
+    else:
+        grey, colours = _in_colour(_strips(images, order))
+        made[:, 1 + GREY :] = colours.reshape(count, -1)
+    made[:, 1 : 1 + GREY] = grey.reshape(count, -1)
+    return Sketches(*perceptual_hashes(grey), made)
+
+
+def _in_colour(thumbs: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return ``(n, 32, 32)`` grey and ``(n, 2, 16, 16)`` colour differences of ``(n, 32, 32, 3)``."""
+    from PIL import Image
+
+    count = len(thumbs)
+    strip = Image.fromarray(thumbs.reshape(count * SIDE, SIDE, 3)).convert("YCbCr")
+    colours = np.asarray(strip.reduce(2)).reshape(count, HALF, HALF, 3)[..., 1:].transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(np.asarray(strip)[..., 0]).reshape(count, SIDE, SIDE), colours
+
+
+_Order = Literal["across", "down"]
+"""Which way a picture is resized first."""
+
+
+def _strips(images: NDArray[np.uint8], order: _Order) -> NDArray[np.uint8]:
+    """Return ``(n, 32, 32, …)``: pictures ``(n, h, w, …)`` resized, all in one go each way."""
+    if order == "across":
+        return _down(_across(images))
+    return _across(_down(images))
+
+
+def _across(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``(n, h, 32, …)`` of ``(n, h, w, …)``."""
+    from PIL import Image
+
+    count, height, width, *rest = images.shape
+    strip = Image.fromarray(np.ascontiguousarray(images).reshape(count * height, width, *rest))
+    return np.asarray(strip.resize((SIDE, count * height), Image.Resampling.BILINEAR)).reshape(
+        count, height, SIDE, *rest
+    )
+
+
+def _down(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``(n, 32, w, …)`` of ``(n, h, w, …)``."""
+    from PIL import Image
+
+    count, height, width, *rest = images.shape
+    strip = Image.fromarray(np.ascontiguousarray(images.swapaxes(0, 1)).reshape(height, count * width, *rest))
+    made = np.asarray(strip.resize((count * width, SIDE), Image.Resampling.BILINEAR))
+    return np.ascontiguousarray(made.reshape(SIDE, count, width, *rest).swapaxes(0, 1))
+
+
+@lru_cache(256)
+def _order(height: int, width: int) -> _Order | None:
+    """Return which way Pillow resizes pictures of a size first; None if neither gives what it does with one alone.
+
+    It is tried on noise, once for each size: versions of Pillow differ in it, and within one it depends on the size.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (4, height, width, 3), np.uint8)
+    alone = np.stack([_resized(image) for image in noise])
+    orders: tuple[_Order, ...] = ("across", "down")
+    return next((order for order in orders if np.array_equal(_strips(noise, order), alone)), None)
+
+
+def _resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    way = Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), way, reducing_gap=2.0))
+
+
+@cache
+def _lumas() -> NDArray[np.uint8]:
+    """Return ``(256,)``: the brightness that Pillow gives each grey."""
+    from PIL import Image
+
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    return np.ascontiguousarray(np.asarray(Image.fromarray(greys).convert("YCbCr"))[0, :, 0])
 
 
 def parts(sketches: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint8], NDArray[np.uint8]]:
