@@ -58,3 +58,15 @@ def test_columns_as_bytes_and_codes(tmp_path: Path) -> None:
         codes, names = columns.coded(name)
         assert len(set(names)) == len(names) == 3
         assert [None if code < 0 else names[code] for code in codes.tolist()] == values
+
+
+def test_columns_read_ahead_need_no_file_any_more(tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).integers(0, 256, (40, 32), dtype=np.uint8)
+    ids = [each.tobytes().hex() for each in raw]
+    parquet.write_table(pa.table({"id": ids, "path": [f"{n}.png" for n in range(40)]}), tmp_path / "t.parquet")
+    columns = Columns(tmp_path / "t.parquet")
+    columns.ahead(["id", "path", "no such column"]).join()
+    (tmp_path / "t.parquet").unlink()
+    assert columns.digests().tobytes() == raw.tobytes()
+    assert columns.take("id", [3, 1]).to_pylist() == [ids[3], ids[1]]
+    assert columns["path"].to_pylist()[39] == "39.png"

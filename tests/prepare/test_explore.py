@@ -277,9 +277,9 @@ def test_a_million_samples_take_a_small_page(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     codes = random.integers(0, 30, count)
     splits = random.choice(3, count, p=[0.7, 0.1, 0.2])
-    text = pa.array([f"{number:08x}" for number in range(count)])
+    text, ids = (pa.array([f"{number:0{width}x}" for number in range(count)]) for width in (8, 64))
     samples = pa.table({
-        "id": text,
+        "id": ids,
         "source": pa.array(np.zeros(count, np.int32)),
         "path": text,
         "label": pa.DictionaryArray.from_arrays(codes, [f"class {n}" for n in range(30)]).cast(pa.string()),
@@ -292,7 +292,7 @@ def test_a_million_samples_take_a_small_page(tmp_path: Path) -> None:
     some = range(0, count, 5)
     issues = pa.table({
         "id": pa.array([f"{n:016x}" for n in some]), "kind": pa.array(["blurry", "dark"] * (len(some) // 2)),
-        "severity": np.linspace(1, 0, len(some)), "sample": text.take(pa.array(list(some))),
+        "severity": np.linspace(1, 0, len(some)), "sample": ids.take(pa.array(list(some))),
         "path": pa.array([f"0/{n:08x}" for n in some]), "column": pa.nulls(len(some), pa.string()),
         "message": pa.array(["it is blurred"] * len(some)), "evidence": pa.array(["{}"] * len(some)),
         "suggestion": pa.array(["review"] * len(some)), "decision": pa.array(["keep"] * len(some)),

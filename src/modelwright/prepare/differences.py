@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import chart, page
 from modelwright.prepare.aligned import places
+from modelwright.store.columns import Columns
 from modelwright.store.dataset import SPLITS, Dataset
 
 KINDS = ("added", "removed", "relabelled", "moved")
 MOST_EXAMPLES = 50
 
 
-def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
+def compare(before: Dataset, after: Dataset, columns: Columns | None = None) -> dict[str, Any]:
     """Compare the kept samples of two datasets by their digests.
 
     Samples that occur several times are told apart by their order. A sample that was dropped counts as not there.
+
+    Parameters
+    ----------
+    columns
+        Those of ``after``, if they were opened already.
 
     Returns
     -------
@@ -28,7 +34,7 @@ def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
         ``[before, after]``, for categories), ``splits`` (split to ``[before, after]``), and ``examples`` by kind: at
         most 50 each of ``{"sample", "path", "label", "split"}``, with ``old_label`` or ``old_split``.
     """
-    old, new = _Kept(before), _Kept(after)
+    old, new = _Kept(before.columns()), _Kept(after.columns() if columns is None else columns)
     at = places(old.digests, new.digests)
     there = np.flatnonzero(at >= 0)
     gone = np.ones(len(old), bool)
@@ -58,8 +64,8 @@ def compare(before: Dataset, after: Dataset) -> dict[str, Any]:
 class _Kept:
     """The kept samples of a dataset, by column."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._columns = dataset.columns()
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
         codes, names = self._columns.coded("split")
         splits = np.array([*(SPLITS.index(name) if name in SPLITS else -1 for name in names), -1], np.int8)[codes]
         kept = splits >= 0

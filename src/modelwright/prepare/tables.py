@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from binascii import hexlify
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,11 @@ if TYPE_CHECKING:
 
 _ROWS = 65536
 """Rows of a row group; the table is made and written one at a time, since digests as text take most of the memory."""
-_HEX = np.array([f"{value:02x}" for value in range(256)], "S2")
 
 
 def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     """Write one row a sample, kept or dropped, in the order of the sources."""
     import pyarrow as pa
-    from pyarrow import parquet
 
     fields = [
         ("id", pa.string()),
@@ -55,7 +55,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     measures = {name: np.frombuffer(values) for name, values in gathered.measures.items()}
     plain = ("id", "group", "path", "time", "measure.")  # nearly all different: a dictionary would only cost
     coded = [name for name, _ in fields if not name.startswith(plain)]
-    with parquet.ParquetWriter(path, pa.schema(fields), compression="zstd", use_dictionary=coded) as writer:
+    schema = pa.schema(fields)
+    with _written_behind(path, schema, coded) as write:
         for start in range(0, len(gathered), _ROWS):
             part = slice(start, min(start + _ROWS, len(gathered)))
             count = part.stop - start
@@ -80,7 +81,30 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
                 some = values[part]
                 full[: len(some)] = some
                 columns[f"measure.{name}"] = pa.array(full, mask=np.isnan(full))
-            writer.write_table(pa.table(columns, schema=pa.schema(fields)), row_group_size=_ROWS)
+            write(pa.table(columns, schema=schema))
+
+
+@contextmanager
+def _written_behind(path: Path, schema: Any, coded: Sequence[str]) -> Iterator[Callable[[Any], None]]:
+    """Give what writes row groups in another thread, one at a time, while the next one is made."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from pyarrow import parquet
+
+    last: list[Future[None]] = []
+    with (
+        parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=coded) as writer,
+        ThreadPoolExecutor(1, "samples") as thread,
+    ):
+
+        def write(table: Any) -> None:
+            while last:
+                last.pop().result()
+            last.append(thread.submit(writer.write_table, table, row_group_size=_ROWS))
+
+        yield write
+        while last:
+            last.pop().result()
 
 
 def _hex(digests: NDArray[np.uint8]) -> Any:
@@ -88,7 +112,7 @@ def _hex(digests: NDArray[np.uint8]) -> Any:
     import pyarrow as pa
 
     count, width = digests.shape
-    text = _HEX[digests].tobytes()
+    text = hexlify(digests.tobytes())
     ends = np.arange(count + 1, dtype=np.int32) * (2 * width)
     return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(text))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from binascii import unhexlify
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import RLock, Thread
 from typing import Any
 
 import numpy as np
@@ -34,28 +36,51 @@ class Columns:
         self._large: tuple[str, Any] | None = None
         self._digests: NDArray[np.uint8] | None = None
         self._coded: dict[str, tuple[NDArray[np.int32], list[Any]]] = {}
+        self._turn = RLock()
+        """Held by who reads: another thread waits for a column rather than read it too."""
 
     def __len__(self) -> int:
         return self.num_rows
 
     def __getitem__(self, name: str) -> Any:
         """Return a column as a ``pyarrow.ChunkedArray``."""
-        if name in self._small:
-            return self._small[name]
-        if self._large is not None and self._large[0] == name:
-            return self._large[1]
-        if name not in self.column_names:
-            raise KeyError(name)
-        from pyarrow import parquet
+        with self._turn:
+            if name in self._small:
+                return self._small[name]
+            if self._large is not None and self._large[0] == name:
+                return self._large[1]
+            if name not in self.column_names:
+                raise KeyError(name)
+            from pyarrow import parquet
 
-        self._large = None
-        with parquet.ParquetFile(self._path) as file:
-            column = file.read(columns=[name], use_threads=False)[name]
-        if column.nbytes <= SMALL:
-            self._small[name] = column
-        else:
-            self._large = (name, column)
-        return column
+            self._large = None
+            with parquet.ParquetFile(self._path) as file:
+                column = file.read(columns=[name], use_threads=False)[name]
+            if column.nbytes <= SMALL:
+                self._small[name] = column
+            else:
+                self._large = (name, column)
+            return column
+
+    def ahead(self, names: Iterable[str]) -> Thread:
+        """Read those of some columns that are small in another thread, which is returned: they will be asked for.
+
+        The column ``id`` is read as :meth:`digests` gives it.
+        """
+        wanted = [name for name in names if name in self.column_names]
+
+        def read() -> None:
+            with suppress(OSError, ValueError):  # whoever asks meets it again, and says it
+                for name in wanted:
+                    if name == "id":
+                        if 32 * self.num_rows <= SMALL:
+                            self.digests()
+                    elif self._packed(name) <= SMALL:
+                        self[name]
+
+        thread = Thread(target=read, name="columns ahead", daemon=True)
+        thread.start()
+        return thread
 
     def pieces(self, name: str) -> Iterator[Any]:
         """Yield a column as Arrow arrays, one a row group; none is kept."""
@@ -69,24 +94,28 @@ class Columns:
                 yield from file.read_row_group(group, columns=[name], use_threads=False)[name].chunks
 
     def digests(self) -> NDArray[np.uint8]:
-        """Return the column ``id``, none of it missing, as ``(n, 32)`` bytes; kept, at half of what texts take."""
-        if self._digests is None:
+        """Return the column ``id``, none of it missing, as ``(n, 32)`` bytes: half of what texts take."""
+        with self._turn:
+            if self._digests is not None:
+                return self._digests
             made, start = np.empty((self.num_rows, 32), np.uint8), 0
             for piece in self.pieces("id"):
                 text = piece.buffers()[2][64 * piece.offset : 64 * (piece.offset + len(piece))]
                 made[start : start + len(piece)] = np.frombuffer(unhexlify(text), np.uint8).reshape(-1, 32)
                 start += len(piece)
-            self._digests = made
-        return self._digests
+            if made.nbytes <= SMALL:
+                self._digests = made
+            return made
 
     def coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
         """Return a column of texts, few of them different, as ``(n,)`` codes, -1 where one is missing, and the texts.
 
         They are numbered as they come up. The codes are kept.
         """
-        if name not in self._coded:
-            self._coded[name] = self._read_coded(name)
-        return self._coded[name]
+        with self._turn:
+            if name not in self._coded:
+                self._coded[name] = self._read_coded(name)
+            return self._coded[name]
 
     def _read_coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
         from pyarrow import parquet
@@ -112,6 +141,8 @@ class Columns:
         from pyarrow import parquet
 
         wanted = np.asarray(places, np.int64)
+        if name == "id" and 32 * self.num_rows <= SMALL:
+            return pa.array([each.tobytes().hex() for each in self.digests()[wanted]], pa.string())
         if name not in self._small and self._packed(name) <= SMALL:
             self[name]
         if name in self._small:

@@ -19,7 +19,7 @@ def sections(view: View, before: Dataset | None, after: Dataset) -> list[Element
     """Return what was added, removed, relabelled and moved, with pictures of what was added."""
     if before is None or before.digest == after.digest:
         return []
-    found = compare(before, after)
+    found = compare(before, after, view.samples)
     counts = found["counts"]
     view.figures["changes"] = {"before": before.digest, "counts": counts}
     rows: list[list[Any]] = [

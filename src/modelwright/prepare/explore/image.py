@@ -198,7 +198,9 @@ def _sizes(view: View) -> Element | None:
     size = size[np.isfinite(size).all(1)].astype(np.int64)
     if not len(size):
         return None
-    different, counts = np.unique(size, axis=0, return_counts=True)
+    across = int(size[:, 1].max()) + 1  # one number for both: as rows, they take ten times as long
+    both, counts = np.unique(size[:, 0] * across + size[:, 1], return_counts=True)
+    different = np.stack(np.divmod(both, across), 1)
     order = np.argsort(-counts, kind="stable")
     most = [f"{w} × {h_} ({share(count, len(size))})" for (w, h_), count in
             zip(different[order[:3]].tolist(), counts[order[:3]].tolist(), strict=True)]  # fmt: skip

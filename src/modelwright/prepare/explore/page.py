@@ -65,12 +65,17 @@ def page(
     # The products here are small: threads of BLAS wait for each other longer than they work, and by spinning.
     with threadpool_limits(limits=1):
         view = View.of(dataset, only=only, pictures=_pictures_of(dataset.meta["modality"]), problem=problem)
-        worth = dataset.artifact.attached("synthesis.json")
-        since = [
-            *synthetic.sections(view, None if worth is None else json.loads(worth.read_bytes())),
-            *changes.sections(view, parent, dataset),
-        ]
-        made = drawn(view, *since)
+        reading = view.samples.ahead(["id", "path", *(f"measure.{name}" for name in view.measures)])
+        try:
+            worth = dataset.artifact.attached("synthesis.json")
+            since = [
+                *synthetic.sections(view, None if worth is None else json.loads(worth.read_bytes())),
+                *changes.sections(view, parent, dataset),
+            ]
+            made = drawn(view, *since)
+        finally:
+            reading.join()
+            view.close()
     return Page(made.html, {"dataset": dataset.digest, "split": only, **made.figures})
 
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.drawing.axes import number as chart_number
 from modelwright.prepare.cache.index import Index
-from modelwright.prepare.cache.scanned import digest_array
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
@@ -105,6 +104,7 @@ class View:
         self._pictures = pictures
         self._raws = Raws(store, meta["sources"])
         self._taken: tuple[NDArray[np.int64], Any] | None = None
+        self._index: Index | None = None
 
     @classmethod
     def of(
@@ -126,6 +126,12 @@ class View:
 
     def __len__(self) -> int:
         return int(self.samples.num_rows)
+
+    def close(self) -> None:
+        """Close what was opened to be asked again; it is opened anew where it is."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -353,12 +359,12 @@ class View:
         """
         if not isinstance(self.modality, abilities.Sketched):
             return None
-        ids = self.samples["id"].take(places).to_pylist()
-        digests = digest_array(ids)
-        with Index(self.store.cache_dir("prepare")) as index:
-            scanned = index.scanned(scanner_name(self.modality))
-            there, made = scanned.sketches(digests, self.modality.sketch_bytes)
-            lost = np.flatnonzero(scanned.rows(digests) < 0)
+        digests = self.samples.digests()[places]
+        if self._index is None:
+            self._index = Index(self.store.cache_dir("prepare"))
+        scanned = self._index.scanned(scanner_name(self.modality))
+        there, made = scanned.sketches(digests, self.modality.sketch_bytes)
+        lost = np.flatnonzero(scanned.rows(digests) < 0)
         for number in lost[:MOST_DECODED].tolist():
             inputs = self.decoded(int(places[number]))
             data = None if inputs is None else self.modality.sketch(inputs).data
