@@ -95,6 +95,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "image": "modelwright.prepare.explore.image:PICTURES",
         "audio": "modelwright.prepare.explore.audio:PICTURES",
         "series": "modelwright.prepare.explore.series:PICTURES",
+        "text": "modelwright.prepare.explore.text:PICTURES",
     },
     "alert_sinks": {
         "file": "modelwright.monitor.alerts:FileSink",

@@ -166,6 +166,8 @@ def time_ticks(low: float, high: float, wanted: int = 5) -> list[tuple[float, st
         seconds = index * step
         if seconds * 1e9 > high:
             break
+        if seconds * 1e9 < low:  # of times closer than a float tells apart
+            continue
         marks.append((seconds * 1e9, moment(seconds * 1e9, form)))
     return marks
 

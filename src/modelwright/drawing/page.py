@@ -267,7 +267,7 @@ def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96, sheet: bo
     ----------
     sheet
         Squares close together, their captions as tooltips: for many pictures at a glance. Else each stands above its
-        caption.
+        caption, and has the width that there is, at least about ``width``.
     """
     if sheet:
         squares = [image(data, caption, width=width) for data, caption in pictures]
@@ -276,7 +276,7 @@ def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96, sheet: bo
     if not listed:
         return h("p", "No pictures to show.", class_="muted")
     shown = [h("figure", image(data, caption, width=width), h("figcaption", caption)) for data, caption in listed]
-    kind = "gallery" if width >= 96 else "gallery narrow"
+    kind = "gallery narrow" if width < 96 else "gallery" if width < 240 else "gallery pairs"
     return h("div", shown, class_=f"{kind} even" if _even([data for data, _ in listed]) else kind)
 
 

@@ -88,7 +88,6 @@ section .card{background:var(--page)}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:0 0 .4rem;font-size:.9rem}
 th,td{padding:.42rem .8rem .42rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
-td.long{min-width:15rem}
 td{unicode-bidi:plaintext}
 th{color:var(--soft);font-weight:550;font-size:.85rem;white-space:nowrap}
 tbody tr:last-child td{border-bottom:0}
@@ -162,6 +161,7 @@ footer{font-size:.82rem;margin-top:2rem}
   section{padding:1.1rem 1rem .8rem}
   h1{font-size:1.5rem}
   .scroll svg{max-width:36rem}
+  td.long{min-width:13rem}
 }
 @media print{
   :root{--page:#fff;--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--grid:#ddd;$SERIES}

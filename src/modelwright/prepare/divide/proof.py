@@ -16,6 +16,9 @@ from modelwright.prepare.divide import chronology
 from modelwright.prepare.divide.split import NAMES
 from modelwright.prepare.issues import Issue
 
+UNTIED = "no two samples are tied to each other"
+"""What :func:`words` says where there is nothing to say."""
+
 
 @dataclass(frozen=True)
 class Tie:
@@ -94,13 +97,17 @@ def issues(proof: Mapping[str, Any]) -> Iterator[Issue]:
 def words(proof: Mapping[str, Any]) -> list[str]:
     """Return the proof in sentences."""
     said = [
-        f"{each['pairs']:,} pairs of samples with {each['what']}: "
-        + ("none lies in two splits" if not each["across"] else f"{each['across']:,} lie in two splits")
+        f"{each['pairs']:,} pair{'s' if each['pairs'] > 1 else ''} of samples with {each['what']}: "
+        + (
+            f"{each['across']:,} {'lie' if each['across'] > 1 else 'lies'} in two splits"
+            if each["across"]
+            else "none lies in two splits"
+        )
         for each in proof["ties"]
         if each["pairs"]
     ]
     if not said:
-        said.append("no two samples are tied to each other")
+        said.append(UNTIED)
     for name, span in proof.get("time", {}).get("spans", {}).items():
         said.append(f"{name}: from {span['first']} to {span['last']}")
     return said

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.drawing import chart, small
+from modelwright.drawing import chart
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.drawing.spectrogram import png, spectrogram
-from modelwright.prepare.explore.measured import by_class, tiles
-from modelwright.prepare.explore.view import Pictures, View, clip, share
+from modelwright.prepare.explore.looks import Gauge, Pictures
+from modelwright.prepare.explore.measured import by_class, drawn
+from modelwright.prepare.explore.view import View, clip, share
 from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities.audio import clips as audio_clips
 from modelwright.tasks.modalities.audio import sketch as audio_sketch
@@ -55,7 +56,28 @@ def _levels(sketches: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(sketches[:, :size].reshape(shape).astype(np.float32) / np.float32(255.0))
 
 
-PICTURES = Pictures(look, of_sketch)
+GAUGES: Mapping[str, Gauge] = {
+    "seconds": Gauge("s", "how long"),
+    "rate": Gauge("Hz", "samples a second"),
+    "channels": Gauge("", "one is mono, two are stereo"),
+    "loudness": Gauge("dB", "mean level, below full scale"),
+    "peak": Gauge("%", "largest level, of full scale"),
+    "clipped": Gauge("%", "of the samples are cut off at full scale"),
+    "silence": Gauge("%", "of the time is nearly silent"),
+    "snr": Gauge("dB", "signal to noise: loud moments above quiet ones"),
+    "zero_crossing": Gauge("Hz", "how often the wave crosses zero"),
+    "centroid": Gauge("Hz", "middle of the spectrum: low is dull, high is bright"),
+    "bandwidth": Gauge("Hz", "width of the spectrum around its middle"),
+    "rolloff": Gauge("Hz", "frequency that nearly all the power lies below"),
+    "flatness": Gauge("%", "from a tone to noise"),
+    "missing": Gauge("%", "of what the file announces is not there"),
+}
+"""How measures are read."""
+_SEEN = (
+    "After: red is the level, green the level beside the band's own mean, blue how it changes; what lies behind the "
+    "sound's end is plain."
+)
+PICTURES = Pictures(look, of_sketch, gauge=GAUGES.get, seen=_SEEN)
 
 
 def sections(view: View) -> list[Element]:
@@ -108,14 +130,14 @@ def _tile(view: View, place: int, budget: int) -> tuple[Element | None, int]:
         return None, 0
     heard = view.spend(sound) if len(sound) <= budget else None
     length = f"{view.measure('seconds')[place]:.2f} s" if "seconds" in view.measures else ""
-    tile = draw.h(
+    made = draw.h(
         "div",
         draw.image(drawn, name, width=_WIDE),
         draw.h("p", f"{name}, {length}" if length else name, class_="muted"),
         None if heard is None else draw.sound(heard, name),
         class_="tile",
     )
-    return tile, 0 if heard is None else len(sound)
+    return made, 0 if heard is None else len(sound)
 
 
 # ---------------------------------------------------------------------- averages
@@ -129,7 +151,7 @@ def _spectra(view: View) -> Element | None:
     places, levels = places[found[0]], _levels(found[1])
     middles = audio_clips.centres(audio_sketch.BANDS, audio_sketch.LOW, audio_sketch.HIGH) / 1000.0
     reached = middles <= float(view.schema["input"]["rate"]) / 2000.0
-    drawn: list[tuple[bytes, str]] = []
+    pictures: list[tuple[bytes, str]] = []
     lines: dict[str, list[tuple[float, float]]] = {}
     for name, members in view.groups[:_CLASSES]:
         inside = np.isin(places, members)
@@ -143,17 +165,18 @@ def _spectra(view: View) -> Element | None:
                 for x, y in zip(middles[reached], spectrum[reached], strict=True)
             ]
         picture = png(spectrogram(mean[reached], 2 * _HIGH, 2 * _HIGH))
-        drawn.append((picture, f"{name} ({int(inside.sum()):,})"))
+        pictures.append((picture, f"{name} ({int(inside.sum()):,})"))
     view.figures["spectra"] = lines
+    of = f" The {len(lines)} largest of {len(view.groups):,} classes." if len(lines) < len(view.groups) else ""
     return draw.section(
-        "What each class sounds like" if len(drawn) > 1 else "What they sound like",
+        "What each class sounds like" if len(pictures) > 1 else "What they sound like",
         draw.figure(
-            chart.lines(lines, title="Average spectrum", x_label="kHz", y_label="dB below the loudest point"),
-            "Mean level of each band, each sound relative to its own loudest point.",
+            chart.lines(lines, title="Average spectrum", x_label="frequency, kHz", y_label="dB, loudest point 0"),
+            f"Mean level of each band, each sound relative to its own loudest point.{of}",
         ),
         draw.h("h3", "Average course"),
         draw.h("p", "Each sound stretched from its first loud moment to its last; pitch upwards, time to the right."),
-        draw.gallery(drawn, width=_HIGH),
+        draw.gallery(pictures, width=_HIGH),
     )
 
 
@@ -161,14 +184,12 @@ def _spectra(view: View) -> Element | None:
 
 
 def _measured(view: View) -> Element | None:
-    drawn = list(tiles(view, _MEASURES, "sound"))
-    if not drawn:
+    figures = drawn(view, _MEASURES, "sound")
+    if not figures:
         return None
-    splits = [name for _, name in view.present]
     return draw.section(
         "How long, how loud",
-        small.swatches(splits) if len(splits) > 1 else None,
-        draw.h("div", drawn, class_="tiles"),
+        *figures,
         *_formats(view),
         by_class(view, ("seconds", "loudness", "centroid", "snr"), _CLASSES),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import chart, matrix
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import HALF
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.found import Found
 from modelwright.prepare.explore.view import View, clip, jpeg
@@ -27,6 +28,11 @@ _SIDE = 320
 _WORST = 18
 _CLASSES = 12
 _GRID = 10
+_SIZES = {2.0 ** (-half / 2): f"{100 / 2 ** (half / 2):.2g}%" for half in range(21)}
+_SHAPES = {
+    1 / 16: "1:16", 1 / 8: "1:8", 1 / 4: "1:4", 1 / 2: "1:2", 1 / 1.5: "2:3", 1.0: "1:1", 1.5: "3:2", 2.0: "2:1",
+    4.0: "4:1", 8.0: "8:1", 16.0: "16:1",
+}  # fmt: skip
 _MANY = ("mislabelled", "overlooked-box", "misplaced-box")
 """Kinds of which six are shown, of the others three."""
 _KINDS = (
@@ -85,8 +91,7 @@ def _sheet(view: View, labels: Mapping[int, Boxes], names: Sequence[str], paints
 
 def wide(pictures: Sequence[tuple[bytes, str]]) -> Element:
     """Return pictures large enough to see what is drawn on them, each above its caption."""
-    shown = [draw.h("figure", draw.image(data, words), draw.h("figcaption", words)) for data, words in pictures]
-    return draw.h("div", shown, class_="gallery pairs")
+    return draw.gallery(pictures, width=_SIDE)
 
 
 def _legend(names: Sequence[str], paints: Mapping[str, tuple[int, int, int]]) -> Element:
@@ -184,9 +189,10 @@ def _figures(view: View, labels: Mapping[int, Boxes], names: Sequence[str], coun
     drawn = [draw.figure(_histogram(many), "How many boxes a picture has.")]
     if len(table):
         drawn += [
-            draw.figure(_logs(np.sqrt(table["share"]), "share of the picture's side"), "Size: the side of the square "
-                        "as large as the box, as a share of the picture's."),
-            draw.figure(_logs(table["width"] / table["height"], "width over height"), "Shape: width over height."),
+            draw.figure(_logs(np.sqrt(table["share"]), "of the picture's side", _SIZES), "Size: the side of the square "
+                        "as large as the box, in percent of the picture's."),
+            draw.figure(_logs(table["width"] / table["height"], "width to height", _SHAPES),
+                        "Shape: width to height, from upright to flat."),
         ]  # fmt: skip
     maps = [
         draw.figure(_positions(table[table["class"] == number]), f"{clip(name, 40)}: {counts[name]:,}")
@@ -201,6 +207,7 @@ def _figures(view: View, labels: Mapping[int, Boxes], names: Sequence[str], coun
         ),
         draw.columns(*drawn),
         draw.h("h3", "Where the middles of boxes lie") if maps else None,
+        draw.h("p", "How many in each part of the picture.", class_="muted") if maps else None,
         draw.columns(*maps) if maps else None,
     )
 
@@ -247,18 +254,27 @@ def _histogram(many: NDArray[np.int64]) -> Element:
     step = max(1, -(-(top + 1) // 24))
     edges = np.arange(0, top + step + 1, step)
     found = np.histogram(many, edges)[0]
-    return chart.histogram(edges.tolist(), {"pictures": found.tolist()}, x_label="boxes a picture")
+    return chart.histogram(
+        edges.tolist(), {"": found.tolist()}, title="Boxes a picture", x_label="boxes on a picture",
+        y_label="share of the pictures", width=HALF,
+    )  # fmt: skip
 
 
-def _logs(values: NDArray[np.float64], what: str) -> Element:
+def _logs(values: NDArray[np.float64], what: str, marks: Mapping[float, str]) -> Element:
     """Draw positive values on a scale of powers of two, the ends being the 1st and 99th hundredth."""
     logs = np.log2(values[np.isfinite(values) & (values > 0)])
     if not len(logs):
-        return chart.histogram([], {}, x_label=what)
+        return chart.histogram([], {}, x_label=what, width=HALF)
     low, high = np.quantile(logs, [0.01, 0.99])
     edges = np.linspace(low - 0.05, high + 0.05, 25)
     found = np.histogram(np.clip(logs, low, high), edges)[0]
-    return chart.histogram(edges.tolist(), {"boxes": found.tolist()}, x_label=f"{what}, log2")
+    shown = sorted((float(np.log2(at)), words) for at, words in marks.items() if edges[0] <= np.log2(at) <= edges[-1])
+    shown = shown[:: max(1, len(shown) // 5)]
+    return chart.histogram(
+        edges.tolist(), {"": found.tolist()}, title=what, x_label=what, y_label="share of the boxes",
+        x_ticks=shown or [(float(edges[0]), f"{2 ** edges[0]:.2g}"), (float(edges[-1]), f"{2 ** edges[-1]:.2g}")],
+        width=HALF,
+    )  # fmt: skip
 
 
 def _positions(mine: NDArray[Any]) -> Element:
@@ -266,7 +282,7 @@ def _positions(mine: NDArray[Any]) -> Element:
     across = np.clip((mine["x"] * _GRID).astype(np.int64), 0, _GRID - 1)
     found = np.bincount(down * _GRID + across, minlength=_GRID * _GRID).reshape(_GRID, _GRID)
     blank = [""] * _GRID
-    return matrix.heatmap(found.tolist(), blank, blank, row_title="", column_title="", by_row=False)
+    return matrix.heatmap(found.tolist(), blank, blank, row_title="", column_title="", by_row=False, wide=HALF)
 
 
 # ---------------------------------------------------------------------- problems

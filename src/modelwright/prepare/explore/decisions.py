@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
+from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, share
 
 _TILES = 6
@@ -50,11 +51,18 @@ def _kinds(view: View) -> Element:
         for row in found
     ]
     rows: list[list[Any]] = [
-        [row["kind"], row["severity_count"], f"{row['severity_max']:.2f}", row["decision"], row["decided_by"],
+        [row["kind"], row["severity_count"], f"{row['severity_max']:.2f}", row["decision"], _by(row["decided_by"]),
          row["why_min"]]
         for row in found
     ]  # fmt: skip
     return draw.table(["issue", "how many", "worst", "decision", "by", "why"], rows)
+
+
+def _by(decided: str) -> str:
+    """Return who decided: a person by name, of a rule the key of the spec that it stands under."""
+    if decided.startswith("rule:"):
+        return f"clean.{decided[5:].partition('.')[0]}"
+    return decided.removeprefix("person:")
 
 
 def _waterfall(view: View) -> Element | None:
@@ -136,15 +144,19 @@ def _mended(view: View, before: list[str], after: list[str], count: int) -> Elem
         old.update(view.parts(one))
         new.update(view.parts(other))
     rows: list[list[Any]] = [
-        [name, old[name], new[name], f"{new[name] - old[name]:+,}"] for name in sorted(old.keys() | new.keys())
+        [name, old[name], new[name], f"{new[name] - old[name]:+,}"]
+        for name in sorted(old.keys() | new.keys())
+        if old[name] != new[name]
     ]
+    parts = {"boxes": "boxes", "tags": "tags"}.get(view.meta["target"], "classes")
     view.figures["mended"] = {"labels": count, "parts_before": old.total(), "parts_after": new.total()}
     return draw.h(
         "div",
-        draw.h("h3", f"{count:,} labels were mended"),
-        draw.h("p", f"They had {old.total():,} parts before, and {new.total():,} after; others were only changed."),
-        draw.table(["class", "before", "after", "change"], rows[:MOST_CLASSES]),
-    )
+        draw.h("h3", f"{count:,} labels were mended" if count > 1 else "One label was mended"),
+        draw.h("p", f"Together {old.total():,} {parts} before, and {new.total():,} after." if rows
+               else f"None has more or fewer {parts} than before: what they are like was put right."),
+        draw.table(["class", "before", "after", "change"], rows[:MOST_CLASSES]) if rows else None,
+    )  # fmt: skip
 
 
 def _classes(view: View) -> Element | None:
@@ -195,7 +207,7 @@ def _distributions(view: View) -> Element | None:
     """Draw the measures (or the answer) whose distribution the dropped samples changed."""
     if view.kept.all():
         return None
-    values = {name: view.measure(name) for name in view.measures if not _NUMBERED.search(name)}
+    values = {name: view.measure(name) for name in view.telling if not _NUMBERED.search(name)}
     if view.label_kind == "number":
         values["answer"] = view.numbers
     moved = []
@@ -211,13 +223,11 @@ def _distributions(view: View) -> Element | None:
         return draw.h("p", "What was dropped changed no distribution visibly.", class_="muted")
     tiles = []
     for gap, name, before, after in moved[:_TILES]:
-        edges = np.histogram_bin_edges(np.clip(before, *np.quantile(before, [0.005, 0.995])), bins=28)
-        series = {
-            what: np.histogram(np.clip(each, edges[0], edges[-1]), edges)[0].tolist()
-            for what, each in (("found", before), ("kept", after))
-        }
-        tiles.append(draw.h("div", draw.h("h3", name), draw.h("p", f"largest gap {gap:.1%}"),
-                            small.tile(edges.tolist(), series, title=name), class_="tile"))  # fmt: skip
+        edges, gauge, shown = bins.edges(before, beyond=0.005), view.gauge(name), name.replace("_", " ")
+        series = {"found": bins.counted(before, edges), "kept": bins.counted(after, edges)}
+        plot = small.tile(edges.tolist(), series, title=shown, ends=bins.ends(edges), unit=gauge.unit)
+        words = f"{gauge.says + '; ' if gauge.says else ''}the two differ by {gap:.1%} at most"
+        tiles.append(draw.h("div", draw.h("h3", shown), draw.h("p", words), plot, class_="tile"))
     return draw.h(
         "div",
         draw.h("h3", "Distributions before and after"),
@@ -233,4 +243,5 @@ def _columns(view: View) -> Element | None:
     about = {each.column: each for each in reversed(view.found(1000, decision="drop")) if each.column}
     rows = [[name, about[name].kind if name in about else "", clip(about[name].message, 200) if name in about else ""]
             for name in names[:100]]  # fmt: skip
-    return draw.h("div", draw.h("h3", f"{len(names):,} columns were left out"), draw.table(["column", "why", ""], rows))
+    said = f"{len(names):,} columns were left out" if len(names) > 1 else "One column was left out"
+    return draw.h("div", draw.h("h3", said), draw.table(["column", "why", "what was found"], rows))

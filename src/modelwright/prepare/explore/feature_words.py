@@ -113,8 +113,8 @@ def _before(view: View, samples: Sequence[_Sample]) -> Element:
         if picture is not None:
             shown.append(draw.figure(draw.image(picture, each.name, width=300), each.name))
             continue
-        text = (view.raw(each.place) or b"").decode("utf-8", "replace")
-        shown.append(draw.figure(draw.h("blockquote", clip(text, _CHARACTERS)), each.name))
+        text = view.quote(each.place) or clip((view.raw(each.place) or b"").decode("utf-8", "replace"), _CHARACTERS)
+        shown.append(draw.figure(draw.h("blockquote", text), each.name))
     return draw.columns(*shown)
 
 
@@ -131,7 +131,9 @@ def _after(word: str, names: Sequence[str], values: Mapping[str, NDArray[np.floa
             for name, each in finite.items()
         }
         label = f"feature 1 ({clip(names[0], 30)}) to {len(names):,} ({clip(names[-1], 30)})"
-        return draw.figure(chart.lines(lines, title=word, x_label=label, marks=_groups(names)), "")
+        return draw.figure(
+            chart.lines(lines, title=word, x_label=label, y_label="scaled by training", marks=_groups(names)), ""
+        )
     return draw.columns(*(_largest(place, name, names, each) for place, (name, each) in enumerate(finite.items())))
 
 

@@ -13,7 +13,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing import small
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore import directions, stages
+from modelwright.prepare.explore import bins, directions, stages
 from modelwright.prepare.explore.directions import without_directions
 from modelwright.prepare.explore.rows import evenly, table_of
 from modelwright.prepare.explore.view import View, clip
@@ -50,10 +50,15 @@ def _of_columns(view: View) -> Element | None:
         if not mine:
             continue
         before = (
-            small.tile((edges := table.edges(facts)).tolist(), {"": table.counts(facts, edges)}, title=facts.name)
+            small.tile(
+                (edges := table.edges(facts)).tolist(),
+                {"": table.counts(facts, edges)},
+                title=facts.name,
+                ends=bins.ends(edges),
+            )
             if facts.numbers is not None and facts.quantiles
             else draw.h(
-                "p", f"{facts.distinct:,} words, such as {', '.join(clip(each, 24) for each in facts.names[:4])}"
+                "p", f"{facts.distinct:,} different, such as {', '.join(clip(each, 24) for each in facts.names[:4])}"
             )
         )
         words = _hashed_words(view, places, schema, facts.name)
@@ -131,8 +136,8 @@ def _feature(name: str, values: NDArray[Any]) -> Element:
     if not len(finite) or finite.min() == finite.max():
         what = number(float(finite[0])) if len(finite) else "nothing"
         return draw.h("div", draw.h("h3", clip(name, 40)), draw.h("p", f"always {what}"), class_="tile")
-    edges = np.histogram_bin_edges(np.clip(finite, *np.quantile(finite, [0.002, 0.998])), bins=24)
-    counts = np.histogram(np.clip(finite, edges[0], edges[-1]), edges)[0]
+    edges = bins.edges(finite, 24)
     words = f"mean {number(float(finite.mean()), 2)}, deviation {number(float(finite.std()), 2)}"
     return draw.h("div", draw.h("h3", clip(name, 40)), draw.h("p", words),
-                  small.tile(edges.tolist(), {"": counts.tolist()}, title=name), class_="tile")  # fmt: skip
+                  small.tile(edges.tolist(), {"": bins.counted(finite, edges)}, title=name, ends=bins.ends(edges)),
+                  class_="tile")  # fmt: skip

@@ -23,8 +23,8 @@ def lines(view: View) -> list[Line]:
         line
         for line in (
             _classes(view),
-            _waiting(view),
             _mislabelled(view),
+            _waiting(view),
             _dropped(view),
             _missing(view),
             _telling(view),
@@ -56,24 +56,36 @@ def _classes(view: View) -> Line | None:
     train = {name: counts["train"] for name, counts in classes.items()}
     most, least = max(sizes, key=lambda name: sizes[name]), min(sizes, key=lambda name: (sizes[name], name))
     ratio = sizes[most] / max(sizes[least], 1)
+    several = view.label_kind == "structured"
     few = [name for name in train if train[name] < _FEW] if view.only is None else []
     if few:
         worst = min(few, key=lambda name: (train[name], name))
-        text = f"{len(few)} of {len(sizes)} classes have fewer than {_FEW} samples to learn from; {clip(worst, 40)!r} "
+        what = "examples" if several else "samples"
+        text = f"{len(few)} of {len(sizes)} classes have fewer than {_FEW} {what} to learn from; {clip(worst, 40)!r} "
         return "warn", text + f"has {train[worst]}."
     if ratio >= IMBALANCE:
-        return "warn", (
-            f"Out of balance: {clip(most, 40)!r} has {ratio:,.0f} times as many samples as {clip(least, 40)!r}."
-        )
+        times = f"occurs {ratio:,.0f} times as often as" if several else f"has {ratio:,.0f} times as many samples as"
+        return "warn", f"Out of balance: {clip(most, 40)!r} {times} {clip(least, 40)!r}."
+    if len(sizes) == 1:
+        return "warn", f"There is one class alone, {clip(most, 40)!r}: nothing can be told apart."
+    if ratio < 1.05:
+        return "good", f"{len(sizes)} classes, equally frequent."
+    if several:
+        return "good", f"{len(sizes)} classes; the most frequent occurs {ratio:.1f} times as often as the rarest."
     return "good", f"{len(sizes)} classes; the largest has {ratio:.1f} times as many samples as the smallest."
 
 
 def _waiting(view: View) -> Line | None:
-    waiting = sum(each["count"] for each in view.figures.get("decisions", []) if each["decision"] == "review")
-    if not waiting:
+    open_ = [each for each in view.figures.get("decisions", []) if each["decision"] == "review"]
+    if not open_:
         return "good", "No issue waits for a decision."
-    kinds = {each["kind"] for each in view.figures["decisions"] if each["decision"] == "review"}
-    said = f"{waiting:,} issue{'s wait' if waiting > 1 else ' waits'} for your decision"
+    said_already = "skipped" not in view.meta["label_check"]
+    waiting = sum(each["count"] for each in open_ if not (said_already and each["kind"] == "mislabelled"))
+    if not waiting:
+        return None
+    kinds = {each["kind"] for each in open_ if not (said_already and each["kind"] == "mislabelled")}
+    other = " other" if len(open_) > len(kinds) else ""
+    said = f"{waiting:,}{other} issue{'s wait' if waiting > 1 else ' waits'} for your decision"
     return "warn", f"{said} ({', '.join(sorted(kinds)[:5])}): mw issues"
 
 
@@ -88,7 +100,12 @@ def _mislabelled(view: View) -> Line | None:
     if not count:
         return "good", f"None of {samples:,} labels looks wrong."
     tone = "warn" if count >= 0.01 * samples else "note"
-    return tone, f"{count:,} of {samples:,} labels ({share(count, samples)}) look wrong: pictures and figures below."
+    waiting = any(
+        each["kind"] == "mislabelled" and each["decision"] == "review" for each in view.figures.get("decisions", [])
+    )
+    looks = "looks wrong and waits" if count == 1 else "look wrong and wait"
+    said = f"{looks} for your decision: mw issues --kind mislabelled" if waiting else looks.partition(" and")[0]
+    return tone, f"{count:,} of {samples:,} labels ({share(count, samples)}) {said}{'' if waiting else '.'}"
 
 
 def _dropped(view: View) -> Line | None:

@@ -18,7 +18,8 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.associations import by_frequency
-from modelwright.prepare.explore.view import View, clip, share
+from modelwright.prepare.explore.looks import Gauge
+from modelwright.prepare.explore.view import View, clip
 from modelwright.prepare.rows import columns_of
 
 _VALUES = 12
@@ -87,26 +88,33 @@ def _attributes(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
     if len(np.unique(sources)) > 1:
         names = [str(each["location"]) for each in view.meta["sources"]]
         yield Attribute("source", names, sources.astype(np.int64))
-    for name in (each for each in view.measures if not each[-1].isdigit()):
+    for name in (each for each in view.telling if not each[-1].isdigit()):
         values = view.measure(name)[places]
-        found = _thirds(values)
+        found = _thirds(values, view.gauge(name))
         if found is not None:
-            yield Attribute(name, ["lowest tenth", "middle", "highest tenth"], found, measured=True)
+            yield Attribute(name.replace("_", " "), found[1], found[0], measured=True)
     if view.rows is not None and view.label_kind != "structured":
         yield from _columns(view, places)
 
 
-def _thirds(values: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Return in which of the lowest tenth, the middle and the highest tenth each value is; None if it hardly varies."""
+def _thirds(values: NDArray[np.float64], gauge: Gauge) -> tuple[NDArray[np.int64], list[str]] | None:
+    """Return in which of the lowest tenth, the middle and the highest tenth each value is, and what they are called.
+
+    They are named by their ends: where a fifth of all values are 0, these are more than a tenth. None if values hardly
+    vary.
+    """
     finite = values[np.isfinite(values)]
     if len(finite) < 50:
         return None
-    low, high = np.quantile(finite, [0.1, 0.9])
+    low, high = np.quantile(finite, 0.1, method="lower"), np.quantile(finite, 0.9, method="higher")
     if not low < high:
         return None
     codes = np.where(values <= low, 0, np.where(values >= high, 2, 1)).astype(np.int64)
     codes[~np.isfinite(values)] = -1
-    return codes
+    first, last = gauge.words(float(low)), gauge.words(float(high))
+    names = [first if low == finite.min() else f"{first} or less", f"between {first} and {last}",
+             last if high == finite.max() else f"{last} or more"]  # fmt: skip
+    return codes, names
 
 
 def _columns(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
@@ -179,7 +187,7 @@ def _rates(view: View, places: NDArray[np.int64], attributes: list[Attribute]) -
         truth, what = view.numbers[places], "mean answer"
     else:
         return None
-    whole = float(np.nanmean(truth))
+    whole, binary = float(np.nanmean(truth)), view.label_kind == "class"
     ranked = sorted(attributes, key=lambda each: -_spread(each, truth))
     rows: list[tuple[str, float | None, float | None, float | None]] = []
     sizes: dict[str, int] = {}
@@ -187,18 +195,22 @@ def _rates(view: View, places: NDArray[np.int64], attributes: list[Attribute]) -
         for group, value in enumerate(attribute.values):
             mine = truth[(attribute.codes == group) & np.isfinite(truth)]
             if len(mine) and len(rows) < _RATES:
-                middle, low, high = _interval(mine, binary=view.label_kind == "class")
+                middle, low, high = _interval(mine, binary=binary)
                 name = f"{clip(attribute.name, 24)}: {clip(value, 24)} ({len(mine):,})"
                 rows.append((name, middle, low, high))
                 sizes[name] = len(mine)
     if not rows:
         return None
     small = [name for name, size in sizes.items() if size < 0.01 * len(places)]
-    words = f"{len(small)} of these groups are less than {share(0.01, 1)} of the samples." if small else ""
+    words = (
+        f"{len(small)} of these groups {'are' if len(small) > 1 else 'is'} less than a hundredth of the samples."
+        if small
+        else ""
+    )
     return draw.figure(
-        chart.intervals(rows, title=f"{what} by group", x_label=what, reference=whole),
-        f"The {what} in each group, with its 95 % interval; the line is that of all samples ({number(whole)}). Groups "
-        f"that differ most first. {words}",
+        chart.intervals(rows, title=f"{what} by group", x_label=what, reference=whole, percent=binary),
+        f"The {what} in each group (its size in brackets), with its 95 % interval; the line is that of all samples "
+        f"({f'{whole:.1%}' if binary else number(whole, 3)}). What splits the answers most stands first. {words}",
     )
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.drawing import chart, small
+from modelwright.drawing import chart
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore.layout import spread
-from modelwright.prepare.explore.measured import by_class, tiles
-from modelwright.prepare.explore.view import Pictures, View, clip, png, share
+from modelwright.prepare.explore.looks import Gauge, Pictures
+from modelwright.prepare.explore.measured import by_class, drawn
+from modelwright.prepare.explore.view import View, clip, png, share
 from modelwright.tasks.modalities.image import sketch as image_sketch
 from modelwright.tasks.modalities.image.modality import MAX_PIXELS, decode_rgb
 
@@ -81,7 +82,26 @@ def _coloured(grey: NDArray[Any], colours: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(stacked, "YCbCr").convert("RGB"))
 
 
-PICTURES = Pictures(thumbnail, of_sketch)
+GAUGES: Mapping[str, Gauge] = {
+    "brightness": Gauge("%", "from black to white"),
+    "contrast": Gauge("%", "how far light and dark lie apart"),
+    "sharpness": Gauge("", "of edges; below 0.1 is blurred"),
+    "saturation": Gauge("%", "from grey to coloured"),
+    "red_cast": Gauge("%", "red above green"),
+    "blue_cast": Gauge("%", "blue above green"),
+    "entropy": Gauge("bits", "variety of grey levels"),
+    "shadows": Gauge("%", "brightness that the darkest twentieth stays below"),
+    "highlights": Gauge("%", "brightness that all but the lightest hundredth stays below"),
+    "edges_x": Gauge("%", "how far right the edges lie"),
+    "edges_y": Gauge("%", "how far down the edges lie"),
+    "mass_x": Gauge("%", "how far right lies what is not border"),
+    "mass_y": Gauge("%", "how far down lies what is not border"),
+    "width": Gauge("px"),
+    "height": Gauge("px"),
+    "aspect": Gauge("", "width over height"),
+}
+"""How measures are read; the shapes are many alike, and say nothing one by one."""
+PICTURES = Pictures(thumbnail, of_sketch, gauge=GAUGES.get)
 
 
 def sections(view: View) -> list[Element]:
@@ -178,14 +198,12 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _alike(view: View) -> Element | None:
-    figures = list(tiles(view, _MEASURES, "picture"))
+    figures = drawn(view, _MEASURES, "picture")
     if not figures:
         return None
-    splits = [name for _, name in view.present]
     return draw.section(
         "What the pictures are like",
-        small.swatches(splits) if len(splits) > 1 else None,
-        draw.h("div", figures, class_="tiles"),
+        *figures,
         _sizes(view),
         by_class(view, ("brightness", "contrast", "sharpness", "saturation"), _CLASSES),
     )
@@ -206,9 +224,9 @@ def _sizes(view: View) -> Element | None:
             zip(different[order[:3]].tolist(), counts[order[:3]].tolist(), strict=True)]  # fmt: skip
     view.figures["sizes"] = {"different": len(different), "most": most}
     if len(different) == 1:
-        return draw.h("p", f"All pictures are {most[0].partition(' (')[0]} pixels.")
+        return None  # said with what is the same in every picture
     shown = size[np.linspace(0, len(size) - 1, min(_SIZES, len(size))).astype(np.int64)]
     return draw.figure(
-        chart.scatter({"pictures": shown.tolist()}, title="Sizes of pictures", x_label="width", y_label="height"),
+        chart.scatter({"": shown.tolist()}, title="Sizes of pictures", x_label="width, px", y_label="height, px"),
         f"{len(different):,} different sizes; the most frequent: {', '.join(most)}.",
     )

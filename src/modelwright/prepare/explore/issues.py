@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
 from modelwright.drawing.rows import row_table
 from modelwright.prepare.explore.found import Found
@@ -29,15 +30,24 @@ def sections(view: View) -> list[Element]:
 def _worst(view: View) -> Element:
     """Show the most severe issues, but of no kind more than its share, so that one flood hides nothing."""
     rows: list[list[Any]] = []
+    read: list[str | None] = []
     shown: list[tuple[bytes, str]] = []
+    pictured: set[tuple[str, int]] = set()
     for each in view.found(_WORST, each_kind=_EACH_KIND, but="mislabelled"):
-        small = view.small(each.place, 160) if each.place >= 0 else None
+        seen = (each.kind, each.place)
+        small = view.small(each.place, 160) if each.place >= 0 and seen not in pictured else None
         if small is not None:
+            pictured.add(seen)
             shown.append((small, f"{each.kind}, {each.decision}: {clip(each.path.rpartition('/')[2], 40)}"))
-        rows.append([each.kind, f"{each.severity:.2f}", clip(each.message, 300), each.decision, each.id])
+        rows.append([each.kind, f"{each.severity:.2f}", clip(each.message, 300), each.decision, each.id[:10]])
+        read.append(view.quote(each.place) if each.place >= 0 else None)
     if not rows:
         return draw.section("The worst issues", draw.h("p", "Nothing was found.", class_="muted"))
-    listing = draw.table(["issue", "severity", "what was found", "decision", "id"], rows)
+    head = ["issue", "severity", "what was found", "decision", "id"]
+    if any(read):
+        head.insert(3, "text")
+        rows = [[*row[:3], text, *row[3:]] for row, text in zip(rows, read, strict=True)]
+    listing = draw.table(head, rows)
     return draw.section(
         "The worst issues",
         draw.gallery(shown, width=132) if shown else None,
@@ -64,13 +74,19 @@ def _mislabelled(view: View) -> Element:
         "Probably mislabelled",
         draw.h(
             "p",
-            f"{dict(view.kinds)['mislabelled']:,} of {facts['samples']:,} samples are labelled otherwise than "
-            f"{facts['how']} say, none of which saw the sample's own label. They stay as they are until somebody "
-            "decides: fix takes the suggested label, drop leaves the sample out, keep settles that the label is right.",
+            f"{dict(view.kinds)['mislabelled']:,} of {facts['samples']:,} labels differ from what models say that "
+            f"never saw them ({facts['how']}). They stay as they are until somebody decides: fix takes the suggested "
+            "label, drop leaves the sample out, keep settles that the label is right.",
         ),
         _left_out(facts),
         draw.gallery(shown, width=132) if shown else _as_rows(view, mine[:_ROWS]),
-        draw.table(["labelled", "looks like", "how many"], [[*pair, count] for pair, count in most]) if most else None,
+        draw.table(
+            ["labelled", "looks like", "how many"],
+            [[*pair, count] for pair, count in most],
+            caption="Which classes are taken for which",
+        )
+        if most
+        else None,
     )
 
 
@@ -83,7 +99,7 @@ def _left_out(facts: Mapping[str, Any]) -> Element | None:
     more = f" and {len(poor) - _NAMED} more" if len(poor) > _NAMED else ""
     return draw.h(
         "p",
-        f"Left out, since light features tell too little about them: {', '.join(named)}{more}. The figure is the area "
+        f"Left out, since these features tell too little about them: {', '.join(named)}{more}. The figure is the area "
         "under the ROC curve, out of fold: 0.5 is chance, and clearly more than 0.7 is asked.",
         class_="muted",
     )
@@ -105,8 +121,8 @@ def _as_rows(view: View, mine: list[Found]) -> Element:
     entries = [
         (
             (
-                clip(str(each.evidence.get("given", "")), 24),
-                clip(str(each.evidence.get("suggested", "")), 24),
+                _answer(each.evidence.get("given", "")),
+                _answer(each.evidence.get("suggested", "")),
                 f"{each.severity:.2f}",
                 each.id[:8],
             ),
@@ -119,5 +135,10 @@ def _as_rows(view: View, mine: list[Found]) -> Element:
 
 
 def _shown(small: bytes, each: Found) -> tuple[bytes, str]:
-    given, suggested = (clip(str(each.evidence[word]), 24) for word in ("given", "suggested"))
-    return small, f"{given} → {suggested}? {clip(each.path.rpartition('/')[2], 40)} ({each.decision})"
+    given, suggested = (_answer(each.evidence[word]) for word in ("given", "suggested"))
+    decided = "" if each.decision == "review" else f" ({each.decision})"
+    return small, f"{given} → {suggested}? {clip(each.path.rpartition('/')[2], 40)}{decided}"
+
+
+def _answer(value: Any) -> str:
+    return number(float(value), 3) if isinstance(value, int | float) else clip(str(value), 24)

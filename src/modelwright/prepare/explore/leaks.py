@@ -25,18 +25,28 @@ def sections(view: View) -> list[Element]:
     view.figures["groups"] = {"groups": groups, "of_several": int((sizes > 1).sum()), "straddling": straddling}
     holds = straddling == 0 and (told is None or bool(told["holds"]))
     view.figures["leaks"] = not holds
+    listed = [] if told is None else [line for line in proof.words(told) if line != proof.UNTIED]
     return [
         draw.section(
             "No leaks between splits" if holds else "Leaks between splits",
             draw.banner(
                 "good" if holds else "bad",
-                f"{int((sizes > 1).sum()):,} groups of duplicates, near-duplicates and samples that belong together "
-                f"were found; {straddling} of them lie in more than one split.",
+                _said(int((sizes > 1).sum()), straddling),
             ),
-            draw.h("ul", [draw.h("li", line) for line in proof.words(told)]) if told is not None else None,
+            draw.h("ul", [draw.h("li", line) for line in listed]) if listed else None,
             _closest(view),
         )
     ]
+
+
+def _said(several: int, straddling: int) -> str:
+    if not several:
+        return "No two samples are duplicates or near-duplicates, or belong together otherwise."
+    found = (
+        f"{several:,} group{'s' if several > 1 else ''} of duplicates, near-duplicates or samples that belong together"
+    )
+    lie = {0: "none of them lies", 1: "one of them lies"}.get(straddling, f"{straddling:,} of them lie")
+    return f"{found} {'were' if several > 1 else 'was'} found; {lie} in more than one split."
 
 
 def _number(groups: Any) -> NDArray[np.uint64]:

@@ -84,7 +84,10 @@ def sections(view: View) -> list[Element]:
 def _colours(view: View) -> str:
     if view.label_kind == "none":
         return ""
-    what = {"number": "fifths of the answer", "structured": "each sample's most frequent class"}
+    what = {
+        "number": "ranges of the answer, low to high",
+        "structured": "each sample's most frequent class, of several the rarest",
+    }
     return f"; colours are {what.get(view.label_kind, 'classes')}"
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import chart, matrix
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import HALF
 from modelwright.drawing.page import Element
 from modelwright.errors import ModelwrightError
 from modelwright.prepare.explore.boxes import MOST_READ, PALETTE, wide
@@ -137,8 +138,10 @@ def _shares(
         if len(drawn) < _CLASSES and name in list(names)[1 : _CLASSES + 1]:
             edges = np.linspace(0, max(float(mine.max()), 1e-3), 21)
             counts = np.histogram(mine, edges)[0].tolist()
-            drawn.append(draw.figure(chart.histogram(edges.tolist(), {name: counts}, x_label="share of the picture"),
-                                     f"How much of a picture is {clip(name, 40)}."))  # fmt: skip
+            ticks = [(float(at), f"{at:.0%}" if edges[-1] >= 0.04 else f"{at:.2%}") for at in edges[::4]]
+            plot = chart.histogram(edges.tolist(), {name: counts}, x_label="of the picture", x_ticks=ticks,
+                                   y_label="share of the pictures", width=HALF)  # fmt: skip
+            drawn.append(draw.figure(plot, f"How much of a picture is {clip(name, 40)}."))
     empty = sum(len(label["classes"]) < 2 for label in labels.values())
     view.figures["masks"] = {
         "pictures": len(labels),
@@ -177,8 +180,8 @@ def _maps(view: View, labels: Mapping[int, dict[str, Any]], names: Sequence[str]
     return [
         draw.figure(
             matrix.heatmap((100 * sums[name] / count).round(1).tolist(), blank, blank, row_title="", column_title="",
-                           by_row=False),
-            f"{clip(name, 40)}: percent of {count:,} masks.",
+                           by_row=False, wide=HALF),
+            f"{clip(name, 40)}: percent of {count:,} masks that are of it there.",
         )
         for name in wanted
         if count and sums[name].any()

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import HALF, SPLIT_PAINTS
 from modelwright.drawing.page import Element
+from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.associations import Column, explained
+from modelwright.prepare.explore.looks import Gauge
 from modelwright.prepare.explore.rows import PAIRED
 from modelwright.prepare.explore.view import View, clip
 
-BINS = 28
 _TELLING = 0.15
 """Share of the answer that one measure explains from which it is said: a model may learn it and not the thing."""
 
 
-def tiles(view: View, names: Sequence[str], what: str) -> Iterator[Element]:
-    """Yield one tile a measure, by split, with what is usual in words; its figures go to :attr:`View.figures`.
+def drawn(view: View, names: Sequence[str], what: str) -> list[Element]:
+    """Return a legend, one tile a measure, by split, and what is the same in all; figures go to :attr:`View.figures`.
 
     Parameters
     ----------
     what
         What one sample is called, such as ``sound``.
     """
+    tiles: list[Element] = []
+    same: list[str] = []
     for name in names:
         if name not in view.measures:
             continue
@@ -34,31 +38,57 @@ def tiles(view: View, names: Sequence[str], what: str) -> Iterator[Element]:
         kept = values[view.kept & np.isfinite(values)]
         if not len(kept):
             continue
-        shown = name.replace("_", " ")
         if kept.min() == kept.max():
-            words = f"{chart.number(float(kept[0]))} in every {what}"
-            yield draw.h("div", draw.h("h3", shown), draw.h("p", words), class_="tile")
-            continue
-        edges = np.histogram_bin_edges(np.clip(kept, *np.quantile(kept, [0.002, 0.998])), bins=BINS)
-        inside = np.clip(values, edges[0], edges[-1])
-        series = {
-            split: np.histogram(inside[(view.splits == number) & np.isfinite(values)], edges)[0].tolist()
-            for number, split in view.present
-        }
-        view.figures.setdefault("measures", {})[name] = {
-            "mean": float(kept.mean()),
-            "low": float(kept.min()),
-            "high": float(kept.max()),
-            "edges": edges.tolist(),
-            "counts": series,
-        }
-        told = _told(view, values)
-        low, middle, high = np.quantile(kept, [0.05, 0.5, 0.95])
-        words = f"{chart.number(middle)}, mostly {chart.number(low)} to {chart.number(high)}"
-        if told >= _TELLING:
-            words += f"; it alone explains {told:.0%} of the {'answer' if view.label_kind == 'number' else 'classes'}"
-        drawn = small.tile(edges.tolist(), series, title=shown)
-        yield draw.h("div", draw.h("h3", shown), draw.h("p", words), drawn, class_="tile")
+            same.append(f"{_spaced(name)} {view.gauge(name).words(float(kept[0]))}")
+        else:
+            tiles.append(_tile(view, name, values, kept))
+    splits = [name for _, name in view.present]
+    made = [small.swatches(splits, paints(view))] if len(splits) > 1 and tiles else []
+    if tiles:
+        made.append(draw.h("div", tiles, class_="tiles"))
+    if same:
+        made.append(draw.h("p", f"The same in every {what}: {', '.join(same)}."))
+    return made
+
+
+def paints(view: View) -> list[str]:
+    """Return the colours of the splits that are there."""
+    return [SPLIT_PAINTS[number] for number, _ in view.present]
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _tile(view: View, name: str, values: NDArray[np.float64], kept: NDArray[np.float64]) -> Element:
+    gauge, edges = view.gauge(name), bins.edges(kept)
+    series = {split: bins.counted(values[view.splits == number], edges) for number, split in view.present}
+    view.figures.setdefault("measures", {})[name] = {
+        "mean": float(kept.mean()),
+        "low": float(kept.min()),
+        "high": float(kept.max()),
+        "edges": edges.tolist(),
+        "counts": series,
+    }
+    said = [usual(gauge, kept)]
+    told = _told(view, values)
+    if told >= _TELLING:
+        said.append(f"it alone explains {told:.0%} of the {'answer' if view.label_kind == 'number' else 'classes'}")
+    return draw.h(
+        "div",
+        draw.h("h3", _spaced(name)),
+        draw.h("p", gauge.says, class_="muted") if gauge.says else None,
+        draw.h("p", "; ".join(said)),
+        small.tile(edges.tolist(), series, title=_spaced(name), ends=bins.ends(edges), unit=gauge.unit,
+                   paints=paints(view)),
+        class_="tile",
+    )  # fmt: skip
+
+
+def usual(gauge: Gauge, values: NDArray[np.float64]) -> str:
+    """Return the median, and where nine tenths of the values lie, in words."""
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+    return f"median {gauge.words(middle)}, mostly {gauge.span(low, high)}"
 
 
 def _told(view: View, values: NDArray[np.float64]) -> float:
@@ -74,12 +104,13 @@ def by_class(view: View, names: Sequence[str], most: int) -> Element | None:
     groups = view.groups[:most]
     if len(groups) < 2:
         return None
-    drawn = []
+    made = []
     for name in names:
         if name not in view.measures:
             continue
-        values, shown = view.measure(name), name.replace("_", " ")
-        rows = []
+        values, gauge, rows = view.measure(name), view.gauge(name), []
+        if len(np.unique(values[view.kept & np.isfinite(values)])) < 2:
+            continue  # said with what is the same in all
         for group, places in groups:
             mine = values[places]
             mine = mine[np.isfinite(mine)]
@@ -87,6 +118,9 @@ def by_class(view: View, names: Sequence[str], most: int) -> Element | None:
                 low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95]).tolist()
                 rows.append((clip(group, 40), middle, low, high))
         if rows:
-            words = f"{shown}: median of each class, and the range of nine tenths of it."
-            drawn.append(draw.figure(chart.intervals(rows, title=f"{shown} by class", x_label=shown), words))
-    return draw.details("By class", draw.columns(*drawn)) if drawn else None
+            percent = gauge.unit == "%"
+            shown = _spaced(name) + (f", {gauge.unit}" if gauge.unit and not percent else "")
+            words = f"{_spaced(name)}: median of each class, and the range of nine tenths of it."
+            plot = chart.intervals(rows, title=f"{shown} by class", x_label=shown, percent=percent, width=HALF)
+            made.append(draw.figure(plot, words))
+    return draw.details("By class", draw.columns(*made)) if made else None

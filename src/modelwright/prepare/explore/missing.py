@@ -27,7 +27,7 @@ def sections(view: View, table: Table) -> list[Element]:
             "What is missing",
             draw.figure(
                 chart.bars([each.name for each in gaps], [100 * each.missing / each.rows for each in gaps], unit="%",
-                           title="Missing values by column", limit=30),
+                           title="Missing values by column", limit=30, digits=3),
                 f"{sum(each.missing for each in gaps):,} values in {len(gaps)} of {len(table.columns)} columns.",
             ),
             _together(view, table, shown),

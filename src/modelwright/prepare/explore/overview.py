@@ -10,10 +10,16 @@ import numpy as np
 
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import SPLIT_PAINTS
 from modelwright.drawing.page import Element
 from modelwright.prepare.divide import split
+from modelwright.prepare.explore import bins
+from modelwright.prepare.explore.measured import paints
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
+from modelwright.tasks.modalities.series.time import in_words, length_in_words
 
+_TIMES = 60
+"""Equal stretches of time whose samples are counted."""
 _READ = 200_000
 """Structured labels whose parts are counted; of more, that many evenly spaced ones are."""
 
@@ -31,11 +37,15 @@ def cards(view: View) -> Element:
         ("to train", f"{counts['train']:,}", share(counts["train"], kept)),
         ("to validate", f"{counts['validation']:,}", share(counts["validation"], kept)),
         ("to test", f"{counts['test']:,}", f"{share(counts['test'], kept)}, locked"),
-        ("issues", f"{view.issues.num_rows:,}", f"of {kinds} kinds" if kinds else "nothing found"),
+        ("issues", f"{view.issues.num_rows:,}", _plural(kinds, "kind") if kinds else "nothing found"),
     ]
     if view.label_kind in {"class", "structured"} and view.classes:
         shown.insert(1, ("classes", f"{len(view.meta['classes']) or len(view.by_class):,}", ""))
     return draw.cards(shown)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"of {count:,} {what}{'s' if count > 1 else ''}"
 
 
 def _synthetic(view: View) -> int:
@@ -74,7 +84,7 @@ def _classes(rows: list[list[Any]], caption: str, more: Element | None = None) -
     bars = [(str(row[0]), [float(count) for count in row[1:4]]) for row in rows]
     return draw.section(
         "Classes",
-        draw.figure(small.stacked(bars, split.NAMES, title="Samples by class and split"), caption),
+        draw.figure(small.stacked(bars, split.NAMES, title="Samples by class and split", paints=SPLIT_PAINTS), caption),
         draw.details(
             "As a table",
             draw.table(["class", *split.NAMES, "all"], rows[:200],
@@ -88,10 +98,8 @@ def _numbers(view: View) -> list[Element]:
     known = view.numbers[view.kept & np.isfinite(view.numbers)]
     if not len(known):
         return []
-    edges = np.histogram_bin_edges(known, bins=40)
-    series = {
-        name: np.histogram(view.numbers[view.splits == number], edges)[0].tolist() for number, name in view.present
-    }
+    edges = bins.edges(known, 40, 0.0)
+    series = {name: bins.counted(view.numbers[view.splits == number], edges) for number, name in view.present}
     ends = np.quantile(known, [0, 0.25, 0.5, 0.75, 1]).tolist()
     view.figures["answers"] = {"edges": edges.tolist(), "counts": series, "quantiles": ends}
     low, first, middle, third, high = (chart.number(value) for value in ends)
@@ -99,7 +107,14 @@ def _numbers(view: View) -> list[Element]:
         draw.section(
             "Answers",
             draw.figure(
-                chart.histogram(edges.tolist(), series, x_label="answer", title="Answers by split"),
+                chart.histogram(
+                    edges.tolist(),
+                    series,
+                    x_label="answer",
+                    title="Answers by split",
+                    y_label="share of the split",
+                    paints=paints(view),
+                ),
                 f"From {low} to {high}; half of them between {first} and {third}, the median is {middle}. The splits "
                 "should look alike.",
             ),
@@ -142,20 +157,33 @@ def times(view: View) -> list[Element]:
     known = seconds[view.kept & np.isfinite(seconds)]
     if len(known) < 2 or known.min() == known.max():
         return []
-    edges = np.linspace(known.min(), known.max(), 61)
+    edges = np.linspace(known.min(), known.max(), _TIMES + 1)
     dates = view.meta.get("division", {}).get("time", {}).get("form", "date") == "date"
     lines = {}
     for number, name in view.present:
         counts = np.histogram(seconds[(view.splits == number) & np.isfinite(seconds)], edges)[0]
         middles = (edges[:-1] + edges[1:]) / 2 * (1e9 if dates else 1)
-        lines[name] = [(float(x), float(y)) for x, y in zip(middles, counts, strict=True)]
+        # A split's line ends where its samples do: zeros are drawn between them, and one at either end.
+        there = np.flatnonzero(np.convolve(counts, [1, 1, 1], "same"))
+        inside = slice(there[0], there[-1] + 1) if len(there) else slice(0)
+        lines[name] = [(float(x), float(y)) for x, y in zip(middles[inside], counts[inside], strict=True)]
     gaps = np.diff(np.sort(known))
     view.figures["time"] = {"first": float(known.min()), "last": float(known.max()), "longest_gap": float(gaps.max())}
-    gap = float(gaps.max()) / (float(known.max() - known.min()) or 1.0)
+    whole = float(known.max() - known.min())
+    gap = float(gaps.max()) / (whole or 1.0)
+    read, lasting = (in_words, length_in_words) if dates else (chart.number, chart.number)
+    words = (
+        f"From {read(float(known.min()))} to {read(float(known.max()))}, a point each {lasting(whole / _TIMES)}. The "
+        f"longest stretch without a sample is {lasting(float(gaps.max()))} ({gap:.0%} of the whole)."
+    )
     return [
         draw.section(
             "When",
-            draw.figure(chart.lines(lines, title="Samples over time", time=dates, zero=True, y_label="samples"),
-                        f"The longest stretch without a sample is {gap:.0%} of the whole."),
+            draw.figure(
+                chart.lines(
+                    lines, title="Samples over time", time=dates, zero=True, y_label="samples", paints=paints(view)
+                ),
+                words,
+            ),
         )
-    ]  # fmt: skip
+    ]

@@ -23,7 +23,8 @@ from modelwright.prepare.explore import (
     synthetic,
 )
 from modelwright.prepare.explore import map as map_
-from modelwright.prepare.explore.view import NO_PICTURES, Pictures, View
+from modelwright.prepare.explore.looks import NO_PICTURES, Pictures
+from modelwright.prepare.explore.view import View
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
 
@@ -103,9 +104,15 @@ def drawn(view: View, *since: Element) -> Page:
         f"Dataset: {view.meta['name']}" + (f", {view.only} split" if view.only else ""),
         draw.section("At a glance", cards, glance.drawn(said)),
         *body,
-        subtitle=view.problem or f"{view.meta['modality']} → {view.meta['target']}",
+        subtitle=view.problem or _task(view),
     )
     return Page(html, dict(view.figures))
+
+
+def _task(view: View) -> str:
+    if view.meta["target"] == "none":
+        return f"{view.meta['modality']}, nothing to predict (unsupervised)"
+    return f"{view.meta['modality']} → {view.meta['target']}"
 
 
 def parent_of(dataset: Dataset) -> Dataset | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.columns import different, release
+from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.associations import (
     Codes,
     Column,
@@ -30,7 +31,6 @@ MOST_CELLS = 1 << 24
 _LEAST_ROWS = 1000
 PAIRED = 20_000
 """Rows that associations are computed on."""
-_WHOLE = 2.0**40
 _BINS = 30
 _LEAST = 20
 
@@ -188,27 +188,13 @@ class Table:
         A long tail is cut off at the 0.5 and 99.5 percent points, and what is beyond counts in the outermost bins.
         """
         assert facts.numbers is not None
-        finite = facts.numbers[np.isfinite(facts.numbers)]
-        if not len(finite):
-            return np.array([0.0, 1.0])
-        values = np.unique(finite)
-        small = abs(float(values[0])) < _WHOLE  # beyond, half a step is no step in 64 bits
-        if small and len(values) <= _BINS and (values == np.round(values)).all() and values[-1] - values[0] < _BINS:
-            return np.arange(values[0] - 0.5, values[-1] + 1)
-        low, high = np.quantile(finite, [0.005, 0.995])
-        if not high > low:
-            low, high = float(values[0]), float(values[-1])
-        if not high > low:
-            around = max(0.5, abs(low) * 1e-6)
-            low, high = low - around, low + around
-        return np.linspace(low, high, _BINS + 1)
+        return bins.edges(facts.numbers[np.isfinite(facts.numbers)], _BINS, 0.005)
 
     def counts(self, facts: Facts, edges: Floats, where: NDArray[np.bool_] | None = None) -> list[int]:
         """Return how many sampled numbers are in each bin."""
         assert facts.numbers is not None
         values = facts.numbers if where is None else facts.numbers[where]
-        values = np.clip(values[np.isfinite(values)], edges[0], edges[-1])
-        return [int(count) for count in np.histogram(values, edges)[0]]
+        return bins.counted(values, edges)
 
 
 def _answer(view: View, sampled: NDArray[np.int64]) -> Column | None:

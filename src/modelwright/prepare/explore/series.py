@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import chart, matrix, small
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import HALF, WIDTH
 from modelwright.drawing.coverage import coverage
 from modelwright.drawing.page import Element
 from modelwright.drawing.traces import traces
+from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.associations import correlation_ratio
 from modelwright.prepare.explore.found import Found
-from modelwright.prepare.explore.view import Pictures, View, clip
+from modelwright.prepare.explore.looks import Gauge, Pictures
+from modelwright.prepare.explore.measured import usual
+from modelwright.prepare.explore.view import View, clip
 from modelwright.tasks.base import Arrays
 from modelwright.tasks.modalities.series import sketch as series_sketch
 from modelwright.tasks.modalities.series.modality import Series
@@ -51,7 +55,23 @@ def of_sketch(sketch: NDArray[np.uint8], side: int) -> Any:
     return traces(moving if moving.size else shapes[0][:, :1], side, side, [(-2.5, 2.5)] * max(moving.shape[1], 1))
 
 
-PICTURES = Pictures(picture, of_sketch)
+_SAYS = {
+    "mean": Gauge("", "mean value"),
+    "std": Gauge("", "how far the values lie around their mean (standard deviation)"),
+    "min": Gauge("", "smallest value"),
+    "max": Gauge("", "largest value"),
+    "missing": Gauge("%", "of the values are missing"),
+    "stuck": Gauge("%", "of the values are in the longest run of one value"),
+}
+
+
+def gauge(measure: str) -> Gauge | None:
+    """Return how a measure is read: of a channel (``std of flow``), or of the whole sequence."""
+    whole = {"length": Gauge("steps", "how long"), "step": Gauge("s", "usual time from step to step")}
+    return whole.get(measure) or _SAYS.get(measure.partition(" of ")[0])
+
+
+PICTURES = Pictures(picture, of_sketch, gauge=gauge)
 
 
 def sections(view: View) -> list[Element]:
@@ -111,6 +131,7 @@ def _courses(view: View, names: Sequence[str]) -> Element | None:
     courses, _ = series_sketch.courses(found[1])
     drawn = []
     x = (np.arange(series_sketch.PARTS) + 0.5) / series_sketch.PARTS * 100
+    wide = HALF if min(courses.shape[2], len(names)) > 1 else WIDTH
     for channel in range(min(courses.shape[2], len(names))):
         lines, bands = {}, {}
         for number, (name, _) in enumerate(view.groups[:_CLASSES]):
@@ -123,8 +144,9 @@ def _courses(view: View, names: Sequence[str]) -> Element | None:
             bands[label] = list(zip(x.tolist(), low.tolist(), high.tolist(), strict=True))
         if lines:
             figure = chart.lines(
-                lines, title=names[channel], x_label="% of the sample", y_label=names[channel], bands=bands
-            )
+                lines, title=names[channel], x_label="% of the sample", y_label=names[channel], bands=bands,
+                width=wide,
+            )  # fmt: skip
             drawn.append(draw.figure(figure, ""))
             view.figures.setdefault("courses", {})[names[channel]] = {
                 name: [round(y, 6) for _, y in points] for name, points in lines.items()
@@ -154,12 +176,14 @@ def _spectra(view: View, names: Sequence[str], decoded: Sequence[tuple[int, Arra
                 lines[clip(group, 30)] = list(zip(frequency.tolist(), level.tolist(), strict=True))
         if lines:
             unit = "frequency, Hz" if step else "frequency, 1 / step"
-            figure = chart.lines(lines, title=f"Spectrum of {name}", x_label=unit, y_label=f"{name}: log10 power")
+            figure = chart.lines(
+                lines, title=f"Spectrum of {name}", x_label=unit, y_label=f"{name}: log10 power", width=HALF
+            )
             drawn.append(draw.figure(figure, ""))
     if not drawn:
         return None
     words = f"Power by frequency, without the mean, over windows of {frame} steps: what swings how fast in each class."
-    return draw.details("Spectra", draw.h("p", words, class_="muted"), draw.columns(*drawn))
+    return draw.section("Spectra", draw.h("p", words, class_="muted"), draw.columns(*drawn))
 
 
 def _power(column: NDArray[np.float32], frame: int) -> NDArray[np.float64] | None:
@@ -212,8 +236,9 @@ def _heat(figures: NDArray[np.float64], names: Sequence[str], title: str) -> Ele
     rows = [[None if not np.isfinite(value) else round(float(value), 2) for value in row] for row in figures]
     labels = [clip(name, 24) for name in names]
     return matrix.heatmap(
-        rows, labels, labels, title=f"Correlations {title}", row_title="", column_title="", by_row=False, signed=True
-    )
+        rows, labels, labels, title=f"Correlations {title}", row_title="", column_title="", by_row=False, signed=True,
+        wide=HALF,
+    )  # fmt: skip
 
 
 def _measured(view: View) -> Element | None:
@@ -224,19 +249,19 @@ def _measured(view: View) -> Element | None:
         kept = values[view.kept & np.isfinite(values)]
         if len(kept) < 2 or float(kept.min()) == float(kept.max()) or len(tiles) == 48:
             continue
-        edges = np.histogram_bin_edges(np.clip(kept, *np.quantile(kept, [0.002, 0.998])), bins=28)
-        inside = np.clip(values, edges[0], edges[-1])
+        edges, read = bins.edges(kept), view.gauge(name)
         counts = {
-            group: np.histogram(inside[(codes == number) & view.kept & np.isfinite(values)], edges)[0].tolist()
+            group: bins.counted(values[(codes == number) & view.kept], edges)
             for number, (group, _) in enumerate(view.groups[:_CLASSES])
         }
         told = correlation_ratio(np.where(view.kept, values, np.nan), codes) if len(view.groups) > 1 else float("nan")
-        low, middle, high = np.quantile(kept, [0.05, 0.5, 0.95])
-        words = f"{chart.number(middle)}, mostly {chart.number(low)} to {chart.number(high)}"
+        words = usual(read, kept)
         if told >= 0.5:
             words += f"; it alone tells {told**2:.0%} of the classes apart"
-        tiles.append((told if np.isfinite(told) else 0.0, draw.h("div", draw.h("h3", name), draw.h("p", words),
-                      small.tile(edges.tolist(), counts, title=name), class_="tile")))  # fmt: skip
+        plot = small.tile(edges.tolist(), counts, title=name, ends=bins.ends(edges), unit=read.unit)
+        tiles.append((told if np.isfinite(told) else 0.0, draw.h("div", draw.h("h3", clip(name, 60)),
+                      draw.h("p", read.says, class_="muted") if read.says else None, draw.h("p", words), plot,
+                      class_="tile")))  # fmt: skip
     if not tiles:
         return None
     tiles.sort(key=lambda pair: -pair[0])

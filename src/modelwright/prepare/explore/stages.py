@@ -43,9 +43,7 @@ def sections(view: View) -> list[Element]:
             (before, "before"),
             *((each, stage.name) for each, stage in zip(after, stages, strict=True) if each),
         ]
-        shown += (
-            [draw.h("h3", name), draw.gallery(labelled, width=_WIDTH)] if len(stages) > 1 else [_pair(name, labelled)]
-        )
+        shown.append(_strip(name, labelled) if len(stages) > 1 else _pair(name, labelled))
     if not shown:
         return []
     height, width = made[0][-1].shape[:2]
@@ -58,10 +56,11 @@ def sections(view: View) -> list[Element]:
             draw.h(
                 "p",
                 f"Samples before and after the packaged graph: {width} × {height} pixels"
-                + (f", because {reason}." if isinstance(reason, str) else "."),
+                + (f", because {reason}." if isinstance(reason, str) else ".")
+                + (f" {view.looks.seen}" if view.looks.seen else ""),
             ),
             *_explained(stages, made),
-            *(shown if len(stages) > 1 else [draw.h("div", shown, class_="gallery pairs")]),
+            draw.h("div", shown, class_="columns" if len(stages) > 1 else "gallery pairs"),
         )
     ]
 
@@ -92,6 +91,10 @@ def _jpeg(view: View, pixels: NDArray[np.uint8]) -> bytes | None:
 def _pair(name: str, labelled: Sequence[tuple[bytes, str]]) -> Element:
     pair = [draw.image(data, f"{name}, {when}", width=_WIDTH) for data, when in labelled]
     return draw.h("figure", draw.h("div", pair, class_="strip"), draw.h("figcaption", name))
+
+
+def _strip(name: str, labelled: Sequence[tuple[bytes, str]]) -> Element:
+    return draw.h("div", draw.h("h3", name), draw.gallery(labelled, width=_WIDTH))
 
 
 def _explained(stages: Sequence[abilities.Stage], made: Sequence[Sequence[NDArray[np.uint8]]]) -> list[Element]:

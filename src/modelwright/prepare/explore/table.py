@@ -9,7 +9,7 @@ import numpy as np
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore import missing
+from modelwright.prepare.explore import bins, missing
 from modelwright.prepare.explore.associations import Column, matrix
 from modelwright.prepare.explore.rows import Facts, Table, evenly, table_of, unlike
 from modelwright.prepare.explore.view import View, clip, share
@@ -132,13 +132,11 @@ def _drawn(facts: Facts, table: Table, classes: list[str]) -> Element | None:
         if not facts.quantiles:
             return None
         edges = table.edges(facts)
-        few = bool(np.allclose(np.diff(edges), 1) and facts.kind == "integer")
-        ends = (float(edges[0]) + 0.5, float(edges[-1]) - 0.5) if few else None
         series = {"": table.counts(facts, edges)}
         if codes is not None:
             each = zip(classes, numbered, strict=True)
             series = {name: table.counts(facts, edges, codes == number) for name, number in each}
-        return small.tile(edges.tolist(), series, title=facts.name, ends=ends)
+        return small.tile(edges.tolist(), series, title=facts.name, ends=bins.ends(edges))
     assert facts.codes is not None
     known = facts.codes >= 0
     if not known.any():
@@ -172,7 +170,7 @@ def _associations(view: View, table: Table) -> list[Element]:
         columns = [truth, *columns]
     found = matrix(columns)
     names = [clip(column.name, 40) for column in columns]
-    strongest = _strongest(found, names, with_answer=answer is not None)
+    strongest = _strongest(found, columns, with_answer=answer is not None)
     view.figures["associations"] = {"columns": [column.name for column in columns], "matrix": _cells(found)}
     straight = [column for column in columns if column.numbers is not None]
     return [
@@ -205,7 +203,8 @@ def _cells(found: Any) -> list[list[float | None]]:
     return [[round(float(value), 4) if np.isfinite(value) else None for value in row] for row in found]
 
 
-def _strongest(found: Any, names: list[str], *, with_answer: bool) -> list[list[Any]]:
+def _strongest(found: Any, columns: list[Column], *, with_answer: bool) -> list[list[Any]]:
+    names = [clip(column.name, 40) for column in columns]
     start = 1 if with_answer else 0
     pairs = [
         (abs(float(found[one, other])), one, other)
@@ -214,4 +213,9 @@ def _strongest(found: Any, names: list[str], *, with_answer: bool) -> list[list[
         if np.isfinite(found[one, other]) and abs(found[one, other]) >= _STRONG
     ]
     pairs.sort(key=lambda entry: (-entry[0], entry[1:]))
-    return [[names[one], names[other], f"{found[one, other]:+.2f}"] for _, one, other in pairs[:12]]
+    rows: list[list[Any]] = []
+    for _, one, other in pairs[:12]:
+        signed = columns[one].numbers is not None and columns[other].numbers is not None
+        strong = f"{found[one, other]:+.2f}" if signed else f"{found[one, other]:.2f}"
+        rows.append([names[one], names[other], strong])
+    return rows

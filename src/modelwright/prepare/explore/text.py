@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from modelwright.drawing import chart
 from modelwright.drawing import page as draw
+from modelwright.drawing.axes import HALF
 from modelwright.drawing.page import Element
-from modelwright.prepare.explore.measured import by_class, tiles
+from modelwright.prepare.explore.looks import Gauge, Pictures
+from modelwright.prepare.explore.measured import by_class, drawn
 from modelwright.prepare.explore.terms import Term, distinctive, without_parts
 from modelwright.prepare.explore.view import View, clip, share
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.modalities.text.encoding import read
+from modelwright.tasks.modalities.text.figures import NAMES
 from modelwright.tasks.modalities.text.words import SCRIPTS, normal, script, words
 
 _MEASURES = ("characters", "words", "word_length", "upper", "digits", "symbols", "links", "repetition", "lines")
@@ -31,7 +34,6 @@ _HELD = 200_000
 _SHOWN = 320
 """Characters of a text that are shown."""
 _TERMS = 14
-_ISSUES = 30
 _FREQUENT = 40
 
 
@@ -67,7 +69,6 @@ def sections(view: View) -> list[Element]:
         for part in (
             _sheet(view),
             _told(view, groups),
-            _worst(view),
             _measured(view),
             _written(view, scripts, encodings),
         )
@@ -110,13 +111,13 @@ def _sheet(view: View) -> Element | None:
     shown = view.groups[:_CLASSES]
     parts = []
     for name, places in shown:
-        quoted = [
-            draw.h("p", _quoted(raw), title=view.path(place))
+        lines = [
+            draw.h("p", quoted(raw), title=view.path(place))
             for place, raw in _raws(view, np.sort(view.some(places, _EACH)))
         ]
-        if quoted:
+        if lines:
             heading = draw.h("h3", f"{clip(name, 60)} ", draw.h("small", f"{len(places):,}"))
-            parts.append(draw.h("div", heading, *quoted, class_="tile"))
+            parts.append(draw.h("div", heading, *lines, class_="tile"))
     if not parts:
         return None
     more = len(view.groups) - len(shown)
@@ -127,19 +128,17 @@ def _sheet(view: View) -> Element | None:
     )
 
 
-def _quoted(raw: bytes) -> str:
+def quoted(raw: bytes) -> str:
+    """Return the beginning of a text, in quotation marks."""
     return f"“{clip(' '.join(read(raw).text.split()), _SHOWN)}”"
 
 
-def _worst(view: View) -> Element | None:
-    """Return a few texts of each kind of issue, to read."""
-    found = [each for each in view.found(_ISSUES, each_kind=_EACH, samples=True) if each.place >= 0]
-    rows: list[list[Any]] = []
-    for each in found:
-        raw = view.raw(each.place)
-        if raw is not None:
-            rows.append([each.kind, each.message, _quoted(raw), each.decision])
-    return draw.section("Texts with issues", draw.table(["issue", "what", "text", "decision"], rows)) if rows else None
+_UNITS = {"upper": "%", "digits": "%", "symbols": "%", "repetition": "%", "script_share": "%"}
+GAUGES: Mapping[str, Gauge] = {
+    name: Gauge(_UNITS.get(name, ""), says) for name, says in NAMES.items() if name != "script"
+}
+"""How measures are read; the code of a script is no size."""
+PICTURES = Pictures(quoted=quoted, gauge=GAUGES.get)
 
 
 # ---------------------------------------------------------------------- words
@@ -165,12 +164,14 @@ def _told(view: View, groups: dict[str, Said]) -> Element | None:
             for name, all_ in told.items()
         },
     }
-    drawn = [
+    plots = [
         draw.figure(
             chart.bars(
                 [clip(one.text, 28) for one in terms],
                 [round(one.z, 2) for one in terms],
                 title=f"words that tell {name}",
+                digits=2,
+                width=HALF,
             ),
             f"{clip(name, 60)}: {_in_words(terms[0], groups[name].texts)}",
         )
@@ -178,14 +179,15 @@ def _told(view: View, groups: dict[str, Said]) -> Element | None:
         if terms
     ]
     explained = (
-        "Words and pairs of words that tell a class from the others: log-odds against all other texts in standard "
-        "errors, smoothed by how frequent the word is everywhere (Monroe, Colaresi and Quinn 2008)."
+        "Words and pairs of words that tell a class from the others, the clearest first: how much more frequent they "
+        "are than in all other texts, in standard errors; 2 could be chance (log-odds smoothed by how frequent the "
+        "word is everywhere: Monroe, Colaresi and Quinn 2008)."
     )
     sampled = "" if read_ == int(view.kept.sum()) else f" From {read_:,} texts, evenly spaced."
     return draw.section(
         "Words",
-        draw.h("p", (explained if drawn else "") + sampled) if drawn or sampled else None,
-        draw.columns(*drawn) if drawn else None,
+        draw.h("p", (explained if plots else "") + sampled) if plots or sampled else None,
+        draw.columns(*plots) if plots else None,
         draw.details(
             f"The {len(frequent)} most frequent words",
             draw.table(["word", "texts", "share"], [[term, count, share(count, read_)] for term, count in frequent]),
@@ -203,12 +205,12 @@ def _in_words(term: Term, texts: int) -> str:
 
 
 def _measured(view: View) -> Element | None:
-    drawn = list(tiles(view, _MEASURES, "text"))
-    if not drawn:
+    figures = drawn(view, _MEASURES, "text")
+    if not figures:
         return None
     return draw.section(
         "Length and make-up",
-        draw.h("div", drawn, class_="tiles"),
+        *figures,
         by_class(view, ("words", "upper", "digits"), _CLASSES),
     )
 
@@ -224,4 +226,4 @@ def _written(view: View, scripts: Counter[str], encodings: Counter[str]) -> Elem
         return draw.section("Scripts and encodings", draw.h("p", alone))
     rows: list[list[Any]] = [["script", name, count, share(count, total)] for name, count in scripts.most_common()]
     rows += [["encoding", name, count, share(count, total)] for name, count in encodings.most_common()]
-    return draw.section("Scripts and encodings", draw.table(["", "", "texts", "share"], rows))
+    return draw.section("Scripts and encodings", draw.table(["what", "which", "texts", "share"], rows))

@@ -7,8 +7,7 @@ Whatever is drawn is either counted over all samples by numpy and Arrow, or take
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -17,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.drawing.axes import number as chart_number
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
+from modelwright.prepare.explore.looks import NO_PICTURES, PLAIN, Gauge, Pictures
+from modelwright.prepare.explore.parts import main_parts
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan.scanner import scanner_name
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
@@ -38,19 +38,6 @@ MOST_CLASSES = 40
 _TINY = 48
 MOST_DECODED = 200
 """Samples whose lost sketches are made again."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """How the samples of a modality look; None where they cannot be looked at."""
-
-    of_raw: Callable[[bytes, Mapping[str, Any], int], Any] | None = None
-    """Makes a ``PIL.Image`` of at most so many pixels a side from a sample's bytes and the input's schema."""
-    of_sketch: Callable[[NDArray[np.uint8], int], Any] | None = None
-    """Makes one, square, from a sketch alone: for maps of hundreds of samples, none of which is read again."""
-
-
-NO_PICTURES = Pictures()
 
 
 class View:
@@ -101,7 +88,7 @@ class View:
         self.labelling = tasks.labels(meta["target"])
         self.label_kind = self.labelling.label_kind
         self.left = PICTURE_BYTES
-        self._pictures = pictures
+        self.looks = pictures
         self._raws = Raws(store, meta["sources"])
         self._taken: tuple[NDArray[np.int64], Any] | None = None
         self._index: Index | None = None
@@ -198,16 +185,10 @@ class View:
             places = compute.fill_null(encoded.indices, len(own)).to_numpy(zero_copy_only=False)
             codes[start : start + len(piece)] = np.array([*own, -1], np.int32)[places]
             start += len(piece)
-        values = list(seen)
-        if self.label_kind == "structured":
-            values = [self._main_part(value) for value in values]
+        values = main_parts(seen, self.parts) if self.label_kind == "structured" else list(seen)
         names = sorted(set(values))
         into = np.array([*(names.index(value) for value in values), -1], np.int32)
         return into[codes], names
-
-    def _main_part(self, label: str) -> str:
-        parts = self.parts(label)
-        return max(sorted(set(parts)), key=parts.count) if parts else "(nothing)"
 
     def parts(self, label: str | None) -> list[str]:
         """Return the class names in one label: one, none, or one a part of a structured one."""
@@ -257,8 +238,7 @@ class View:
         made = []
         for number in np.unique(bins).tolist():
             mine = values[bins == number]
-            span = f"{chart_number(float(mine.min()))} to {chart_number(float(mine.max()))}"
-            made.append((span, known[bins == number]))
+            made.append((PLAIN.span(float(mine.min()), float(mine.max())), known[bins == number]))
         return made
 
     @cached_property
@@ -283,6 +263,17 @@ class View:
     def measure(self, name: str) -> NDArray[np.float64]:
         """Return ``(n,)`` values of a measure, NaN where there is none."""
         return np.asarray(self.samples[f"measure.{name}"].to_numpy(zero_copy_only=False), np.float64)
+
+    def gauge(self, name: str) -> Gauge:
+        """Return how a measure is read."""
+        found = self.looks.gauge(name) if self.looks.gauge is not None else None
+        return found or PLAIN
+
+    @property
+    def telling(self) -> list[str]:
+        """Names of the measures that say something to a person one by one."""
+        gauge = self.looks.gauge
+        return self.measures if gauge is None else [name for name in self.measures if gauge(name) is not None]
 
     # ------------------------------------------------------------------ single samples
 
@@ -311,6 +302,11 @@ class View:
             return self._raws.read(source, self.path(place), self.sample(place))
         except MemberError:
             return None
+
+    def quote(self, place: int) -> str | None:
+        """Return how a sample reads, or None where it is no text or cannot be read any more."""
+        raw = None if self.looks.quoted is None else self.raw(place)
+        return None if raw is None or self.looks.quoted is None else self.looks.quoted(raw)
 
     def row(self, place: int) -> dict[str, Any] | None:
         """Return a row by column, or None where samples are no rows."""
@@ -401,23 +397,23 @@ class View:
     @property
     def pictured(self) -> bool:
         """Whether samples can be looked at."""
-        return self._pictures.of_raw is not None
+        return self.looks.of_raw is not None
 
     def picture(self, place: int, side: int) -> Any:
         """Return a sample as a ``PIL.Image`` of at most ``side`` pixels, or None if it cannot be looked at."""
-        if self._pictures.of_raw is None:
+        if self.looks.of_raw is None:
             return None
         raw = self.raw(place)
         if raw is None:
             return None
         try:
-            return self._pictures.of_raw(raw, self.schema["input"], side)
+            return self.looks.of_raw(raw, self.schema["input"], side)
         except tasks.UndecodableError:
             return None
 
     def tiny(self, sketch: NDArray[np.uint8], side: int) -> Any:
         """Return a square ``PIL.Image`` of ``side`` pixels from a sketch alone, or None."""
-        return None if self._pictures.of_sketch is None else self._pictures.of_sketch(sketch, side)
+        return None if self.looks.of_sketch is None else self.looks.of_sketch(sketch, side)
 
     def small(self, place: int, side: int = 96) -> bytes | None:
         """Return a small picture of a sample, or None if it cannot be looked at or the page's budget is spent.
@@ -484,5 +480,14 @@ def clip(text: str, most: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Return ``part`` of ``whole`` in percent; nothing of nothing is empty."""
-    return f"{part / whole:.1%}" if whole else ""
+    """Return ``part`` of ``whole`` in percent; what is there is never 0.0 %, nothing of nothing is empty.
+
+    Examples
+    --------
+    >>> share(1, 3), share(1, 9000), share(0, 5), share(1, 0)
+    ('33.3%', '0.01%', '0.0%', '')
+    """
+    if not whole:
+        return ""
+    part = part / whole
+    return f"{part:.1%}" if part == 0 or abs(part) >= 0.0005 else f"{100 * part:.1g}%"
