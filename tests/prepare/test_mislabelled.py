@@ -193,11 +193,11 @@ def test_classes_that_the_columns_do_not_tell_are_not_checked(project: Project) 
     facts = dataset.meta["label_check"]
     assert not issues(dataset, "mislabelled")
     assert set(facts["not_understood"]) == {"a", "b", "c"}
-    assert "light features tell too little about them" in facts["skipped"]
+    assert "these features tell too little about them" in facts["skipped"]
     assert any(said.startswith("labels were not checked: light features") for said in project.listener.said)
     report = dataset.artifact.attached("report.html")
     assert report is not None
-    assert "Not checked: light features tell too little about them" in report.read_text("utf-8")
+    assert "Not checked: these features tell too little about them" in report.read_text("utf-8")
 
 
 def test_the_page_names_classes_that_are_left_out(project: Project) -> None:
@@ -221,4 +221,4 @@ def test_the_page_names_classes_that_are_left_out(project: Project) -> None:
     assert any("not accused and not accusing" in said and "any, some" in said for said in project.listener.said)
     report = dataset.artifact.attached("report.html")
     assert report is not None
-    assert "Left out, since light features tell too little about them: any (0." in report.read_text("utf-8")
+    assert "Left out, since these features tell too little about them: any (0." in report.read_text("utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 from modelwright import canonical
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Source, open_all
+from modelwright.prepare.embed.choose import identity
 
 VERSION = 5
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""
@@ -30,6 +31,8 @@ class Seen:
     sources: list[Source]
     digests: list[str]
     combined: str
+    model: str | None = None
+    """Which model's embeddings samples are compared by; None: light features."""
 
 
 def observe(spec: Any, store: Any) -> Seen:
@@ -53,7 +56,8 @@ def observe(spec: Any, store: Any) -> Seen:
     with Index(store.cache_dir("prepare")) as index:
         sources = open_all(spec, store)
         digests = [source.fingerprint(index) for source in sources]
-    return Seen(sources, digests, combine(digests, store))
+        model = identity(spec, store, index)
+    return Seen(sources, digests, combine(digests, store, model), model)
 
 
 def fingerprint(spec: Any, store: Any) -> str:
@@ -61,6 +65,6 @@ def fingerprint(spec: Any, store: Any) -> str:
     return observe(spec, store).combined
 
 
-def combine(parts: list[str], store: Any) -> str:
-    """Return the one digest of the sources' digests and the heads of the annotation and decision logs."""
-    return canonical.digest_value([VERSION, parts, store.annotations.head(), store.decisions.head()])
+def combine(parts: list[str], store: Any, model: str | None) -> str:
+    """Return the one digest of the sources' digests, the heads of the annotation and decision logs, and the model."""
+    return canonical.digest_value([VERSION, parts, store.annotations.head(), store.decisions.head(), model])

@@ -26,6 +26,7 @@ from modelwright.prepare.clean import (
     giveaways,
     mislabelled,
     near,
+    near_vectors,
     outliers,
     structured,
     swapped,
@@ -39,10 +40,12 @@ from modelwright.prepare.clean.labels.texts import of_texts
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import dividing, split, standing
 from modelwright.prepare.divide.proof import Tie
+from modelwright.prepare.embed.choose import open_embedder
+from modelwright.prepare.embed.embedded import Embedded, embed
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
-from modelwright.prepare.learning import decoded
 from modelwright.prepare.outcome import Outcome
+from modelwright.prepare.read_again import decoded
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities
@@ -96,7 +99,8 @@ class Judge:
         self._spec, self._store, self._progress = spec, store, progress
         self._modality, self._target = modality, target
         self._gathered, self._rows = gathered, rows
-        self._look = _looker(index, gathered.scanner)
+        self._index, self._look = index, _looker(index, gathered.scanner)
+        self._embedded: Embedded | None = None
         self._memory = Remembered(store.cache_dir("prepare") / "checks", gathered.scanner)
         self._shown = gathered.paths.__getitem__
         self._rules, self._people = Rules.of(spec.clean), people_of(store)
@@ -127,6 +131,7 @@ class Judge:
             ``(n,)`` which samples came from production.
         """
         gathered = self._gathered
+        self._embed()
         self._spellings()
         exact = self._equal()
         if self._tabular:
@@ -165,6 +170,7 @@ class Judge:
             fixed,
             division,
             facts,
+            None if self._embedded is None else self._embedded.facts,
         )
         return outcome, self._columns
 
@@ -179,6 +185,14 @@ class Judge:
                 self._kept[each.issue.place] = False
             if len(each.issue.places):
                 self._kept[np.asarray(each.issue.places, np.int64)] = False
+
+    def _embed(self) -> None:
+        """Make vectors of all samples where the spec asks for a model's."""
+        embedder = open_embedder(self._spec, self._store, self._index, self._progress)
+        if embedder is not None:
+            self._embedded = embed(
+                embedder, self._gathered, self._usable, self._store, self._sources, self._rows, self._progress
+            )
 
     def _spellings(self) -> None:
         if self._target.label_kind == "class":
@@ -231,9 +245,13 @@ class Judge:
         found = near.pairs(self._gathered, self._usable, self._look, self._modality, agreement, folder)
         self._judge(near.issues(self._gathered, found, self._shown))
         self._ties.append(Tie("near-duplicate", "nearly the same content", found))
-        self._judge(
-            outliers.issues(self._gathered, self._modality, self._look, self._usable, self._shown, self._memory)
-        )
+        if self._embedded is not None:
+            seen = near_vectors.pairs_of(self._gathered, self._embedded, found)
+            told = seen[~np.isin(seen[:, 1], found[:, 1])]  # one issue a sample
+            self._judge(near.issues(self._gathered, told, self._shown, "is to the model nearly the same as"))
+            self._ties.append(Tie("near-duplicate", "nearly the same to the model", seen))
+        about_all = self._gathered, self._modality, self._look, self._usable, self._shown, self._memory
+        self._judge(outliers.issues(*about_all, self._embedded))
         self._judge(together.issues(self._gathered, self._modality, self._look, self._usable))
 
     def _giveaways(self) -> None:
@@ -322,6 +340,7 @@ class Judge:
         if mislabelled.wanted(spec.clean) and self._kept.any():
             samples = self._samples(tied, folds)
             mark = [self._modality.name, self._modality.version, gathered.scanner, spec.label, list(self._dropped)]
+            mark += [] if self._embedded is None else [self._embedded.embedder.identity]
             found = mislabelled.suspects(samples, self._predict(), self._store, mark, describe, self._progress, tags_of)
         decided = self._judge(mislabelled.issues(found, describe))
         closed = tags_of is None
@@ -349,10 +368,12 @@ class Judge:
         modality, gathered, progress = self._modality, self._gathered, self._progress
         if self._tabular:
             return of_rows(modality, self._rows, self._spec.label, self._dropped, progress)
-        if isinstance(modality, abilities.Sparse):
+        taught = self._embedded is None or self._embedded.embedder.supervised
+        if isinstance(modality, abilities.Sparse) and taught:
             again = partial(decoded, modality, gathered, self._sources, self._store, self._rows)
             return of_texts(modality, again, progress)
-        return of_files(modality, gathered, self._look, self._store.cache_dir("labels"), progress)
+        folder = self._store.cache_dir("labels")
+        return of_files(modality, gathered, self._look, folder, progress, self._embedded)
 
     def _balance(self) -> None:
         kind = self._target.label_kind

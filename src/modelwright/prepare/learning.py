@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.errors import InputError
 from modelwright.prepare.gathered import Gathered
-from modelwright.store.dataset import ROW_TEXT
-from modelwright.store.packed import MemberError
-from modelwright.store.raws import Raws
-from modelwright.tasks.abilities import Glancing, Learning
-from modelwright.tasks.base import Arrays, Modality, UndecodableError
+from modelwright.prepare.read_again import decoded
+from modelwright.tasks.abilities import Learning
+from modelwright.tasks.base import Modality
 
 MOST_FILES = 256
 """Files that are decoded a second time to learn size, mean and deviation; more change none of them visibly. A modality
@@ -89,48 +86,3 @@ def learn_files(
         places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
     settings = {"samples": int(train.sum()), "features": features}
     return modality.learn(decoded(modality, gathered, sources, store, rows, places), settings)
-
-
-def decoded(
-    modality: Modality,
-    gathered: Gathered,
-    sources: Sequence[Mapping[str, Any]],
-    store: Any,
-    rows: Path,
-    places: NDArray[np.int64],
-) -> Iterator[Arrays]:
-    """Yield the samples at ascending ``places``, read and decoded (or glanced at) again.
-
-    Raises
-    ------
-    InputError
-        If one of them changed since it was scanned.
-    """
-    raws = Raws(store, sources)
-    in_rows = np.array([source["kept"] == "rows" for source in sources])
-    texts = texts_of(rows, places[in_rows[np.asarray(gathered.sources)[places]]])
-    read = modality.glance if isinstance(modality, Glancing) else modality.decode
-    for place in places.tolist():
-        name = gathered.paths[place]
-        source = gathered.sources[place]
-        try:
-            raw = next(texts) if in_rows[source] else raws.read(source, name, gathered.id(place))
-            yield read(raw, {})
-        except (MemberError, UndecodableError) as error:
-            raise InputError(
-                f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"
-            ) from error
-
-
-def texts_of(rows: Path, places: NDArray[np.int64]) -> Iterator[bytes]:
-    """Yield the texts at ascending ``places`` of a ``rows.parquet`` that holds texts, as bytes; bounded memory."""
-    from pyarrow import parquet
-
-    if not len(places):
-        return
-    start = 0
-    with parquet.ParquetFile(rows) as file:
-        for batch in file.iter_batches(batch_size=256, columns=[ROW_TEXT], use_threads=False):
-            low, high = np.searchsorted(places, [start, start + len(batch)])
-            yield from (text.encode() for text in batch[ROW_TEXT].take(places[low:high] - start).to_pylist())
-            start += len(batch)

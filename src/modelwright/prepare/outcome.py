@@ -32,3 +32,5 @@ class Outcome:
     """How samples were divided, with folds, times, and the proof that nothing leaks."""
     label_check: dict[str, Any]
     """How labels were checked, and what came of it."""
+    embeddings: dict[str, Any] | None = None
+    """By which model samples were compared; None: by light features."""

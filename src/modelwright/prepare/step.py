@@ -20,6 +20,7 @@ from modelwright.prepare.clean.columns import release
 from modelwright.prepare.collect.base import Recording, open_all
 from modelwright.prepare.divide import split
 from modelwright.prepare.divide.dividing import told
+from modelwright.prepare.embed.choose import identity
 from modelwright.prepare.fingerprints import Seen, combine
 from modelwright.prepare.gather import Gatherer
 from modelwright.prepare.gathered import Gathered
@@ -80,7 +81,8 @@ def prepare(
             key = None  # what was asked for had no recording yet: the next run finds it under the recording's own key
         if seen is None or any(recorded):
             digests = [source.fingerprint(index) for source in sources]
-            seen = Seen(sources, digests, combine(digests, store))
+            model = identity(spec, store, index)
+            seen = Seen(sources, digests, combine(digests, store, model), model)
         digests = seen.digests
         workers = 1 if isinstance(modality, abilities.Tabular) else idle_cores()
         gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality), _statements(store), progress)
@@ -132,7 +134,7 @@ def _held(seen: Seen, gatherer: Gatherer, index: Index, store: Any) -> bool:
         digest if number in gatherer.listed else source.fingerprint(index)
         for number, (source, digest) in enumerate(zip(seen.sources, seen.digests, strict=True))
     ]
-    return combine(digests, store) == seen.combined
+    return combine(digests, store, seen.model) == seen.combined
 
 
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:
@@ -269,6 +271,7 @@ def _meta(
         "label_check": outcome.label_check,
         "split": spec.part("prepare")["split"],
         "division": outcome.division.facts,
+        **({} if outcome.embeddings is None else {"embeddings": outcome.embeddings}),
     }
 
 

@@ -140,6 +140,15 @@ KEYS: tuple[Key, ...] = (
         "How alike two pictures must be (correlation of thumbnails) to count as near duplicates. They "
         "never straddle two splits.",
     ),
+    Key(
+        "clean.embeddings",
+        Text("light, model, or a path"),
+        "light",
+        "light",
+        "By what samples are compared for near-duplicates, outliers and the map: 'light' features of ours, the 'model' "
+        "of this project that is in production, or a folder with pretrained weights (or a package), which also serves "
+        "to find wrong labels. Nothing is downloaded.",
+    ),
     Key("split.train", Number(0.0, 1.0), 0.7, "0.7", "Share of samples to learn from."),
     Key("split.validation", Number(0.0, 1.0), 0.1, "0.1", "Share to choose and calibrate by."),
     Key("split.test", Number(0.0, 1.0), 0.2, "0.2", "Share locked away for the gate; looks at it are counted."),

@@ -40,6 +40,8 @@ class Clean:
     keep: tuple[str, ...]
     review: tuple[str, ...]
     near_duplicate: float
+    embeddings: str = "light"
+    """``light``, ``model``, or where a model lies."""
 
 
 @dataclass(frozen=True)

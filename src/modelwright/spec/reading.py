@@ -376,6 +376,8 @@ def check_files(spec: Spec, step: str = "prepare") -> None:
                     path = source.options.get(option)
                     if isinstance(path, str) and not (option == "labels" and source.location.endswith(".npz")):
                         _must_be(spec, path, f"sources[{index}].{option}", source.line)
+        if spec.clean.embeddings not in {"light", "model"}:
+            _must_be(spec, spec.clean.embeddings, "clean.embeddings", spec.lines.get("clean.embeddings", 0))
     if step == "deploy":
         for name in ("certificate", "private_key"):
             if location := getattr(spec.deploy, name):

@@ -185,11 +185,19 @@ def _mixed(looks: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return np.asarray(looks[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ looks[:, 1])
 
 
-def issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str]) -> Iterator[Issue]:
-    """Yield one ``near-duplicate`` for the later picture of each pair (once for each picture)."""
+def issues(
+    gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], str], looks: str = "looks the same as"
+) -> Iterator[Issue]:
+    """Yield one ``near-duplicate`` for the later sample of each pair (once for each sample).
+
+    Parameters
+    ----------
+    looks
+        What the later one does to the earlier one, in words.
+    """
     later = np.unique(pairs[:, 1])
     if len(later) > about.MOST:
-        yield from about.samples(gathered, later, "near-duplicate", 0.4, "looks the same as an earlier sample")
+        yield from about.samples(gathered, later, "near-duplicate", 0.4, f"{looks} an earlier sample")
         return
     seen: set[int] = set()
     for one, other in pairs.tolist():
@@ -200,7 +208,7 @@ def issues(gathered: Gathered, pairs: NDArray[np.int64], paths: Callable[[int], 
         yield Issue(
             "near-duplicate",
             0.3 if same else 0.7,
-            f"{paths(other)} looks the same as {paths(one)}"
+            f"{paths(other)} {looks} {paths(one)}"
             + ("" if same else f", but is labelled {worded(gathered, other)} and not {worded(gathered, one)}"),
             other,
             gathered.id(other),

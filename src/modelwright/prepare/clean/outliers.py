@@ -18,6 +18,7 @@ from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels.features import vectors_of
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
+from modelwright.prepare.embed.embedded import Embedded
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Sketched
@@ -49,14 +50,20 @@ def issues(
     usable: NDArray[np.bool_],
     shown: Callable[[int], str],
     memory: Remembered,
+    embedded: Embedded | None = None,
 ) -> Iterator[Issue]:
-    """Yield ``outlier`` for samples far from all others, the farthest first."""
+    """Yield ``outlier`` for samples far from all others, the farthest first.
+
+    ``embedded`` has a model's vectors, which then stand for the light features.
+    """
     places = np.flatnonzero(usable)
     if len(places) > MOST:
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
 
     def made() -> dict[str, NDArray[Any]]:
-        inside, vectors = vectors_of(modality, gathered, look, places)
+        inside, vectors = (
+            vectors_of(modality, gathered, look, places) if embedded is None else embedded.among(places)
+        )
         if len(inside) < LEAST:
             return {"inside": inside[:0], "z": np.empty(0)}
         return {
@@ -65,7 +72,8 @@ def issues(
         }
 
     names = np.frombuffer(" ".join(gathered.measures).encode(), np.uint8)
-    found = memory.get("outliers", [gathered.digests()[places], names], made)
+    by = [] if embedded is None else [np.frombuffer(embedded.embedder.identity.encode(), np.uint8)]
+    found = memory.get("outliers", [gathered.digests()[places], names, *by], made)
     inside, z = found["inside"], found["z"]
     if not len(inside):
         return
@@ -135,8 +143,8 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(around / spread if spread else np.zeros(len(logs)))
 
 
-def principal(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return ``(n, k)`` centred vectors on their first :data:`AXES` principal axes, in bounded memory."""
+def principal(vectors: NDArray[np.float32], most: int = AXES) -> NDArray[np.float64]:
+    """Return ``(n, k)`` centred vectors on their first ``most`` principal axes, in bounded memory."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     middle = vectors.mean(0, dtype=np.float64)
@@ -148,6 +156,6 @@ def principal(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     # Of a matrix this small, threads make nothing faster; on busy cores they wait for each other, fifty times as long.
     with threadpool_limits(limits=1):
         _, directions = np.linalg.eigh(scatter)
-    leading = directions[:, ::-1][:, :AXES]
+    leading = directions[:, ::-1][:, :most]
     pieces = [(vectors[start : start + _PIECE] - middle) @ leading for start in range(0, len(vectors), _PIECE)]
     return np.concatenate(pieces) if pieces else np.zeros((0, leading.shape[1]))

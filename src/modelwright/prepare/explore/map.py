@@ -12,8 +12,10 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.atlas import GROUPS, Dot, Sheet, apart, atlas
 from modelwright.drawing.page import Element
 from modelwright.drawing.rows import cell
+from modelwright.prepare.embed.vectors import place_of, remembered
 from modelwright.prepare.explore.layout import neighbours, spread
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, jpeg
+from modelwright.prepare.scan.columns import digest_array
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks import abilities
 
@@ -69,8 +71,8 @@ def sections(view: View) -> list[Element]:
                   marks="has an issue", ordered=ordered),
             draw.h(
                 "p",
-                f"Of {of}. What lies together is alike{_colours(view)}. An island is worth a look: a second camera, a "
-                f"series of copies, another unit{_inside(view)}. Distances between islands mean little.",
+                f"Of {of}. What lies together is alike{_by(view)}{_colours(view)}. An island is worth a look: a second "
+                f"camera, a series of copies, another unit{_inside(view)}. Distances between islands mean little.",
             ),
             draw.details(
                 f"The same by principal components ({sum(explained):.0%} of the differences in two directions)",
@@ -79,6 +81,10 @@ def sections(view: View) -> list[Element]:
             ),
         )
     ]  # fmt: skip
+
+
+def _by(view: View) -> str:
+    return f" to {view.figures['map_by']}" if "map_by" in view.figures else ""
 
 
 def _colours(view: View) -> str:
@@ -114,17 +120,34 @@ def _with_issues(view: View) -> dict[int, list[str]]:
 def _vectors(
     view: View, places: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8] | None] | None:
-    """Return the places that can be compared, their light features, and their sketches where there are any."""
+    """Return the places that can be compared, their light features (or a model's vectors), and their sketches."""
     if isinstance(view.modality, abilities.Sketched):
         found = view.sketches(places)
         if found is None or not len(found[0]):
             return None
+        inside, vectors = _embedded(view, places[found[0]])
+        if len(inside) >= _LEAST:
+            view.figures["map_by"] = view.meta["embeddings"]["name"]
+            return places[found[0]][inside], vectors, found[1][inside]
         return places[found[0]], view.modality.vectors(found[1]), found[1]
     features = view.features(places, "dense")
     if features is None:
         return None
     # Standardised columns have long tails: a few huge values would push all others into one spot.
     return places, np.clip(np.nan_to_num(np.asarray(features, np.float32)), -_TAIL, _TAIL), None
+
+
+def _embedded(view: View, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which of ``places`` (positions) have a vector by the model that compared samples, and these.
+
+    None has where light features did, and where the cache was deleted since.
+    """
+    known = view.meta.get("embeddings")
+    if known is None:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    path = place_of(view.store.cache_dir("prepare"), known["identity"])
+    inside, vectors = remembered(path, digest_array(view.samples.take("id", places.tolist()).to_pylist()))
+    return inside, vectors.astype(np.float32)
 
 
 def _groups(view: View, places: NDArray[np.int64]) -> tuple[list[tuple[str, int]], NDArray[np.int64]]:

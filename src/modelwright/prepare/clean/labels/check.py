@@ -173,7 +173,7 @@ def blind(facts: Mapping[str, Any], needed: int) -> str:
         return ""
     areas = some([f"{name} {area:.2f}" for name, area in poor.items()])
     return (
-        f"light features tell too little about them (area under the ROC curve, by {facts['how']}: {areas}; clearly "
+        f"these features tell too little about them (area under the ROC curve, by {facts['how']}: {areas}; clearly "
         f"more than {belief.FLOOR:g} is asked)"
     )
 
@@ -185,7 +185,7 @@ def _told(result: Result, how: str, count: int) -> str:
     if facts["estimated"] > len(result.places):
         said += f" and are listed, the worst first (about {facts['estimated']:,} are estimated to be)"
     if poor:
-        said += f"; not accused and not accusing, since light features tell too little about them: {some(list(poor))}"
+        said += f"; not accused and not accusing, since these features tell too little about them: {some(list(poor))}"
     if facts["left_out"]:
         said += f"; {facts['left_out']:,} samples of classes with fewer than {LEAST} were not checked"
     return said

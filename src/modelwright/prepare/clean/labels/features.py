@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels import patches, predictions
 from modelwright.prepare.clean.labels.check import Predict
+from modelwright.prepare.embed.embedded import Embedded
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
 from modelwright.progress import Progress
@@ -30,15 +31,20 @@ def of_files(
     look: Look,
     folder: Path,
     progress: Progress,
+    embedded: Embedded | None = None,
 ) -> Predict:
     """Return what predicts samples from the sketches that scans keep, so that none is decoded again.
 
-    Pictures are predicted from patches of their thumbnails, anything else from its light features.
+    Pictures are predicted from patches of their thumbnails, anything else from its light features. Where a model that
+    never saw these labels made vectors, samples are predicted from those.
     """
 
     def predict(
         places: NDArray[np.int64], truth: predictions.Truth
     ) -> tuple[NDArray[np.int64], predictions.Predicted] | None:
+        if embedded is not None and not embedded.embedder.supervised:
+            inside, vectors = embedded.among(places)
+            return inside, predictions.of_embeddings(vectors, truth.first(inside), embedded.embedder.name)
         if not isinstance(modality, Sketched):
             return None
         inside, sketches = sketches_of(modality, gathered, look, places)

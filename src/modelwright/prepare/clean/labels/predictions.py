@@ -151,6 +151,12 @@ def of_vectors(features: NDArray[np.float32], truth: Truth) -> Predicted:
     return Predicted(plain.values, f"{how}, {truth.exactly}")
 
 
+def of_embeddings(features: NDArray[np.float32], truth: Truth, name: str) -> Predicted:
+    """Predict samples from ``(n, d)`` vectors that a model made of them, which ``name`` is in words."""
+    how = f"ridge regression over embeddings by {name}, {truth.exactly}"
+    return Predicted(_fit(features, truth).values, how)
+
+
 def _waves(features: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     width = np.sqrt(2.0 * float(features.var(axis=0, dtype=np.float64).sum())) or 1.0
     directions = (random.normal(size=(features.shape[1], WAVES)) / width).astype(np.float32)

@@ -89,7 +89,7 @@ def find(
         return result
     said = f"tags of {len(inside):,} samples checked by {predicted.how}: {listed:,} samples look wrong"
     if poor:
-        said += f"; not checked, since light features tell too little about them: {some(poor)}"
+        said += f"; not checked, since these features tell too little about them: {some(poor)}"
     progress.say(said)
     return result
 
