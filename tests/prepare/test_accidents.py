@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from modelwright.prepare.cache.journal import Journal
-from modelwright.prepare.scan.children import LEAST
+from modelwright.prepare.scan.small_files import LEAST
 
 from .conftest import Project, picture
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from modelwright.errors import ModelwrightError
 from modelwright.prepare.collect.base import Item, Rejected
-from modelwright.prepare.scan import children
+from modelwright.prepare.scan import small_files
 from modelwright.prepare.scan.children import Children
 from modelwright.prepare.scan.eye import Eye
 from modelwright.prepare.scan.sample_scan import pack
@@ -23,23 +24,23 @@ def test_processes_find_what_is_found_here(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(picture(number, (12 + number % 2, 9), "PNG"))
     (tmp_path / "broken.png").write_bytes(picture(1, (12, 9), "PNG")[:60])
-    items = [Item(name, file=str(tmp_path / name)) for name in (*names[:3], "broken.png", "gone.png", *names[3:])]
-    eye = Eye(tasks.modality("image"))
+    names = [*names[:3], "broken.png", "gone.png", *names[3:]]
+    eye, root, asked = Eye(tasks.modality("image")), os.fsencode(tmp_path), [os.fsencode(name) for name in names]
     with Children("image", 1) as children:
-        found = children.scan(items)
-        assert children.scan(items[:1])[0] == found[0]
-        for item, each in zip(items, found, strict=True):
-            raw = read_item(item)
+        rejected, columns = children.scan(root, asked)
+        assert columns is not None
+        scans = iter(columns.scans())
+        for place, name in enumerate(names):
+            raw = read_item(Item(name, file=str(tmp_path / name)))
             if isinstance(raw, Rejected):
-                assert each == raw
+                assert rejected[place] == raw
             else:
-                assert not isinstance(each, Rejected)
-                assert pack(each) == pack(eye.scan(raw))
+                assert pack(next(scans)) == pack(eye.scan(raw))
         child = children._all[0]
         child.kill()
         child.wait()
         with pytest.raises(ModelwrightError, match=r"0\.png or one of the 8") as caught:
-            children.scan(items)
+            children.scan(root, asked)
         assert caught.value.code == "worker-died"
 
 
@@ -50,7 +51,7 @@ def test_many_small_files_give_the_same_dataset(
     (photos / "pear" / "broken.jpg").write_bytes(picture(1)[:300])
     here = project.prepare(spec)
     assert len(here.ids("train")) > 20
-    monkeypatch.setattr(children, "LEAST", 10)
+    monkeypatch.setattr(small_files, "LEAST", 10)
     other = Project(project.root.parent / "other")
     (other.root / "photos").symlink_to(photos)
     assert other.prepare(spec).digest == here.digest

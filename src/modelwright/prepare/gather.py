@@ -6,6 +6,7 @@ straight to ``rows.parquet``.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +19,14 @@ from modelwright import canonical
 from modelwright.errors import InputError
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.cache.scanned import Found
-from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source
+from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source, os_path
 from modelwright.prepare.collect.listing import Files, Listed
 from modelwright.prepare.collect.regular import MOST_ROWS
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import NoRows, RowWriter
+from modelwright.prepare.scan import small_files
 from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.prepare.scan.scanner import Scanner
@@ -197,17 +199,45 @@ class Gatherer:
     ) -> None:
         """Scan the files whose digest was never scanned; what they hold now is put into ``digests``."""
         missing = np.flatnonzero(kept & (self._index.scanned(scanner.name).rows(digests) < 0))
+        size = int(files.sizes[missing].sum())
+        if small_files.many(len(missing), size):
+            self._scan_many(number, files, missing, digests, kept, scanner)
+            return
         places = missing.tolist()
-        scans = scanner.run_files(files.items(places), len(places), int(files.sizes[missing].sum()))
-        for place, (_, scan) in zip(places, scans, strict=True):
+        for place, (_, scan) in zip(places, scanner.run_files(files.items(places), len(places), size), strict=True):
             self._progress.advance()
             if isinstance(scan, Rejected):
-                self._reject(number, scan)
-                kept[place] = False
-                if digests[place].any():
-                    self.moved.add(number)
+                self._cannot_read(number, place, scan, digests, kept)
             else:
                 digests[place] = np.frombuffer(bytes.fromhex(scan.digest), np.uint8)
+
+    def _scan_many(
+        self,
+        number: int,
+        files: Files,
+        missing: NDArray[np.int64],
+        digests: NDArray[np.uint8],
+        kept: NDArray[np.bool_],
+        scanner: Scanner,
+    ) -> None:
+        """Scan many small files."""
+        import pyarrow as pa
+
+        names = [os_path(path) for path in files.paths.take(pa.array(missing)).to_pylist()]
+        for part in scanner.run_many(os.fsencode(files.root), names):
+            places = missing[part.first : part.first + len(part.digests)]
+            self._progress.advance(len(places))
+            for position, rejected in part.rejected.items():
+                self._cannot_read(number, int(places[position]), rejected, digests, kept)
+            digests[places[kept[places]]] = part.digests[kept[places]]
+
+    def _cannot_read(
+        self, number: int, place: int, rejected: Rejected, digests: NDArray[np.uint8], kept: NDArray[np.bool_]
+    ) -> None:
+        self._reject(number, rejected)
+        kept[place] = False
+        if digests[place].any():
+            self.moved.add(number)
 
     def _take_found(
         self, number: int, files: Files, some: NDArray[np.int64], digests: NDArray[np.uint8], scans: Found

@@ -8,16 +8,23 @@ import stat
 
 LARGEST_FILE = 256 << 20
 """Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
+_SMALL = 1 << 20
+"""Bytes of a file up to which a buffer of its size is read at once."""
 MOST_COLUMNS = 20_000
 """Columns of the widest table that is read."""
 MOST_ROWS = 20_000_000
 """Rows of the longest table that is read: one costs some 110 bytes of memory in this step, so all take 2.5 GB."""
 
 
-def read_regular(path: str | bytes) -> bytes:
+def read_regular(path: str | bytes, folder: int | None = None) -> bytes:
     """Return the bytes of a regular file of at most :data:`LARGEST_FILE` bytes.
 
     Never blocks on a FIFO, never follows a link that appeared after the folder was listed.
+
+    Parameters
+    ----------
+    path
+        Where it lies, seen from the process's folder or from ``folder``, a descriptor.
 
     Raises
     ------
@@ -25,19 +32,31 @@ def read_regular(path: str | bytes) -> bytes:
         With the reason in words.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
         raise RejectedFileError("unreadable", f"cannot be opened: {reason(error)}") from error
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise RejectedFileError("not-a-file", "is not a regular file")
         if found.st_size > LARGEST_FILE:
             raise RejectedFileError("too-large", f"has {found.st_size} bytes, more than {LARGEST_FILE}")
-        try:
-            return file.readall()
-        except OSError as error:
-            raise RejectedFileError("unreadable", f"cannot be read: {reason(error)}") from error
+        return _whole(descriptor, found.st_size)
+    except OSError as error:
+        raise RejectedFileError("unreadable", f"cannot be read: {reason(error)}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _whole(descriptor: int, size: int) -> bytes:
+    """Return all bytes of an open file that had ``size`` bytes a moment ago: of a small one, in one read."""
+    if 0 < size <= _SMALL:
+        data = os.read(descriptor, size + 1)
+        if len(data) == size:
+            return data
+        os.lseek(descriptor, 0, os.SEEK_SET)  # it grows or shrinks just now
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        return file.readall()
 
 
 class RejectedFileError(Exception):

@@ -1,33 +1,34 @@
 """A process that scans files: so that many small ones keep every core busy, which the interpreter's lock prevents.
 
-Run as ``python -m modelwright.prepare.scan.child MODALITY``. Messages are bytes behind their length. A request is one,
-the ``[name, file]`` of some files as JSON; the answer is one for each of them: ``S``, the digest, and the scan as the
-cache keeps it, or ``R`` and a rejection as JSON. It ends when its input does, so it never outlives who started it.
+Run as ``python -m modelwright.prepare.scan.child MODALITY``. Messages are bytes behind their length. A request is one:
+a folder, and names of files in it, with NUL between them. The answer are two: JSON of the files that cannot be read
+(place, kind, message), and what was found of the others, by column. It ends when its input does, so it never outlives
+who started it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO
 
-from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.prepare.collect.base import RejectedFileError, read_regular
+from modelwright.prepare.scan.columns import Columns, joined
 from modelwright.prepare.scan.eye import Eye
-from modelwright.prepare.scan.sample_scan import Scan, pack, unpack
-from modelwright.prepare.scan.scanner import read_item
 from modelwright.tasks import base as tasks
 
 _LENGTH = struct.Struct("<I")
-_SCAN, _REJECTED = b"S", b"R"
-_DIGEST_END = 1 + 32
 
 
-def send(stream: IO[bytes], *messages: bytes) -> None:
-    """Write messages, and wait for none of them to be read."""
-    for data in messages:
-        stream.write(_LENGTH.pack(len(data)) + data)
+def send(stream: IO[bytes], *pieces: bytes | memoryview) -> None:
+    """Write one message in pieces."""
+    stream.write(_LENGTH.pack(sum(len(each) for each in pieces)))
+    for each in pieces:
+        stream.write(each)
     stream.flush()
 
 
@@ -49,31 +50,37 @@ def receive(stream: IO[bytes]) -> bytes:
     return data
 
 
-def question(items: Sequence[Item]) -> bytes:
-    """Return the request for one pass over each of some files."""
-    return json.dumps([(item.path, item.file) for item in items]).encode()
+def question(root: bytes, names: Sequence[bytes]) -> bytes:
+    """Return the request for one pass over each of some files in a folder, or below it."""
+    return b"\0".join([root, *names])
 
 
-def answers(eye: Eye, asked: bytes) -> list[bytes]:
-    """Return what one pass over each file of a request found, a message each."""
-    read = [read_item(Item(path, file=file)) for path, file in json.loads(asked)]
-    scans = iter(eye.scan_many([each for each in read if not isinstance(each, Rejected)]))
-    return [_of_rejected(each) if isinstance(each, Rejected) else _of_scan(next(scans)) for each in read]
+def answer(eye: Eye, asked: bytes) -> tuple[bytes, list[bytes | memoryview]]:
+    """Return the two messages that answer a request: unreadable files, and what was found of the others."""
+    root, *names = asked.split(b"\0")
+    raws: list[bytes] = []
+    unreadable: list[tuple[int, str, str]] = []
+    with _opened(root) as folder:
+        for place, name in enumerate(names):
+            try:
+                raws.append(read_regular(name if folder is not None else root + b"/" + name, folder))
+            except RejectedFileError as error:
+                unreadable.append((place, error.kind, error.message))
+    return json.dumps(unreadable).encode(), joined(eye.look(raws)).message() if raws else []
 
 
-def _of_scan(scan: Scan) -> bytes:
-    return _SCAN + bytes.fromhex(scan.digest) + pack(scan)
-
-
-def _of_rejected(rejected: Rejected) -> bytes:
-    return _REJECTED + json.dumps([rejected.path, rejected.kind, rejected.message]).encode()
-
-
-def found(answer: bytes) -> Scan | Rejected:
-    """Return what one message of :func:`answers` says."""
-    if answer[:1] == _REJECTED:
-        return Rejected(*json.loads(answer[1:]))
-    return unpack(answer[1:_DIGEST_END].hex(), answer[_DIGEST_END:])
+@contextmanager
+def _opened(root: bytes) -> Iterator[int | None]:
+    """Open a folder, so that names in it are looked up from there: each part of a path costs. None if it cannot be."""
+    try:
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def main(modality: str) -> None:
@@ -84,7 +91,14 @@ def main(modality: str) -> None:
             asked = receive(sys.stdin.buffer)
         except EOFError:
             return
-        send(sys.stdout.buffer, *answers(eye, asked))
+        unreadable, found = answer(eye, asked)
+        send(sys.stdout.buffer, unreadable)
+        send(sys.stdout.buffer, *found)
+
+
+def found(message: bytes) -> Columns | None:
+    """Return what the second message of an answer says; None where no file could be read."""
+    return Columns.of_message(message) if message else None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,14 +12,9 @@ from queue import SimpleQueue
 from typing import Self
 
 from modelwright.errors import ModelwrightError
-from modelwright.prepare.collect.base import Item, Rejected
+from modelwright.prepare.collect.base import Rejected, printable
 from modelwright.prepare.scan.child import found, question, receive, send
-from modelwright.prepare.scan.sample_scan import Scan
-
-LEAST = 5_000
-"""Files to scan from which processes pay for their start."""
-SMALL = 16 << 10
-"""Bytes of an average file up to which most of the time goes into the interpreter."""
+from modelwright.prepare.scan.columns import Columns
 
 
 class Children:
@@ -65,8 +61,17 @@ class Children:
             child.wait()
         self._all = []
 
-    def scan(self, items: Sequence[Item]) -> list[Scan | Rejected]:
-        """Return what one pass over each of some files found; waits for a process that is free.
+    def scan(self, root: bytes, names: Sequence[bytes]) -> tuple[dict[int, Rejected], Columns | None]:
+        """Return the place of each file that cannot be read, with why, and what one pass over each of the others found.
+
+        Waits for a process that is free.
+
+        Parameters
+        ----------
+        root
+            A folder.
+        names
+            Names of files from there.
 
         Raises
         ------
@@ -77,14 +82,18 @@ class Children:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            send(child.stdin, question(items))
-            answers = [receive(child.stdout) for _ in items]
+            send(child.stdin, question(root, names))
+            unreadable, columns = receive(child.stdout), receive(child.stdout)
         except (EOFError, OSError) as error:
             raise ModelwrightError(
-                f"a process that scans files died, at {items[0].path} or one of the {len(items)} from there on",
+                f"a process that scans files died, at {printable(names[0])} or one of the {len(names)} from there on",
                 code="worker-died",
                 hint="most often the system was out of memory: look at these files, or free some",
             ) from error
         finally:
             self._free.put(child)
-        return [found(each) for each in answers]
+        rejected = {}
+        for place, kind, message in json.loads(unreadable):
+            shown = printable(names[place])
+            rejected[place] = Rejected(shown, kind, f"{shown} {message}")
+        return rejected, found(columns)

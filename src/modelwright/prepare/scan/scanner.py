@@ -7,14 +7,17 @@ that neither a killed run nor a moved file costs a second one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Rejected, RejectedFileError, os_path, read_regular
 from modelwright.prepare.scan.eye import Eye
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.tasks.base import Modality
+
+if TYPE_CHECKING:
+    from modelwright.prepare.scan.small_files import Part
 
 VERSION = 5
 _COMMIT_EVERY = 2048
@@ -95,7 +98,7 @@ class Scanner:
         self._index = index
         self._source = source
         self._eye = Eye(modality)
-        self._modality = modality.name
+        self._modality = modality
         self._workers = workers
         self.name = scanner_name(modality)
         self._fresh_files: list[tuple[tuple[bytes, int, int, int, int], str]] = []
@@ -109,24 +112,20 @@ class Scanner:
         yield from self._run(_handfuls(self._with_cache(items)), self._look, self._workers)
 
     def run_files(self, items: Iterable[Item], count: int, size: int) -> Iterator[tuple[Item | None, Scan | Rejected]]:
-        """Yield what :meth:`run` does for ``count`` files of ``size`` bytes in all, none of which was ever scanned.
-
-        Many small ones are scanned by processes: with threads, they would wait for each other.
-        """
-        from modelwright.engine.threads import usable_cores
-        from modelwright.prepare.scan.children import LEAST, SMALL, Children
-
+        """Yield what :meth:`run` does for ``count`` files of ``size`` bytes in all, none of which was ever scanned."""
         handfuls = _handfuls(((item, None) for item in items), size // max(count, 1))
-        if count < LEAST or size > SMALL * count:
-            yield from self._run(handfuls, self._look, self._workers)
-            return
-        with Children(self._modality, usable_cores()) as children:
+        yield from self._run(handfuls, self._look, self._workers)
 
-            def look(work: _Work) -> _Looked:
-                asked = [item for item, _ in work if isinstance(item, Item)]
-                return [(item, scan, False) for item, scan in zip(asked, children.scan(asked), strict=True)]
+    def run_many(self, root: bytes, names: Sequence[bytes]) -> Iterator[Part]:
+        """Scan many small files below a folder, none of which was ever scanned, in processes.
 
-            yield from self._run(handfuls, look, len(children))
+        With threads, they would wait for each other.
+        """
+        from modelwright.prepare.scan import small_files
+
+        for part in small_files.scan(self._index, self._modality, root, names):
+            self.read += len(part.digests) - len(part.rejected)
+            yield part
 
     def _run(
         self, handfuls: Iterable[_Work], look: Callable[[_Work], _Looked], workers: int
