@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from modelwright.version import __version__
 
 if TYPE_CHECKING:
+    from modelwright.prepare.profile import profile
     from modelwright.project import Project
     from modelwright.project import init_project as init
     from modelwright.project import open_project as open  # noqa: A004 - modelwright.open(path) is the point
 
-__all__ = ["Project", "__version__", "init", "open"]
+__all__ = ["Project", "__version__", "init", "open", "profile"]
 
 _LAZY = {
     "Project": ("modelwright.project", "Project"),
     "open": ("modelwright.project", "open_project"),
+    "profile": ("modelwright.prepare.profile", "profile"),
     "init": ("modelwright.project", "init_project"),
 }
 

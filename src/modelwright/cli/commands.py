@@ -43,7 +43,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Data and people",
         (
-            Command("explore", "look", "the reports: what was found in the data, how good the package is"),
+            Command("explore", "look", "the reports: what was found in the data, how good the package is; any table"),
             Command("issues", "people", "problems found in the data; decide about them"),
             Command("diff", "look", "what changed from one dataset to another"),
             Command("label", "people", "what to label next, and saying what it is"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.cli.parsing import whole
 from modelwright.cli.projects import relative, the_project
+from modelwright.errors import InputError
 
 if TYPE_CHECKING:
     from modelwright.cli.screen import Screen
@@ -190,20 +191,38 @@ def add_explore(parser: ArgumentParser) -> None:
     """Add the arguments of ``mw explore``."""
     parser.add_argument(
         "what",
-        nargs="?",
-        choices=REPORTS,
-        default="dataset",
-        help=f"which report: {', '.join(REPORTS)}; default: dataset",
+        nargs="*",
+        metavar="REPORT|FILE",
+        help=f"which report of the project: {', '.join(REPORTS)}; default: dataset. Or tables to look at, without a "
+        "project: CSV, TSV, JSON lines, Parquet, Arrow, Excel, or an address such as sqlite:///data.db",
     )
     parser.add_argument("--id", metavar="ID", help="which one, by the beginning of its digest; default: the newest")
     parser.add_argument("--split", choices=SPLITS, help="draw one split of a dataset alone")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write the page to FILE, too")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="write the page to FILE, too; a table's page: to FILE or into a folder, in place of NAME.html here",
+    )
+    parser.add_argument("--sheet", metavar="NAME", help="of a workbook: which sheet; default: the first")
+    parser.add_argument("--query", metavar="SELECT", help="of a database: the rows to look at; default: its only table")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
 def explore(options: Namespace, screen: Screen) -> int:
-    """Say where a page is, draw it anew for one split, and open it if asked to; as JSON, give the figures on it."""
-    found = the_project(options).explore(options.what, digest=options.id, split=options.split, to=options.output)
+    """Say where a page is, draw it anew for one split, and open it if asked to; as JSON, give the figures on it.
+
+    What is named and is no report is a table: a page about it is drawn, without a project.
+    """
+    if len(options.what) > 1 or (options.what and options.what[0] not in REPORTS):
+        from modelwright.cli.tables import explore_tables
+
+        return explore_tables(options, screen, REPORTS)
+    for option, given in (("--sheet", options.sheet), ("--query", options.query)):
+        if given is not None:
+            raise InputError(f"{option} goes with a table", code="usage", hint="mw explore FILE")
+    what = options.what[0] if options.what else "dataset"
+    found = the_project(options).explore(what, digest=options.id, split=options.split, to=options.output)
     path = Path(found["path"]).absolute()
     opened = False
     if options.open:

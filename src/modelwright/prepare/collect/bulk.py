@@ -71,10 +71,10 @@ def lines(path: File, dialect: Dialect) -> Iterator[Lines]:
                     _refuse(not skip and block.count(b'"', start, end) % 2 == 1)  # a line end in the header
                     start, number = end, number + 1
                 if start < len(block):
-                    block = block[start:]
-                    _check(block)
+                    block = block[start:] if start else block
+                    ends = _check(block)
                     yield Lines(number, block)
-                    number += block.count(b"\n")
+                    number += ends
                 if not piece:
                     return
     except (OSError, EOFError, ValueError):
@@ -90,7 +90,8 @@ def _refuse(trouble: bool) -> None:
         raise NotPlainError
 
 
-def _check(block: bytes) -> None:
+def _check(block: bytes) -> int:
+    """Refuse a block that cannot be read so; return how many lines end in it."""
     _refuse(b"\0" in block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")))
     if not block.isascii():
         try:
@@ -99,6 +100,7 @@ def _check(block: bytes) -> None:
             raise NotPlainError from None
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
     _refuse(len(ends) > 0 and int(np.diff(ends, prepend=-1).max()) >= LONGEST_FIELD)
+    return len(ends)
 
 
 class Reader:
@@ -114,10 +116,14 @@ class Reader:
         Cells that mean "missing".
     decimal
         The decimal sign.
+    threads
+        Whether Arrow may use threads of its own for one block.
     """
 
-    def __init__(self, dialect: Dialect, names: Sequence[str], missing: frozenset[str], decimal: str) -> None:
-        self._dialect, self._missing, self._decimal = dialect, missing, decimal
+    def __init__(
+        self, dialect: Dialect, names: Sequence[str], missing: frozenset[str], decimal: str, *, threads: bool = True
+    ) -> None:
+        self._dialect, self._missing, self._decimal, self._threads = dialect, missing, decimal, threads
         self.delimiter = dialect.delimiter
         self._names = [*([""] if dialect.index_column else []), *names]
         self.ragged: list[tuple[int, int]] = []
@@ -150,7 +156,9 @@ class Reader:
             raise pa.ArrowInvalid("quotes")
         table = arrow.read_csv(
             pa.py_buffer(data),
-            read_options=arrow.ReadOptions(column_names=self._names, block_size=len(data) + 1, use_threads=True),
+            read_options=arrow.ReadOptions(
+                column_names=self._names, block_size=len(data) + 1, use_threads=self._threads
+            ),
             parse_options=arrow.ParseOptions(
                 delimiter=self._dialect.delimiter, quote_char='"' if quoted else False, double_quote=True
             ),

@@ -93,7 +93,7 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
     if not head.strip(b"\0 \r\n\t"):
         raise InputError(f"table {path} is empty", code="empty-table", hint=NEEDS)
     encoding, bom, remarks = _encoding(head, wanted, path)
-    text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    text = _decoded(head, encoding).removeprefix("\ufeff")
     returns = "\n" not in text and "\r" in text
     lines = text.splitlines(keepends=True)
     if not whole and len(lines) == 1 and len(head) >= LONGEST_LINE:
@@ -117,6 +117,24 @@ def sniff(path: File, wanted: Wanted) -> Dialect:
         remarks.append(f"{path.name}: {'the first row is the header' if header else 'there is no header'}: {why}")
     dialect = Dialect(delimiter, header, encoding, bom, (), (), returns=returns, literal=literal)
     return _named(dialect, rows, wanted, path, remarks)
+
+
+def _decoded(head: bytes, encoding: str) -> str:
+    """Return the sample as text: of UTF-8, with the lines that are not as :class:`Reader` reads them."""
+    if encoding != "utf-8":
+        return head.decode(encoding, "replace")
+    try:
+        return head.decode()
+    except UnicodeDecodeError:
+        return "".join(map(_other_line, head.splitlines(keepends=True)))
+
+
+def _other_line(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        # Windows-1252 leaves five bytes undefined; Latin-1 defines all, so this cannot fail.
+        return raw.decode("latin-1" if set(raw) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "cp1252")
 
 
 def _named(dialect: Dialect, rows: list[list[str]], wanted: Wanted, path: File, remarks: list[str]) -> Dialect:

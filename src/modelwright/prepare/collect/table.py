@@ -240,7 +240,7 @@ class TableSource:
                 code="ragged-table",
                 hint="is the delimiter right? set 'delimiter:'",
             )
-        decimal = self._decimal or _decimal_sign(tallies, dialect)
+        decimal = self._decimal or typing_columns.decimal_sign(tallies, dialect.delimiter)
         if decimal == ",":
             remarks.append(f"{path.name}: numbers are written with a decimal comma")
         remarks.extend(dialect.remarks)
@@ -445,9 +445,3 @@ def _too_many(path: File) -> InputError:
         f"table {path} has more than {MOST_ROWS:,} rows", code="too-many-rows", hint="give a random sample of them"
     )
 
-
-def _decimal_sign(tallies: Sequence[typing_columns.Tally], dialect: Dialect) -> str:
-    if dialect.delimiter == ",":
-        return "."
-    fractions = sum(tally.numbers - tally.integers for tally in tallies)
-    return "," if sum(tally.commas for tally in tallies) > fractions else "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelwright.prepare.collect.delimited import NUMBER
@@ -61,6 +62,14 @@ class Tally:
         if rest > _STRAY_SHARE * self.seen or len(self.strays) > _STRAY_WORDS:
             return "text"
         return "integer" if self.integers == self.seen - rest else "number"
+
+
+def decimal_sign(tallies: Sequence[Tally], delimiter: str) -> str:
+    """Return ``.`` or ``,``: whichever more fractions are written with; never the delimiter."""
+    if delimiter == ",":
+        return "."
+    fractions = sum(tally.numbers - tally.integers for tally in tallies)
+    return "," if sum(tally.commas for tally in tallies) > fractions else "."
 
 
 def number(cell: str, whole: bool, decimal: str) -> int | float | None:
