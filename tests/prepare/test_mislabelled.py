@@ -194,7 +194,7 @@ def test_classes_that_the_columns_do_not_tell_are_not_checked(project: Project) 
     assert not issues(dataset, "mislabelled")
     assert set(facts["not_understood"]) == {"a", "b", "c"}
     assert "these features tell too little about them" in facts["skipped"]
-    assert any(said.startswith("labels were not checked: light features") for said in project.listener.said)
+    assert any(said.startswith("labels were not checked: these features") for said in project.listener.said)
     report = dataset.artifact.attached("report.html")
     assert report is not None
     assert "Not checked: these features tell too little about them" in report.read_text("utf-8")
