@@ -478,3 +478,14 @@ def test_a_word_that_says_the_same_of_all_is_said_to() -> None:
         "reason"
     ]
     assert "missing adds nothing: it is the same of all sequences; length adds nothing" in reason
+
+
+def test_time_says_that_it_adds_nothing_where_clocks_are_the_same() -> None:
+    """Equal lengths and steps: the same three figures of every sequence; a gap in one of them is something to learn."""
+    clock = [60.0 * step for step in range(40)]
+    raws = [document(walk(40, 2, seed), clock) for seed in range(5)]
+    assert "time adds nothing: it is the same of all sequences" in learned(raws, features=("time", "trend"))["reason"]
+    late = [*clock[:20], *(moment + 900.0 for moment in clock[20:])]
+    reason = learned([*raws, document(walk(40, 2, 9), late)], features=("time", "trend"))["reason"]
+    assert "adds nothing" not in reason
+    assert "adds nothing" not in learned(raws[:1], features=("time", "trend"))["reason"], "one alone tells nothing"

@@ -67,7 +67,11 @@ class Answering(Protocol):
 
 @runtime_checkable
 class Worded(Protocol):
-    """What a modality may have beside :class:`Modality` whose ``dense`` features are chosen by words of the spec."""
+    """What a modality may have beside :class:`Modality` whose ``dense`` features are chosen by words of the spec.
+
+    Each feature is made by one word, or by none. Where words are steps that change the whole sample, as those of
+    pictures are, no feature is one word's: such a modality has words, but is :class:`Staged`.
+    """
 
     @property
     def feature_words(self) -> Mapping[str, str]:

@@ -47,6 +47,8 @@ class Image:
         "image/webp",
     )
     encodings: ClassVar[tuple[Encoding, ...]] = ("pixels", "dense", "trees")
+    # Each word is a step over all pixels, and every feature a pixel behind all steps: none is one word's, so there is
+    # no ``feature_parts`` (:class:`~modelwright.tasks.abilities.Worded`); what each step does is shown by ``stages``.
     feature_words: ClassVar[Mapping[str, str]] = image_words.WORDS
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:

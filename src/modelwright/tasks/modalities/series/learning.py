@@ -138,12 +138,30 @@ def learn(batches: Iterable[Any], settings: Mapping[str, Any]) -> dict[str, Any]
     left = [name for name in seen.channels if name not in chosen]
     if left:
         reason += f"; left out, because most sequences lack them: {', '.join(left[:6])}"
-    schema["scale"] = _scale(schema, seen)
+    schema["scale"], still = _scale(schema, seen)
+    reason += "".join(f"; {each}" for each in _idle(schema, seen, asked, still))
     if "pca" in schema["features"]:
         schema["components"] = _components(schema, seen)
         reason += f"; pca: {schema['components']['reason']}"
     schema["reason"] = reason
     return schema
+
+
+def _idle(schema: Mapping[str, Any], seen: _Seen, asked: Sequence[str], still: NDArray[np.bool_]) -> list[str]:
+    """Say which words that were asked for add nothing, since none of their features differs between sequences.
+
+    ``still`` ``(d,)`` says which features are the same in all samples kept; whether values are missing anywhere, and
+    how long sequences are, is known of every one.
+    """
+    of = "all sequences" if len(seen.kept) == len(seen.lengths) else f"the {len(seen.kept):,} sequences looked at"
+    said, start = [], 0
+    for word in schema["features"]:
+        count = len(series_plan.names_of(word, schema))
+        mine, start = still[start : start + count], start + count
+        known = word not in {"missing", "length"} or _same(word, schema, seen)
+        if word in asked and count and mine.all() and known and len(seen.lengths) > 1:
+            said.append(f"{word} adds nothing: it is the same of {of}")
+    return said
 
 
 def _asked(features: Any) -> tuple[str, ...]:
@@ -203,8 +221,6 @@ def _features(schema: Mapping[str, Any], seen: _Seen, asked: tuple[str, ...]) ->
         if not words:
             raise InputError(f"none of the features {', '.join(asked)} fits: {told}", code="unknown-feature")
         without = f"; {', '.join(refused)} cannot be made of these sequences" if refused else ""
-        idle = [word for word in asked if word in {"missing", "length"} and _same(word, schema, seen)]
-        without += "".join(f"; {word} adds nothing: it is the same of all sequences" for word in idle)
         return words, f"features as the spec says: {', '.join(words)} ({told}){without}"
     words, shed = _automatic(schema, seen)
     reason = f"features: {', '.join(words)} ({told})"
@@ -251,8 +267,11 @@ def _senseless(word: str, schema: Mapping[str, Any]) -> bool:
     return word == "spectrum" and schema["frame"] < 4
 
 
-def _scale(schema: Mapping[str, Any], seen: _Seen) -> dict[str, list[float]]:
-    """Return mean and deviation of every feature over the samples kept, made by the very graph that is packaged."""
+def _scale(schema: Mapping[str, Any], seen: _Seen) -> tuple[dict[str, list[float]], NDArray[np.bool_]]:
+    """Return mean and deviation of every feature over the samples kept, and which of them are the same in all.
+
+    They are made by the very graph that is packaged.
+    """
     from modelwright.tasks.modalities.series import graph as series_graph
 
     width = len(series_plan.names(schema))
@@ -269,8 +288,9 @@ def _scale(schema: Mapping[str, Any], seen: _Seen) -> dict[str, list[float]]:
     assert first is not None
     mean = total / np.maximum(count, 1)
     std = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean * mean, 0.0))
-    std = np.where(std > 1e-6, std, 1.0)
-    return {"mean": [_rounded(value) for value in mean + first], "std": [_rounded(value) for value in std]}
+    still = std <= 1e-6
+    std = np.where(still, 1.0, std)
+    return {"mean": [_rounded(value) for value in mean + first], "std": [_rounded(value) for value in std]}, still
 
 
 def _components(schema: Mapping[str, Any], seen: _Seen) -> dict[str, Any]:
