@@ -18,7 +18,7 @@ from modelwright.prepare import tables
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.clean.columns import release
 from modelwright.prepare.collect.base import Recording, open_all
-from modelwright.prepare.divide import split
+from modelwright.prepare.divide import split, standing
 from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.embed.choose import identity
 from modelwright.prepare.fingerprints import Seen, combine
@@ -247,6 +247,8 @@ def _places(spec: Any, sources: Sequence[Any], digests: Sequence[str]) -> list[d
             value = getattr(source, name, None)
             if value is not None:
                 place[name] = value
+        if dealt := standing.dealt_by(each):
+            place["dealt_by"] = dealt
         places.append(place)
     return places
 

@@ -120,14 +120,19 @@ class Workflow:
         from modelwright.spec import check_files
 
         check_files(self.given, "prepare")
-        seen = observe(self.spec, self.store)
+        seen = observe(self.spec, self.store, progress)
         key = self._key("prepare", {"sources": seen.combined})
 
         def work() -> Artifact:
             from modelwright.prepare import prepare
 
             return prepare(
-                self.spec, self.store, key=("prepare", key), parent=self._parent(key), seen=seen, progress=progress
+                self.spec,
+                self.store,
+                key=("prepare", key),
+                parent=self._parent(key, progress),
+                seen=seen,
+                progress=progress,
             ).artifact
 
         return self._step("prepare", key, {}, work)
@@ -204,12 +209,13 @@ class Workflow:
         champion = self.store.artifacts.open(standing["package"], "package")
         return None, {**inputs, "champion": champion.digest}, champion
 
-    def _parent(self, key: str) -> Any:
-        """Return the newest dataset if it was split by the same settings: what it locked away stays locked away.
+    def _parent(self, key: str, progress: Progress) -> Any:
+        """Return the newest dataset if it was dealt by the same settings: what it locked away stays locked away.
 
         One that was made under this very ``key``, by a run that died before the step cache knew of it, is no parent of
         what is to be made: that has the parent which that one had, and becomes the same.
         """
+        from modelwright.prepare.divide.standing import dealt_otherwise
         from modelwright.store.dataset import Dataset
 
         newest = self.store.artifacts.latest("dataset")
@@ -219,7 +225,10 @@ class Workflow:
             if isinstance(before, str):
                 with contextlib.suppress(InputError):
                     newest = self.store.artifacts.open(before, "dataset")
-        if newest is None or newest.meta.get("split") != self.spec.part("prepare")["split"]:
+        if newest is None:
+            return None
+        if why := dealt_otherwise(self.spec, newest.meta):
+            progress.say(f"{why}: samples are dealt into splits anew, and the test split is another one")
             return None
         return Dataset(self.store, newest)
 

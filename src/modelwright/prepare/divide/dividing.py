@@ -111,7 +111,8 @@ def divide(
     splits = np.full(len(kept), -1, np.int8)
     splits[places] = plan.splits
     division = Division(splits, None, times, facts)
-    division.issues.extend(_shut_out(gathered, places[plan.conflicts], times))
+    like = _like(places, groups, plan.splits, plan.conflicts)
+    division.issues.extend(_shut_out(gathered, places[plan.conflicts], times, like))
     if times is not None and over.any():
         reaches = "reaches over the border of two splits: part of it would be known in both"
         division.issues.extend(about.samples(gathered, places[over], "split-conflict", 0.2, reaches))
@@ -172,8 +173,32 @@ def _times(settings: Any, gathered: Gathered, rows: Path) -> chronology.Times:
     return times
 
 
-def _shut_out(gathered: Gathered, places: NDArray[np.int64], times: chronology.Times | None) -> Iterator[Issue]:
-    """Yield why samples are in no split: they have no time, or are tied to a sample of a later or locked one."""
+def _like(
+    places: NDArray[np.int64], groups: NDArray[np.int64], splits: NDArray[np.int8], conflicts: NDArray[np.int64]
+) -> dict[int, int]:
+    """Return for samples that are in no split one of their group that is in the latest: the locked one, as a rule."""
+    inside = np.flatnonzero((splits >= 0) & np.isin(groups, np.unique(groups[conflicts])))
+    latest = inside[np.argsort(splits[inside], kind="stable")]
+    of = dict(zip(groups[latest].tolist(), places[latest].tolist(), strict=True))
+    found = zip(places[conflicts].tolist(), groups[conflicts].tolist(), strict=True)
+    return {place: of[group] for place, group in found if group in of}
+
+
+def _shut_out(
+    gathered: Gathered, places: NDArray[np.int64], times: chronology.Times | None, like: Mapping[int, int]
+) -> Iterator[Issue]:
+    """Yield why samples are in no split: they have no time, or are tied to a sample of a later or locked one.
+
+    Parameters
+    ----------
+    like
+        A place to that of a sample that it is tied to.
+    """
+
+    def evidence(place: int) -> dict[str, Any]:
+        other = like.get(place)
+        return {} if other is None else {"other": gathered.paths[other], "other_id": gathered.id(other)}
+
     untimed = np.zeros(len(places), bool) if times is None else ~np.isfinite(times.values[places])
     for kind, some, severity, why in (
         ("missing-time", places[untimed], 0.7, "has no time, so it cannot be told from what is to be predicted"),
@@ -186,7 +211,7 @@ def _shut_out(gathered: Gathered, places: NDArray[np.int64], times: chronology.T
             else "is like a later sample, in the split after its own",
         ),
     ):
-        yield from about.samples(gathered, some, kind, severity, why)
+        yield from about.samples(gathered, some, kind, severity, why, evidence)
 
 
 def small_splits(settings: Any, splits: NDArray[np.int8]) -> Iterator[Issue]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +13,35 @@ from modelwright.prepare.clean import checks
 from modelwright.prepare.divide import split
 from modelwright.prepare.gathered import Gathered
 from modelwright.store.dataset import Dataset
+
+_DEALING = ("group", "time", "split")
+"""Settings of a source by which its samples are dealt."""
+
+
+def dealt_by(source: Any) -> dict[str, Any]:
+    """Return which settings of a spec's source say how its samples are dealt."""
+    return {name: source.options[name] for name in _DEALING if source.options.get(name) is not None}
+
+
+def dealt_otherwise(spec: Any, meta: Mapping[str, Any]) -> str | None:
+    """Return why the splits of a dataset before cannot hold, in words; None: they do.
+
+    Parameters
+    ----------
+    spec
+        What is asked for now.
+    meta
+        The ``meta`` of the dataset before.
+    """
+    if meta.get("split") != spec.part("prepare")["split"]:
+        return "'split' changed"
+    before = {(each["kind"], each["location"]): each.get("dealt_by", {}) for each in meta["sources"]}
+    for source in spec.sources:
+        known = before.get((source.kind, source.location))
+        if known is not None and known != dealt_by(source):
+            changed = [name for name in _DEALING if known.get(name) != dealt_by(source).get(name)]
+            return f"{', '.join(map(repr, changed))} of source '{source.kind}: {source.location}' changed"
+    return None
 
 
 def stated(gathered: Gathered) -> NDArray[np.int64]:

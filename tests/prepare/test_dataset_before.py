@@ -1,0 +1,61 @@
+"""What the dataset before settles for the next one: splits that hold, and when they are dealt anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from modelwright.project import open_project
+from modelwright.store.dataset import Dataset
+
+from .conftest import Listener, issues, picture
+
+
+def test_a_group_that_a_source_gets_later_deals_anew(tmp_path: Path) -> None:
+    """Not: what lies in several splits of the dataset before is left out, as if it were a leak."""
+    lines = ["path,label,rec", *(f"{number}.jpg,{'ab'[number // 20]},{number // 4}" for number in range(40))]
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    for number in range(40):
+        (tmp_path / f"{number}.jpg").write_bytes(picture(number, (48, 40)))
+    said: list[list[str]] = []
+    for group in ("", "    group: rec\n"):
+        (tmp_path / "modelwright.yaml").write_text(f"sources:\n  - manifest: list.csv\n    label: label\n{group}")
+        listener = Listener()
+        project = open_project(tmp_path)
+        project.run(to="prepare", progress=listener)
+        said.append(listener.said)
+    artifact = project.store.artifacts.latest("dataset")
+    assert artifact is not None
+    dataset = Dataset(project.store, artifact)
+    assert dataset.meta["counts"]["dropped"] == 0
+    assert not issues(dataset, "split-conflict")
+    assert any("'group' of source 'manifest: list.csv' changed: samples are dealt into splits anew" in line
+               for line in said[1])  # fmt: skip
+    assert not any("anew" in line for line in said[0])
+
+
+def test_what_is_shut_out_of_all_splits_says_what_it_is_like(tmp_path: Path) -> None:
+    """A copy of a locked test sample that comes later, under other bytes."""
+    for number in range(60):
+        place = tmp_path / "pictures" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.png").write_bytes(picture(number, (64, 56), kind="PNG"))
+    (tmp_path / "modelwright.yaml").write_text(
+        "sources:\n  - folder: pictures\nsplit: {group: '([0-9]+)'}\nclean: {keep: [duplicate, mislabelled], review: []}\n"
+    )
+    project = open_project(tmp_path)
+    project.run(to="prepare")
+    artifact = project.store.artifacts.latest("dataset")
+    assert artifact is not None
+    table = Dataset(project.store, artifact).columns()
+    found = dict(zip(table["path"].to_pylist(), table["split"].to_pylist(), strict=True))
+    tests = sorted(path for path, name in found.items() if name == "test")
+    trained = sorted(path for path, name in found.items() if name == "train" and path[0] == tests[0][0])
+    again = Path(tests[0]).with_name(f"{Path(trained[0]).stem}_again.png")
+    (tmp_path / "pictures" / again).write_bytes((tmp_path / "pictures" / tests[0]).read_bytes())
+    open_project(tmp_path).run(to="prepare")
+    artifact = project.store.artifacts.latest("dataset")
+    assert artifact is not None
+    (shut,) = issues(Dataset(project.store, artifact), "split-conflict")
+    assert Path(str(shut["path"])).name == Path(trained[0]).name
+    assert json.loads(str(shut["evidence"]))["other"] in tests
