@@ -85,7 +85,7 @@ class _Kept:
     def values(self, name: str, places: NDArray[np.int64]) -> list[Any]:
         """Return a column's values of the first few of some samples."""
         some = places[:MOST_EXAMPLES]
-        values: list[Any] = self._columns.take(name, some if self._rows is None else self._rows[some]).to_pylist()
+        values: list[Any] = self._columns.pick(name, some if self._rows is None else self._rows[some]).to_pylist()
         return values
 
     def examples(self, places: NDArray[np.int64], **more: Sequence[Any]) -> list[dict[str, Any]]:

@@ -138,7 +138,6 @@ class Columns:
         Of a large column only the row groups that hold them are read.
         """
         import pyarrow as pa
-        from pyarrow import parquet
 
         wanted = np.asarray(places, np.int64)
         if name == "id" and 32 * self.num_rows <= SMALL:
@@ -148,6 +147,14 @@ class Columns:
         if name in self._small:
             column = self._small[name]
             return pa.concat_arrays([pa.array([], column.type), *column.take(pa.array(wanted)).chunks])
+        return self.pick(name, wanted)
+
+    def pick(self, name: str, places: NDArray[np.int64] | Sequence[int]) -> Any:
+        """Return what :meth:`take` does, of the row groups that hold ``places`` alone; nothing is kept."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        wanted = np.asarray(places, np.int64)
         order = np.argsort(wanted, kind="stable")
         ordered = wanted[order]
         made, start = [], 0

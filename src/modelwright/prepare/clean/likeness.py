@@ -43,7 +43,7 @@ def pairs(hashes: NDArray[np.uint64], radius: int = RADIUS, most: int | None = N
         raise ValueError(f"radius is {radius}; it must be 0 to {RADIUS}")
     if len(hashes) < 2:
         return np.empty((0, 2), np.int64)
-    return joined(hashes, hamming.near(np.unique(hashes), radius, most))
+    return joined(hashes, hamming.near(hamming.different(hashes), radius, most))
 
 
 def joined(hashes: NDArray[np.uint64], near: hamming.Near) -> NDArray[np.int64]:
@@ -54,10 +54,7 @@ def joined(hashes: NDArray[np.uint64], near: hamming.Near) -> NDArray[np.int64]:
     hashes
         ``(n,) uint64``; ``near`` holds the near pairs of the different ones among them.
     """
-    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    own = np.arange(len(hashes))
-    head = first[inverse]
-    equal = np.stack([head, own], 1)[head != own]
+    unique, first, equal = hamming.equal(hashes)
     places = np.concatenate([equal, np.sort(first[np.searchsorted(unique, near.pairs)], 1)])
     return places[np.lexsort((places[:, 1], places[:, 0]))].astype(np.int64)
 

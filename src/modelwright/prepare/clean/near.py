@@ -57,7 +57,7 @@ def pairs(
         return np.empty((0, 2), np.int64)
     hashes = np.asarray(gathered.hashes, np.uint64)[places]
     memory = Memory(folder, [gathered.scanner, agreement])
-    found = hamming.near(np.unique(hashes), most=max(SECOND_LOOKS, len(places)), before=memory.near)
+    found = hamming.near(hamming.different(hashes), most=max(SECOND_LOOKS, len(places)), before=memory.near)
     candidates = places[likeness.joined(hashes, found)]
     if isinstance(modality, Croppable) and len(places) <= CROPS_OF:
         candidates = np.unique(
