@@ -204,7 +204,7 @@ def test_a_frame_that_is_shown_for_ever_ends(tmp_path: Path) -> None:
         VideoSource(Settings("a.mp4", {"every": "60s"}, tmp_path, store=Store.open(tmp_path / "s")))
     )
     assert time.monotonic() - began < 60.0
-    assert 1 <= len(found) < 8
+    assert found == []
     (issue,) = wrong
     assert issue.kind == "too-many-frames"
-    assert "far more frames than its size can hold" in issue.message
+    assert "leads to the same bytes over and over" in issue.message

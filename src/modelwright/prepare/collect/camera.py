@@ -77,7 +77,7 @@ class CameraSource:
         from modelwright.store.state import StateFile
 
         facts = asdict(self._wanted) | {"timeout": None, "take": self._take}
-        del facts["size"]  # of files
+        del facts["size"], facts["pixels"]  # of files
         return StateFile(self.settings.store.root, f"camera-{canonical.digest_value(facts)[:24]}", _FORMAT)
 
     def fingerprint(self, index: Index) -> str:  # noqa: ARG002 - the seam's signature

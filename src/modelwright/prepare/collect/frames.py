@@ -30,6 +30,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(ms|s|m|h|d)?")
 EVERY = 1.0
 MOST = 10_000
+PIXELS = 8_000
+"""Security cameras at night and still screens have some 5,000 pixels for a byte, films some 200."""
 OPTIONS = {
     "every": "time between frames, such as 1s or 200ms; default: 1s; 0s takes every frame",
     "change": "0 to 1: take a frame only if it differs this much from the last one taken (0.02 is a small change)",
@@ -68,6 +70,8 @@ class Request:
     timeout: float = PATIENCE
     size: int = 0
     """Bytes of the file; 0: it is a stream."""
+    pixels: int = PIXELS
+    """Of a file: pixels that a byte may stand for; see :mod:`.frames_work`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Ended:
     why
         ``end`` (nothing more came), ``most``, ``time``, ``closed`` (it could not be opened), ``silent`` (the decoder
         said nothing for too long), ``large`` (its frames are beyond 50 million pixels), ``bomb`` (it has more pixels
-        than so many bytes can hold) or ``died``.
+        than so many bytes pay for), ``again`` (its packets are far more than it holds) or ``died``.
     read, undecoded
         Frames that were read, and those of them that could not be decoded.
     announced

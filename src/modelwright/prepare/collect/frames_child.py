@@ -16,17 +16,15 @@ import sys
 import time
 from typing import Any
 
+from modelwright.prepare.collect.frames_sizes import Sizes
+from modelwright.prepare.collect.frames_work import LARGEST, TAKEN, Work, code_of
+
 MEMORY = 2 << 30
 """Address space of this process, at most."""
 TICK = 0.5
 """Seconds after which it says that it is alive."""
 QUALITY = 95
 SIDE = 32
-LARGEST = 50_000_000
-"""Pixels of a frame, at most: 8K has 33 million."""
-MOST_FOR_A_BYTE, MOST_ANYWAY = 50_000, 2 << 30
-"""Pixels that one byte of a file may stand for, and pixels that are decoded of any file: a table of a few bytes can say
-that one frame is to be shown a billion times. A recording of a still screen has some 10,000 for a byte."""
 FILE_ONLY = "protocol_whitelist;file"
 """What FFmpeg may open for a file: a playlist named as a video must not lead to other places."""
 NETWORK = "rtsp_transport;tcp|protocol_whitelist;http,https,tcp,tls,rtsp,rtsps,rtp,udp,crypto"
@@ -80,16 +78,20 @@ def main() -> int:
     if not opened:
         pipe.send("closed")
         return 0
-    size = _figure(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * _figure(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    if size > LARGEST:
-        pipe.send("ended", why="large", read=0, undecoded=0, seconds=0.0)
+    work = None
+    trouble = "large" if _size(cv2, capture) > LARGEST else ""
+    if not live and not trouble:
+        work = _look_through(cv2, capture, request, pipe)
+        trouble = "" if work is not None else "again"
+    if trouble:
+        pipe.send("ended", why=trouble, read=0, undecoded=0, seconds=0.0)
         return 0
     pipe.send(
         "opened",
         rate=_figure(capture.get(cv2.CAP_PROP_FPS)),
         frames=_figure(capture.get(cv2.CAP_PROP_FRAME_COUNT)),
     )
-    _read(cv2, capture, pipe, request, live=live)
+    _read(cv2, capture, pipe, request, work)
     return 0
 
 
@@ -103,6 +105,33 @@ def _bound_memory() -> None:
 
 def _figure(value: float) -> float:
     return float(value) if value == value and 0.0 <= value < 1e12 else 0.0  # noqa: PLR0124 - NaN
+
+
+def _size(cv2: Any, capture: Any) -> float:
+    """Return the pixels of a frame, as the container says."""
+    return _figure(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * _figure(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+
+
+def _look_through(cv2: Any, capture: Any, request: dict[str, Any], pipe: Pipe) -> Work | None:
+    """Look at all packets of a file, without decoding them; None if they are far more than it can hold."""
+    code = code_of(int(_figure(capture.get(cv2.CAP_PROP_FOURCC))))
+    work = Work(int(request["size"]), int(request["pixels"]), code)
+    packets = cv2.VideoCapture(request["target"], cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    there, extra = packets.retrieve(None, int(packets.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX)))
+    sides = [int(_figure(capture.get(side))) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+    sizes = Sizes(code, (sides[0], sides[1]), extra.tobytes() if there and extra is not None else b"")
+    while packets.grab():
+        there, packet = packets.retrieve()
+        if not there or packet is None:
+            break
+        data = packet.tobytes()
+        if not work.holds(data):
+            return None
+        sizes.look(data)
+        pipe.tick(0)
+    work.at_least(sizes.largest)
+    packets.release()
+    return work
 
 
 class Chooser:
@@ -132,15 +161,15 @@ class Chooser:
         return True
 
 
-def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], *, live: bool) -> None:
+def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], work: Work | None) -> None:
+    live = bool(request["live"])
     chooser = Chooser(float(request["every"]), request["change"])
     rate = _figure(capture.get(cv2.CAP_PROP_FPS)) or 25.0
     began = time.monotonic()
     read = kept = undecoded = 0
     seconds = -1.0
     why = "end"
-    pixels = _figure(capture.get(cv2.CAP_PROP_FRAME_WIDTH)) * _figure(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    most = 0 if live else max(MOST_ANYWAY, MOST_FOR_A_BYTE * int(request["size"]))
+    pixels = _size(cv2, capture)
     while True:
         if live and request["seconds"] is not None and time.monotonic() - began >= request["seconds"]:
             why = "time"
@@ -152,7 +181,7 @@ def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], *, live: 
         seconds = now if now > seconds else seconds + 1.0 / rate
         read += 1
         pipe.tick(read)
-        if most and read * pixels > most:
+        if work is not None and not work.pays(pixels):
             why = "bomb"
             break
         if not chooser.due(max(seconds, 0.0)):
@@ -165,6 +194,9 @@ def _read(cv2: Any, capture: Any, pipe: Pipe, request: dict[str, Any], *, live: 
             frame = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
         if not chooser.differs(cv2, frame):
             continue
+        if work is not None and not work.pays(TAKEN * pixels):
+            why = "bomb"
+            break
         fine, encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         if not fine:
             undecoded += 1

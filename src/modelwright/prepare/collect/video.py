@@ -23,6 +23,7 @@ from modelwright.prepare.collect.folder import FolderSource
 from modelwright.prepare.collect.frames import (
     MOST,
     OPTIONS,
+    PIXELS,
     Ended,
     Frame,
     Request,
@@ -37,7 +38,7 @@ from modelwright.store.packed import archive_kind
 if TYPE_CHECKING:
     from modelwright.prepare.cache.index import Index
 
-VERSION = 1
+VERSION = 2
 """Raised when the same recording gives other frames: it is part of the cache's key."""
 ENDINGS = (
     ".mp4",
@@ -56,6 +57,8 @@ ENDINGS = (
     ".3gp",
 )
 _OF_FOLDER = ("files", "level", "classes")
+_MARKED = {"every", "change", "most", "pixels"}
+"""What of a request decides which frames come."""
 _SHORT = 0.9
 """Share of the announced frames below which a recording counts as cut off."""
 SPARE = 256 << 20
@@ -77,6 +80,8 @@ class VideoSource:
     kind: ClassVar[str] = "video"
     option_names: ClassVar[Mapping[str, str]] = {
         **OPTIONS,
+        "pixels": "pixels that one byte of a recording may stand for, at most; default: "
+        f"{PIXELS}. More lets long recordings of a still screen through",
         "files": FolderSource.option_names["files"],
         "level": FolderSource.option_names["level"],
         "classes": FolderSource.option_names["classes"],
@@ -93,6 +98,7 @@ class VideoSource:
             every=seconds_of(options, "every", Request.every, 86_400.0),
             change=change_of(options),
             most=options.whole("most", 1, 1_000_000) or MOST,
+            pixels=options.whole("pixels", 1, 1_000_000_000) or PIXELS,
         )
 
     @cached_property
@@ -116,7 +122,7 @@ class VideoSource:
 
     @property
     def _mark(self) -> str:
-        facts = {name: value for name, value in asdict(self._wanted).items() if name in {"every", "change", "most"}}
+        facts = {name: value for name, value in asdict(self._wanted).items() if name in _MARKED}
         return canonical.digest_value([VERSION, facts])
 
     def survey(self) -> Survey:
@@ -251,9 +257,13 @@ def _issues(recording: Item, ended: Ended, taken: int) -> Iterator[Rejected]:
         yield Rejected(name, "too-large", f"{name} has frames of more than 50 million pixels", 0.9, facts)
     elif ended.why == "bomb":
         words = (
-            f"{name} has far more frames than its size can hold: the {taken} taken of the first {ended.read} are used"
+            f"{name} has far more frames than its size pays for: the {taken} taken of the first {ended.read} are used "
+            "('pixels' lets more through)"
         )
         yield Rejected(name, "too-many-frames", words, 0.8, facts)
+    elif ended.why == "again":
+        words = f"{name} leads to the same bytes over and over, or to bytes that unpack to far more: none are decoded"
+        yield Rejected(name, "too-many-frames", words, 0.9, facts)
     elif ended.why == "silent":
         words = f"{name}: the decoder said nothing for too long after {ended.read} frames; the {taken} before are used"
         yield Rejected(name, "corrupt", words, 0.8, facts)
