@@ -177,9 +177,9 @@ class Gatherer:
         self._scan(number, files, digests, kept, scanner)
         if (digests[kept] != files.digests[kept]).any():
             self.moved.add(number)
-        if scanner.read < len(files):
-            unchanged = len(files) - scanner.read
-            self._progress.say(f"{unchanged} unchanged files were not read again, {scanner.read} were read")
+        read = max(scanner.read, files.scanned)
+        if read < len(files):
+            self._progress.say(f"{len(files) - read} unchanged files were not read again, {read} were read")
         places = np.flatnonzero(kept)
         rows = scanned.rows(digests[places])
         for start in range(0, len(places), _TAKEN):

@@ -24,7 +24,7 @@ from modelwright import canonical
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
 
 if TYPE_CHECKING:
-    from modelwright.prepare.cache.known_files import KnownFiles
+    from modelwright.prepare.cache.known_files import KnownFiles, Reader
     from modelwright.prepare.cache.scanned import Scanned
 
 Stat = tuple[bytes, int, int, int, int]
@@ -51,6 +51,8 @@ class Index:
         self._folder = folder
         self._database: sqlite3.Connection | None = None
         self._scanned: dict[str, Scanned] = {}
+        self.reader: Reader | None = None
+        """Reads files that are not known instead of the index itself, where it will."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +136,7 @@ class Index:
         """Return the digests of the files in a folder, by column."""
         from modelwright.prepare.cache.known_files import KnownFiles
 
-        return KnownFiles(self._folder / "files" / _short(source))
+        return KnownFiles(self._folder / "files" / _short(source), self.reader)
 
     def scanned(self, scanner: str) -> Scanned:
         """Return the scans that ``scanner`` made here; opened once, and closed with this."""

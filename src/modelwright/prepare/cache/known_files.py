@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from modelwright.prepare.cache.journal import Frame, Journal, rewrite
 from modelwright.prepare.collect.listing import FIELDS, Listing
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
 
-_COMMIT_EVERY = 4096
+_COMMIT_EVERY = 16_384
 _COMMIT_SECONDS = 2.0
 _READERS = 8
 """Threads that read: a disk answers many small questions at once sooner than one after the other."""
@@ -23,6 +24,10 @@ _TOGETHER = 32
 """Files that a thread takes at a time."""
 _WASTE = 1.25
 """Rows for each listed file from which what is remembered is written anew, without those that are gone."""
+
+Reader: TypeAlias = Callable[[bytes, Sequence[bytes], int], Iterator[NDArray[np.uint8]] | None]
+"""Takes a folder, names of files in it, and their bytes in all; yields ``(k, 32)`` digests in their order, zeros for a
+file that cannot be read. None: it leaves them to others."""
 
 
 class KnownFiles:
@@ -32,10 +37,15 @@ class KnownFiles:
     ----------
     path
         The journal: a frame of all files as of some day, and frames of those that were read since.
+    reader
+        Who may read files instead of this.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reader: Reader | None = None) -> None:
         self._path = path
+        self._reader = reader
+        self.handed_over = 0
+        """Files that ``reader`` read."""
 
     def digests(self, listing: Listing, root: bytes) -> NDArray[np.uint8]:
         """Return ``(n, 32) uint8`` digests of the listed files; zeros where one is rejected or unreadable.
@@ -97,40 +107,52 @@ class KnownFiles:
         made: NDArray[np.uint8],
         unknown: NDArray[np.int64],
     ) -> None:
-        from modelwright.engine.here import map_ordered
-
         names = listing.names.split(b"\0") if len(unknown) > 1000 else _arrow(listing.names)
-        fresh: list[int] = []
+        fresh: list[NDArray[np.int64]] = []
         committed = time.monotonic()
 
         def commit() -> None:
-            joined = b"\0".join(_name(names, place) for place in fresh)
-            if fresh:
-                journal.append({}, _columns(joined, stamps[fresh], made[fresh]))
+            places = np.concatenate([np.empty(0, np.int64), *fresh])
+            if len(places):
+                joined = b"\0".join([_name(names, place) for place in places.tolist()])
+                journal.append({}, _columns(joined, stamps[places], made[places]))
 
-        def look(places: list[int]) -> list[tuple[int, bytes | None]]:
-            paths = (os.path.join(root, _name(names, place)) for place in places)  # noqa: PTH118 - bytes
-            return [(place, _digest(path)) for place, path in zip(places, paths, strict=True)]
-
-        parts = (unknown[start : start + _TOGETHER].tolist() for start in range(0, len(unknown), _TOGETHER))
-        workers = _READERS if len(unknown) > _TOGETHER else 1
-        for looked in map_ordered(look, parts, workers):
-            for place, digest in looked:
-                if digest is not None:
-                    made[place] = np.frombuffer(digest, np.uint8)
-                    fresh.append(place)
-            if len(fresh) >= _COMMIT_EVERY or time.monotonic() - committed > _COMMIT_SECONDS:
+        for places, digests in self._digests(root, names, unknown, int(stamps[unknown, 0].sum())):
+            made[places] = digests
+            fresh.append(places[digests.any(1)])
+            if sum(map(len, fresh)) >= _COMMIT_EVERY or time.monotonic() - committed > _COMMIT_SECONDS:
                 commit()
                 fresh, committed = [], time.monotonic()
         commit()
 
+    def _digests(
+        self, root: bytes, names: Any, unknown: NDArray[np.int64], size: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Yield places of files and their digests, zeros where one cannot be read, in the order of ``unknown``."""
+        from modelwright.engine.here import map_ordered
 
-def _digest(path: bytes) -> bytes | None:
-    """Return the digest of a file's bytes, or None if it cannot be read."""
+        if self._reader is not None:
+            found = self._reader(root, [_name(names, place) for place in unknown.tolist()], size)
+            if found is not None:
+                for digests in found:
+                    yield unknown[self.handed_over : self.handed_over + len(digests)], digests
+                    self.handed_over += len(digests)
+                return
+
+        def look(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+            read = [_digest(os.path.join(root, _name(names, place))) for place in places.tolist()]  # noqa: PTH118
+            return places, np.frombuffer(b"".join(read), np.uint8).reshape(-1, 32)
+
+        parts = (unknown[start : start + _TOGETHER] for start in range(0, len(unknown), _TOGETHER))
+        yield from map_ordered(look, parts, _READERS if len(unknown) > _TOGETHER else 1)
+
+
+def _digest(path: bytes) -> bytes:
+    """Return the digest of a file's bytes, or zeros if it cannot be read."""
     try:
         return bytes.fromhex(canonical.digest_bytes(read_regular(path)))
     except RejectedFileError:
-        return None
+        return bytes(32)
 
 
 def _columns(names: bytes, stamps: NDArray[np.int64], digests: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

@@ -33,6 +33,9 @@ from modelwright.prepare.collect.naming import Naming
 from modelwright.store.packed import archive_kind
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from modelwright.prepare.cache.index import Index
 
 _KIND = 0o170000
@@ -74,7 +77,8 @@ class FolderSource:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._listing: Listing | None = None
-        self._digests: Any = None
+        self._digests: NDArray[np.uint8] | None = None
+        self._scanned = 0
         self._level = _whole(settings.options.get("level", 1), settings)
         self._classes = _words(settings.options.get("classes"), "classes", settings)
         self._naming = Naming.of(settings.options.get("label"), f"source 'folder: {settings.location}'")
@@ -100,7 +104,7 @@ class FolderSource:
         known = index.listing(self._key(), mark)
         if known is not None:
             return known
-        digests = self._digests = index.known_files(self._key()).digests(listing, os.fsencode(self.settings.path))
+        digests = self._digests = self._look_at(listing, index)
         content = blake3(listing.names)
         content.update(digests.tobytes())
         content.update(repr(sorted(listing.problems.items())).encode())
@@ -117,14 +121,22 @@ class FolderSource:
         if self._listing is None:
             self._listing = self._listed()
         if self._digests is None:
-            self._digests = index.known_files(self._key()).digests(self._listing, os.fsencode(self.settings.path))
+            self._digests = self._look_at(self._listing, index)
         naming = self._naming
         return columns(
             self._listing,
             self._digests,
             str(self.settings.path),
             [self._label(folder) for folder, _ in self._listing.runs] if naming is None else naming.label,
+            self._scanned,
         )
+
+    def _look_at(self, listing: Listing, index: Index) -> NDArray[np.uint8]:
+        """Return the digests of the listed files."""
+        known = index.known_files(self._key())
+        digests = known.digests(listing, os.fsencode(self.settings.path))
+        self._scanned = known.handed_over
+        return digests
 
     def _key(self) -> str:
         return f"folder:{self.settings.path}"

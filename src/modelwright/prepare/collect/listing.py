@@ -99,6 +99,8 @@ class Files:
         The folder that names start from, as the operating system writes it.
     rejected
         What cannot be a sample, and why.
+    scanned
+        How many were scanned when they were read for their digests.
     """
 
     paths: Any
@@ -107,6 +109,7 @@ class Files:
     sizes: NDArray[np.int64]
     root: str
     rejected: list[Rejected]
+    scanned: int = 0
 
     def __len__(self) -> int:
         return len(self.paths)

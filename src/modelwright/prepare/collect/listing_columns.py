@@ -21,6 +21,7 @@ def columns(
     digests: NDArray[np.uint8],
     root: str,
     labels: Sequence[str | None] | Callable[[str], str | None],
+    scanned: int = 0,
 ) -> Files:
     """Return a listing by column.
 
@@ -32,17 +33,20 @@ def columns(
         What names start from.
     labels
         The label of each run of files in one folder, or what reads it from a printable name.
+    scanned
+        How many were scanned when they were read for their digests.
     """
     paths = _paths(listing)
     coded = _by_name(paths, labels) if callable(labels) else _by_run(listing, labels)
     sizes = np.frombuffer(listing.stamps, np.int64).reshape(-1, FIELDS)[:, 0]
     if not listing.problems:
-        return Files(paths, coded, digests, sizes, root, [])
+        return Files(paths, coded, digests, sizes, root, [], scanned)
     sound = np.ones(len(listing), bool)
     sound[list(listing.problems)] = False
     names = listing.names.split(b"\0")
     odd = [rejected(names[place], problem) for place, problem in sorted(listing.problems.items())]
-    return Files(paths.filter(pa.array(sound)), coded.filter(pa.array(sound)), digests[sound], sizes[sound], root, odd)
+    paths, coded = paths.filter(pa.array(sound)), coded.filter(pa.array(sound))
+    return Files(paths, coded, digests[sound], sizes[sound], root, odd, scanned)
 
 
 def _paths(listing: Listing) -> Any:
