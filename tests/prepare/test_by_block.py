@@ -56,10 +56,10 @@ def gathered(path: Path, output: str, rows: Path, *, block: bool, **options: Any
         return {"error": str(error)}
     return {
         "columns": found.columns,
-        "ids": bytes(found.ids).hex(),
+        "ids": found.digests().tobytes().hex(),
         "paths": found.paths.part(0, len(found)).to_pylist(),
         "labels": [found.label(place) for place in range(len(found))],
-        "groups": list(found.groups.codes),
+        "groups": found.groups.numpy().tolist(),
         "group_names": list(found.groups.values),
         "told": list(found.told.values),
         "times": found.times.arrow().to_pylist(),

@@ -37,7 +37,7 @@ def gathered() -> Gathered:
     made = Gathered("structured")
     for number in range(6):
         made.ids.extend(bytes([number]) * 32)
-        made.sources.append(0)
+        made.sources.extend(0, 1)
         made.paths.append(f"{number}.png")
     made.measures["width"] = array("d", [3, 3, 3, 3, 3, 3])
     return made

@@ -15,9 +15,10 @@ from pyarrow import parquet
 
 from modelwright.prepare.clean.checks import copies
 from modelwright.prepare.divide import split
+from modelwright.prepare.scratch import Scratch
 from modelwright.store.columns import SMALL, Columns
 
-ROWS = 500_000
+ROWS = 400_000
 CHILD = """
 import resource, sys
 from pathlib import Path
@@ -45,17 +46,30 @@ def most_of(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_rows_that_are_all_different_are_compared_in_little_memory() -> None:
-    keys = np.random.default_rng(0).integers(0, 256, (ROWS, 32), np.uint8).view("V32").ravel()
-    labels, usable = np.zeros(ROWS, np.int64), np.ones(ROWS, bool)
-    assert most_of(lambda: copies(keys, labels, usable)) < 16 * ROWS
+def a_row(work: Callable[[int], Callable[[], object]]) -> float:
+    """Return the bytes that one more row takes at most, given what makes the work for so many rows."""
+    few, many = most_of(work(ROWS)), most_of(work(3 * ROWS))
+    return (many - few) / (2 * ROWS)
+
+
+def test_rows_that_are_all_different_are_compared_in_little_memory(tmp_path: Path) -> None:
+    def comparing(rows: int, scratch: Scratch) -> Callable[[], object]:
+        keys = np.random.default_rng(0).integers(0, 256, (rows, 32), np.uint8).view("V32").ravel()
+        labels, usable = np.zeros(rows, np.int8), np.ones(rows, bool)
+        return lambda: copies(keys, labels, usable, scratch)
+
+    assert a_row(lambda rows: comparing(rows, Scratch())) < 20
+    assert a_row(lambda rows: comparing(rows, Scratch(tmp_path, 1 << 20))) < 1
 
 
 def test_rows_are_divided_in_little_memory() -> None:
-    random = np.random.default_rng(0)
-    keys, strata = random.integers(0, 2**63, ROWS, dtype=np.uint64), random.integers(0, 2, ROWS).astype(np.int32)
-    groups = np.arange(ROWS, dtype=np.int32)
-    assert most_of(lambda: split.assign(groups, keys, strata, (0.7, 0.1, 0.2), 0)) < 42 * ROWS
+    def dividing(rows: int) -> Callable[[], object]:
+        random = np.random.default_rng(0)
+        keys, strata = random.integers(0, 2**63, rows, dtype=np.uint64), random.integers(0, 2, rows).astype(np.int8)
+        groups = np.arange(rows, dtype=np.int32)
+        return lambda: split.assign(groups, keys, strata, (0.7, 0.1, 0.2), 0)
+
+    assert a_row(dividing) < 12
 
 
 def test_a_few_cells_of_a_large_column_are_looked_up_without_the_others(tmp_path: Path) -> None:

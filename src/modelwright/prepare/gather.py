@@ -30,6 +30,7 @@ from modelwright.prepare.scan import small_files
 from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.prepare.scan.scanner import Scanner
+from modelwright.prepare.scratch import Scratch
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.abilities import Tabular
@@ -58,6 +59,8 @@ class Gatherer:
         Sample digest to ``(label, sequence number)``: what people and production said since; the newest wins.
     progress
         Who listens.
+    scratch
+        Where large columns go; None: nowhere, they stay in memory.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Gatherer:
         group_by: Any,
         labels: Mapping[str, tuple[Any, int]],
         progress: Progress,
+        scratch: Scratch | None = None,
     ) -> None:
         self._modality = modality
         self._target = target
@@ -77,7 +81,7 @@ class Gatherer:
         self._group_by = group_by
         self._labels = labels
         self._progress = progress
-        self.found = Gathered(target.label_kind)
+        self.found = Gathered(target.label_kind, scratch or Scratch())
         self._tabular = isinstance(modality, Tabular)
         self._stated: NDArray[Any] | None = None
         self.listed: set[int] = set()
@@ -254,7 +258,7 @@ class Gatherer:
             fatal[place] = scan.fatal
             self._remark(number, paths[place].as_py(), start + place, scan)
         found.ids.extend(digests.tobytes())
-        found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
+        found.sources.extend(number, count)
         found.paths.extend_arrow(paths)
         bad = self._take_labels(files.labels.take(at), count, start, fatal)
         found.times.extend(None, count)
@@ -305,7 +309,7 @@ class Gatherer:
         for texts in rowtext.of_table(block.inputs) if block.texts is None else block.texts:
             found.ids.extend(rowtext.digests(texts))
         writer.add_table(block.inputs)
-        found.sources.frombytes(np.full(count, number, np.uint16).tobytes())
+        found.sources.extend(number, count)
         found.paths.extend(block.name, block.first, count)
         label = pa.nulls(count) if block.label is None else block.label
         bad = self._take_labels(label, count, start, np.zeros(count, bool))
@@ -358,16 +362,14 @@ class Gatherer:
         found = self.found
         if self._stated is None:
             self._stated = digest_array(sorted(self._labels)).view("V32").ravel()
-        mine = np.frombuffer(found.ids, "V32", count, 32 * start).copy()
+        mine = found.ids.part(start, start + count)
         for place in (start + np.flatnonzero(np.isin(mine, self._stated))).tolist():
             said = self._labels[found.id(place)]
             value, kind, message = self._label(said[0])
-            found.labels.codes[place] = (
-                -1
-                if value is None or not found.coded
-                else found.labels.values.setdefault(value, len(found.labels.values))
-            )
-            found.numbers[place] = float(value) if value is not None and not found.coded else float("nan")
+            if found.coded:
+                found.labels[place] = value
+            else:
+                found.numbers[place] = float("nan") if value is None else float(value)
             found.annotations[place] = said[1]
             found.unusable[place] = bool(kind)
             for places in found.faults.values():
@@ -434,7 +436,7 @@ class Gatherer:
         if kind and not unusable:
             self._fault(kind, message, np.array([place]))
         found.ids.extend(bytes.fromhex(digest))
-        found.sources.append(number)
+        found.sources.extend(number, 1)
         found.paths.append(item.path)
         found.labels.append(label if found.coded else None)
         found.numbers.append(float(label) if label is not None and not found.coded else float("nan"))

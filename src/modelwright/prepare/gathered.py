@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.divide.chronology import Moments
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.scratch import Growing, Scratch, parts
 from modelwright.tasks.base import LabelKind
 
 _CHUNK = 8192
@@ -112,9 +113,11 @@ class Figures:
     Parameters
     ----------
     kind
-        Type code of :mod:`array`: ``d`` or ``q``.
+        Of the numbers: ``d`` or ``q``, 64 bits each.
     usual
         What most are.
+    scratch
+        Where many go.
 
     Examples
     --------
@@ -125,9 +128,9 @@ class Figures:
     ([-1, -1, -1, 7], -1, 4)
     """
 
-    def __init__(self, kind: Literal["d", "q"], usual: float) -> None:
+    def __init__(self, kind: Literal["d", "q"], usual: float, scratch: Scratch | None = None) -> None:
         self._kind, self._usual = kind, usual
-        self._values: array[Any] = array(kind)
+        self._values = Growing(scratch or Scratch(), kind)
         self._same = 0
         """How many usual ones there are, while no other came."""
 
@@ -136,81 +139,87 @@ class Figures:
 
     def __getitem__(self, place: int) -> float:
         if not self._same:
-            return float(self._values[place]) if self._kind == "d" else int(self._values[place])
+            value = self._values.array()[place]
+            return float(value) if self._kind == "d" else int(value)
         if not -self._same <= place < self._same:
             raise IndexError(place)
         return self._usual
 
     def __setitem__(self, place: int, value: float) -> None:
         self._fill()
-        self._values[place] = value
+        self._values.array()[place] = value
 
     def _fill(self) -> None:
-        if self._same:
-            self._values.frombytes(np.full(self._same, self._usual, self._kind).tobytes())
-            self._same = 0
+        for part in parts(self._same):
+            self._values.extend(np.full(part.stop - part.start, self._usual, self._kind))
+        self._same = 0
 
     def _is_usual(self, value: float) -> bool:
         return value == self._usual or (value != value and self._usual != self._usual)  # noqa: PLR0124 - NaN
 
     def append(self, value: float) -> None:
         """Add one."""
-        if not self._values and self._is_usual(value):
+        if not len(self._values) and self._is_usual(value):
             self._same += 1
             return
         self._fill()
-        self._values.append(value)
+        self._values.extend(np.array([value], self._kind))
 
     def extend(self, values: NDArray[Any] | None, count: int) -> None:
         """Add ``count`` numbers, ``(count,)``; None: the usual one."""
-        if values is None and not self._values:
+        if values is None and not len(self._values):
             self._same += count
             return
         self._fill()
-        some = np.full(count, self._usual) if values is None else values
-        self._values.frombytes(some.astype(self._kind, copy=False).tobytes())
+        self._values.extend(np.full(count, self._usual) if values is None else values)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return ``(n,)``, read-only where it is not a copy; without memory of its own while all are the usual one."""
         if self._same:
             made: NDArray[Any] = np.broadcast_to(np.array(self._usual, dtype or self._kind), self._same)
         else:
-            values = np.frombuffer(self._values, self._kind) if self._values else np.empty(0, self._kind)
-            made = values.astype(dtype or self._kind, copy=False)
+            made = self._values.array().astype(dtype or self._kind, copy=False)
         return made.copy() if copy else made
 
 
 class Codes:
-    """A long list of texts of which few are different: a number each."""
+    """A long list of texts of which few are different: a number each, of one byte while that is enough."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Scratch | None = None) -> None:
         self.values: dict[str, int] = {}
-        self._codes = array("i")
+        self._scratch = scratch or Scratch()
+        self._codes = Growing(self._scratch, np.int8)
+        self._most = 1 << 7
+        """Words that the codes' type is wide enough for."""
         self._missing = 0
         """Missing ones before the first that is there: what a source never tells takes no memory."""
 
-    @property
-    def codes(self) -> array[int]:
-        """The codes, -1 for missing."""
-        if self._missing:
-            self._codes = array("i", np.full(self._missing, -1, np.int32).tobytes())
-            self._missing = 0
-        return self._codes
+    def __len__(self) -> int:
+        return self._missing or len(self._codes)
+
+    def __getitem__(self, place: int) -> int:
+        return -1 if self._missing else int(self._codes.array()[place])
+
+    def __setitem__(self, place: int, text: str | None) -> None:
+        self._add(np.empty(0, np.int64))
+        code = -1 if text is None else self.values.setdefault(text, len(self.values))
+        self._widen()
+        self._codes.array()[place] = code
 
     def append(self, text: str | None) -> None:
         """Add one; None is -1."""
-        if text is None and not self._codes:
+        if text is None and not len(self._codes):
             self._missing += 1
             return
-        self.codes.append(-1 if text is None else self.values.setdefault(text, len(self.values)))
+        self._add(np.array([-1 if text is None else self.values.setdefault(text, len(self.values))]))
 
     def extend(self, texts: Any, count: int) -> None:
         """Add an Arrow array of ``count`` texts; None: nothing but missing ones."""
-        if texts is None and not self._codes:
+        if texts is None and not len(self._codes):
             self._missing += count
             return
         if texts is None:
-            self.codes.frombytes(np.full(count, -1, np.int32).tobytes())
+            self._add(np.full(count, -1))
             return
         coded = texts.dictionary_encode()
         self.extend_coded(coded.dictionary.to_pylist(), coded.indices)
@@ -219,11 +228,69 @@ class Codes:
         """Add an Arrow array of indices of ``words``; null and a word that is None are missing."""
         own = [-1 if word is None else self.values.setdefault(word, len(self.values)) for word in words]
         places = indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-        self.codes.frombytes(np.array([*own, -1], np.int32)[places].tobytes())
+        self._add(np.array([*own, -1])[places])
 
-    def numpy(self) -> NDArray[np.int64]:
-        """Return ``(n,) int64`` codes."""
-        return np.full(self._missing, -1, np.int64) if self._missing else np.array(self._codes, np.int64)
+    def _add(self, codes: NDArray[Any]) -> None:
+        missing, self._missing = self._missing, 0
+        for part in parts(missing):
+            self._codes.extend(np.full(part.stop - part.start, -1, self._codes.kind))
+        self._widen()
+        self._codes.extend(codes.astype(self._codes.kind))
+
+    def _widen(self) -> None:
+        """Take wider numbers when the words need them."""
+        if len(self.values) > self._most:
+            kind = np.min_scalar_type(-len(self.values))
+            narrow, self._codes = self._codes, Growing(self._scratch, kind)
+            self._most = 1 << (8 * kind.itemsize - 1)
+            for part in parts(len(narrow)):
+                self._codes.extend(narrow.part(part.start, part.stop))
+
+    def numpy(self) -> NDArray[np.signedinteger[Any]]:
+        """Return ``(n,)`` codes, not a copy, of the narrowest type that holds them; -1 is missing."""
+        return np.broadcast_to(np.int8(-1), self._missing) if self._missing else self._codes.array()
+
+
+class Origins:
+    """The number of the source that each sample came from: sources are read one after the other."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._ends: list[int] = []
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, place: int) -> int:
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        return self._numbers[bisect_right(self._ends, place % len(self))]
+
+    def extend(self, number: int, count: int) -> None:
+        """Add ``count`` samples of one source."""
+        if not count:
+            return
+        if self._numbers and self._numbers[-1] == number:
+            self._ends[-1] += count
+        else:
+            self._numbers.append(number)
+            self._ends.append(len(self) + count)
+
+    def part(self, start: int, stop: int) -> NDArray[np.int32]:
+        """Return the sources of some."""
+        ends = np.clip(np.array(self._ends, np.int64), start, stop) - start
+        return np.repeat(np.array(self._numbers, np.int32), np.diff(ends, prepend=0))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return ``(n,)`` numbers."""
+        return self.part(0, len(self)).astype(dtype or np.int32, copy=False)
+
+    def among(self, numbers: Sequence[int]) -> NDArray[np.bool_]:
+        """Return ``(n,)`` which come from one of these sources; without memory where none does."""
+        if not set(numbers) & set(self._numbers):
+            return np.broadcast_to(np.False_, len(self))
+        made = np.isin(np.array(self._numbers), numbers)
+        return np.repeat(made, np.diff(np.array(self._ends), prepend=0))
 
 
 @dataclass
@@ -231,20 +298,14 @@ class Gathered:
     """Everything that was found, one entry a sample, in the order of the sources."""
 
     label_kind: LabelKind
-    ids: bytearray = field(default_factory=bytearray)
-    sources: array[int] = field(default_factory=lambda: array("H"))
+    scratch: Scratch = field(default_factory=Scratch)
+    """Where columns go that are larger than what it holds in memory."""
+    sources: Origins = field(default_factory=Origins)
     paths: Texts = field(default_factory=Texts)
-    labels: Codes = field(default_factory=Codes)
-    numbers: Figures = field(default_factory=lambda: Figures("d", np.nan))
     times: Moments = field(default_factory=Moments)
+    """As the source tells them."""
     begins: array[float] = field(default_factory=lambda: array("d"))
     """When samples begin that are stretches of time; as long as the last one of them."""
-    """As the source tells them."""
-    told: Codes = field(default_factory=Codes)
-    """Splits as the source tells them."""
-    groups: Codes = field(default_factory=Codes)
-    annotations: Figures = field(default_factory=lambda: Figures("q", -1))
-    """Sequence number of the annotation behind a label; -1: the source itself."""
     unusable: bytearray = field(default_factory=bytearray)
     hashes: array[int] = field(default_factory=lambda: array("Q"))
     hashed: bytearray = field(default_factory=bytearray)
@@ -257,6 +318,16 @@ class Gathered:
     scanner: str = ""
     _shown: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.ids = Growing(self.scratch, "V32")
+        self.labels = Codes(self.scratch)
+        self.numbers = Figures("d", np.nan, self.scratch)
+        self.told = Codes(self.scratch)
+        """Splits as the source tells them."""
+        self.groups = Codes(self.scratch)
+        self.annotations = Figures("q", -1, self.scratch)
+        """Sequence number of the annotation behind a label; -1: the source itself."""
+
     def __len__(self) -> int:
         return len(self.sources)
 
@@ -267,22 +338,22 @@ class Gathered:
 
     def id(self, place: int) -> str:
         """Return a sample's digest."""
-        return self.ids[32 * place : 32 * place + 32].hex()
+        return self.ids.part(place, place + 1).tobytes().hex()
 
     def id_array(self) -> NDArray[Any]:
         """Return ``(n,)`` digests as ``V32``; not a copy, so nothing can be gathered any more while it is there."""
-        return np.frombuffer(self.ids, "V32")
+        return self.ids.array()
 
     def digests(self) -> NDArray[np.uint8]:
         """Return ``(n, 32) uint8``: the same as :meth:`id_array`, by the byte."""
-        return np.frombuffer(self.ids, np.uint8).reshape(-1, 32)
+        return self.ids.array().view(np.uint8).reshape(-1, 32)
 
     def label(self, place: int) -> str | float | None:
         """Return a sample's label."""
         if not self.coded:
             value = self.numbers[place]
             return None if np.isnan(value) else value
-        code = self.labels.codes[place]
+        code = self.labels[place]
         if len(self._shown) != len(self.labels.values):
             self._shown = self.names()
         return None if code < 0 else self._shown[code]

@@ -46,6 +46,7 @@ from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.outcome import Outcome
 from modelwright.prepare.read_again import decoded
+from modelwright.prepare.scratch import parts
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities
@@ -105,14 +106,12 @@ class Judge:
         self._shown = gathered.paths.__getitem__
         self._rules, self._people = Rules.of(spec.clean), people_of(store)
         self._tabular = isinstance(modality, abilities.Tabular)
-        self._usable = ~np.frombuffer(bytes(gathered.unusable), np.uint8).astype(bool)
+        self._usable = np.frombuffer(bytes(gathered.unusable), np.uint8) == 0
         if not self._usable.any():
             raise _none_usable(spec, gathered)
         self._kept = self._usable.copy()
         self._names = gathered.names()
-        self._labels: NDArray[Any] = (
-            gathered.labels.numpy() if gathered.coded else np.array(gathered.numbers, np.float64)
-        )
+        self._labels: NDArray[Any] = _labels_of(gathered)
         self._columns = ColumnFindings()
         self._dropped: tuple[str, ...] = ()
         self._ties: list[Tie] = []
@@ -205,8 +204,9 @@ class Judge:
             structured.respell(found, self._target, self._labels, self._names)
 
     def _equal(self) -> checks.Copies:
-        exact = checks.copies(self._gathered.id_array(), self._labels, self._usable)
-        self._judge(checks.copy_issues(self._gathered, exact, self._shown, rows=self._tabular))
+        gathered = self._gathered
+        exact = checks.copies(gathered.id_array(), self._labels, self._usable, gathered.scratch)
+        self._judge(checks.copy_issues(gathered, exact, self._shown, rows=self._tabular))
         self._ties.append(Tie("duplicate", "equal values" if self._tabular else "equal bytes", exact.pairs))
         return exact
 
@@ -214,8 +214,10 @@ class Judge:
         gathered = self._gathered
         codes = self._labels if gathered.label_kind == "class" else np.broadcast_to(-1, len(self._usable))
         words, numbers = "hashing" in self._spec.features, np.asarray(gathered.numbers)
-        self._columns = check(self._rows, self._usable, codes, numbers, self._names, words=words)
-        many = np.flatnonzero(self._usable & (2 * self._columns.gaps > max(len(gathered.columns), 3)))
+        self._columns = check(
+            self._rows, self._usable, codes, numbers, self._names, words=words, scratch=gathered.scratch
+        )
+        many = np.flatnonzero(self._usable & (self._columns.gaps > max(len(gathered.columns), 3) / 2))
         self._judge(about.samples(gathered, many, "incomplete", 0.4, "lacks more than half of its values"))
         found = self._judge(self._columns.issues)
         self._dropped = tuple(
@@ -226,7 +228,7 @@ class Judge:
             and each.issue.kind not in {"missing-value", "under-represented"}
             and not len(each.issue.places)
         )
-        alike = checks.copies(self._columns.keys, self._labels, self._usable)
+        alike = checks.copies(self._columns.keys, self._labels, self._usable, gathered.scratch)
         self._ties.append(Tie("alike", "equal values but for identifiers", alike.pairs))
         self._columns.forget_rows()
         self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
@@ -322,7 +324,7 @@ class Judge:
         """Return what the check of labels needs of all samples."""
         gathered = self._gathered
         groups, keys = standing.groups(gathered, tied, self._kept)
-        settled = np.array(gathered.annotations, np.int64) >= 0
+        settled = np.asarray(gathered.annotations) >= 0
         return Samples(gathered.id_array(), self._labels, self._names, self._kept.copy(), settled, groups, keys, folds)
 
     def _mislabelled(
@@ -384,14 +386,16 @@ class Judge:
         elif kind == "number":
             self._judge(checks.cap_issues(self._labels[self._kept]))
 
-    def _strata(self) -> NDArray[np.int64]:
+    def _strata(self) -> NDArray[Any]:
         """Return the stratum of each kept sample: class, rarest class in it, bin of its number, or one for all."""
-        labels = self._labels[self._kept]
         if self._spec.split.by == "random" or self._target.label_kind == "none":
-            return np.zeros(len(labels), np.int32)
+            return np.zeros(int(np.count_nonzero(self._kept)), np.int8)
+        if self._target.label_kind == "number":
+            return split.bins(self._labels, self._kept)
+        labels: NDArray[Any] = self._labels[self._kept]
         if isinstance(self._target, abilities.Structured):
             return structured.strata(self._target, labels, self._names)
-        return np.asarray(labels if self._gathered.coded else split.bins(labels), np.int32)
+        return labels
 
     def _division(
         self, tied: NDArray[np.int64], parent: Dataset | None, production: NDArray[np.bool_]
@@ -467,6 +471,17 @@ def _looker(index: Index, scanner: str) -> Look:
     return lambda digests, width: index.scanned(scanner).sketches(digests, width)
 
 
+def _labels_of(gathered: Gathered) -> NDArray[Any]:
+    """Return the labels to be mended: codes, as narrow as they come for rows, or numbers."""
+    if not gathered.coded:
+        return gathered.scratch.copy(np.asarray(gathered.numbers, np.float64))
+    codes = gathered.labels.numpy()
+    return gathered.scratch.copy(codes) if gathered.label_kind == "class" else codes.astype(np.int64)
+
+
 def _counts(labels: NDArray[np.int64], names: Sequence[str], usable: NDArray[np.bool_]) -> dict[str, int]:
-    counted = np.bincount(labels[usable & (labels >= 0)], minlength=len(names))
+    counted = np.zeros(len(names), np.int64)
+    for part in parts(len(labels), labels):
+        known = labels[part][usable[part]]
+        counted += np.bincount(known[known >= 0], minlength=len(names))
     return {name: int(count) for name, count in zip(names, counted, strict=True) if count}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from modelwright.prepare.scratch import PART
 from modelwright.store.dataset import ROW_TEXT
 
 _CHUNK = 8192
@@ -92,6 +93,15 @@ class NoRows:
 
     def __exit__(self, *exception: object) -> None:
         return
+
+
+def pieces_of(path: Path, name: str) -> Iterator[Any]:
+    """Yield a column of a Parquet file as Arrow arrays, a part in memory at a time."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(PART, columns=[name], use_threads=False):
+            yield batch.column(0)
 
 
 def columns_of(path: Path, names: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:

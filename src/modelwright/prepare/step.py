@@ -26,6 +26,7 @@ from modelwright.prepare.gather import Gatherer
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
+from modelwright.prepare.scratch import HELD, Scratch
 from modelwright.prepare.synthesize.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -46,6 +47,7 @@ def prepare(
     parent: Dataset | None = None,
     seen: Seen | None = None,
     progress: Progress = SILENT,
+    held: int = HELD,
 ) -> Dataset:
     """Read the sources once, find what is wrong, decide, split, and publish a Dataset.
 
@@ -65,6 +67,8 @@ def prepare(
         The sources, if they were looked at already: what ``key`` was made from.
     progress
         Who listens.
+    held
+        Bytes of a column of all samples that stay in memory; of a longer one a part at a time. It decides nothing else.
 
     Raises
     ------
@@ -85,13 +89,15 @@ def prepare(
             seen = Seen(sources, digests, combine(digests, store, model), model)
         digests = seen.digests
         workers = 1 if isinstance(modality, abilities.Tabular) else idle_cores()
-        gatherer = Gatherer(modality, target, index, workers, _group_by(spec, modality), _statements(store), progress)
+        scratch = Scratch(store.cache_dir("scratch"), held)
+        group_by, said = _group_by(spec, modality), _statements(store)
+        gatherer = Gatherer(modality, target, index, workers, group_by, said, progress, scratch)
         rows = writer.file("rows.parquet")
         gathered = gatherer.run(sources, rows)
         release()
         progress.begin("checking")
         production = [number for number, source in enumerate(sources) if source.kind == PRODUCTION]
-        fresh = np.isin(gathered.sources, production)
+        fresh = gathered.sources.among(production)
         places = _places(spec, sources, digests)
         judge = Judge(spec, store, modality, target, gathered, rows, index, places, progress)
         outcome, _ = judge.run(parent, fresh)

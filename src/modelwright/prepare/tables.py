@@ -15,6 +15,7 @@ from modelwright import canonical
 from modelwright.prepare.divide import split
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided
+from modelwright.prepare.scratch import parts
 
 if TYPE_CHECKING:
     from modelwright.prepare.outcome import Outcome
@@ -42,27 +43,26 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
     times = gathered.times.numbers() if found is None else found.values
     timed = not np.isnan(times).all()
     folds = outcome.division.folds
-    given = _given(gathered, outcome)
-    if given is not None:
+    before = _before(gathered)
+    given = before is not None and _replaced(before, outcome.labels)
+    if before is not None and given:
         fields.append(("given", fields[3][1]))
     if timed:
         fields.append(("time", pa.float64()))
     if folds is not None:
         fields.append(("fold", pa.int8()))
     fields += [(f"measure.{name}", pa.float64()) for name in gathered.measures]
-    digests = np.frombuffer(gathered.ids, np.uint8).reshape(-1, 32)
-    sources, annotations = np.asarray(gathered.sources), np.asarray(gathered.annotations)
+    digests, annotations = gathered.digests(), np.asarray(gathered.annotations)
     measures = {name: np.frombuffer(values) for name, values in gathered.measures.items()}
     plain = ("id", "group", "path", "time", "measure.")  # nearly all different: a dictionary would only cost
     coded = [name for name, _ in fields if not name.startswith(plain)]
     schema = pa.schema(fields)
     with _written_behind(path, schema, coded) as write:
-        for start in range(0, len(gathered), _ROWS):
-            part = slice(start, min(start + _ROWS, len(gathered)))
-            count = part.stop - start
+        for part in parts(len(gathered), digests, outcome.labels, outcome.group_keys, size=_ROWS):
+            start, count = part.start, part.stop - part.start
             columns: dict[str, Any] = {
                 "id": _hex(digests[part]),
-                "source": pa.array(sources[part].astype(np.int32)),
+                "source": pa.array(gathered.sources.part(start, part.stop)),
                 "path": gathered.paths.part(start, count),
                 "label": _labels(gathered, outcome.names, outcome.labels[part]),
                 "split": _words(outcome.splits[part], split.NAMES),
@@ -70,8 +70,8 @@ def write_samples(path: Path, gathered: Gathered, outcome: Outcome) -> None:
                 "status": _words((~outcome.kept[part]).astype(np.int8), ("kept", "dropped")),
                 "annotation": _origins(annotations[part], outcome.fixed, start),
             }
-            if given is not None:
-                columns["given"] = _labels(gathered, outcome.names, given[part])
+            if before is not None and given:
+                columns["given"] = _labels(gathered, outcome.names, _given(before[part], outcome.labels[part]))
             if timed:
                 columns["time"] = pa.array(times[part], mask=np.isnan(times[part]))
             if folds is not None:
@@ -123,17 +123,26 @@ def _words(codes: NDArray[np.int8], names: Sequence[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(list(names))).cast(pa.string())
 
 
-def _given(gathered: Gathered, outcome: Outcome) -> NDArray[Any] | None:
-    """Return the labels that prepare replaced, as they were before; missing where it did not, None if nowhere."""
+def _before(gathered: Gathered) -> NDArray[Any] | None:
+    """Return the labels as they were given; None where there are none."""
     if gathered.coded:
-        before = gathered.labels.numpy()
-        changed = (before != outcome.labels) & (before >= 0)
-        return np.where(changed, before, -1) if changed.any() else None
-    if gathered.label_kind == "number":
-        numbers = np.asarray(gathered.numbers)
-        changed = (numbers != outcome.labels) & ~np.isnan(numbers)
-        return np.where(changed, numbers, np.nan) if changed.any() else None
-    return None
+        return gathered.labels.numpy()
+    return np.asarray(gathered.numbers) if gathered.label_kind == "number" else None
+
+
+def _replaced(before: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Say whether prepare replaced any label."""
+    return any(_changed(before[part], labels[part]).any() for part in parts(len(labels), before, labels))
+
+
+def _changed(before: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    there = before >= 0 if before.dtype.kind == "i" else ~np.isnan(before)
+    return np.asarray((before != labels) & there)
+
+
+def _given(before: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels that prepare replaced, as they were before; missing where it did not."""
+    return np.where(_changed(before, labels), before, -1 if before.dtype.kind == "i" else np.nan)
 
 
 def _labels(gathered: Gathered, names: Sequence[str], labels: NDArray[Any]) -> Any:

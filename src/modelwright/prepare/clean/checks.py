@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import about
+from modelwright.prepare import about, sorting
 from modelwright.prepare.clean import wording
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.scratch import Scratch, forget, parts
 
-_PART = 1 << 18
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""
 
@@ -38,13 +38,14 @@ class Copies:
     conflicting: NDArray[np.int64]
 
 
-def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArray[np.bool_]) -> Copies:
+def copies(
+    keys: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    usable: NDArray[np.bool_],
+    scratch: Scratch | None = None,
+) -> Copies:
     """Find equal samples by their keys (digests or numbers), and whether their labels agree."""
-    whole = bool(usable.all())
-    first, later = repeated(keys if whole else keys[usable])
-    if not whole and len(later):
-        places = np.flatnonzero(usable)
-        first, later = places[first], places[later]
+    first, later = repeated(keys, usable, scratch)
     pairs = np.stack([first, later], 1)
     # Only members of sets of equals are looked at further: few of millions, as a rule.
     inside = np.unique(pairs)
@@ -59,29 +60,43 @@ def copies(keys: NDArray[np.generic], labels: NDArray[np.generic], usable: NDArr
     return Copies(pairs, extra, inside[kinds[head] > 1])
 
 
-def repeated(keys: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def repeated(
+    keys: NDArray[np.generic], usable: NDArray[np.bool_] | None = None, scratch: Scratch | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return ``(m,)`` the places of keys that came before already, ascending, and ``(m,)`` where each came first: first
     that, then those.
+
+    Parameters
+    ----------
+    usable
+        ``(n,)`` which keys count; None: all.
+    scratch
+        Where keys are sorted that are more than fit in memory.
 
     Examples
     --------
     >>> [each.tolist() for each in repeated(np.array([7, 5, 7, 5, 1], np.uint64))]
     [[0, 1], [2, 3]]
     """
-    heads = _words(keys)[:, 0]
-    ordered = np.sort(heads)  # not argsorted: of millions of keys, as a rule, few come twice, and places take as much
-    twice = ordered[:-1][ordered[1:] == ordered[:-1]]
-    del ordered
+
+    def heads(part: slice) -> NDArray[np.uint64]:
+        some = _words(keys[part])[:, 0]
+        return some if usable is None else some[usable[part]]
+
+    # Not argsorted: of millions of keys, as a rule, few come twice, and places take as much.
+    count = len(keys)
+    twice = sorting.repeated((heads(part).copy() for part in parts(count, keys)), scratch or Scratch())
     if not len(twice):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    twice = twice[np.concatenate([[True], twice[1:] != twice[:-1]])]
-    parts = []
-    for start in range(0, len(heads), _PART):
-        some = heads[start : start + _PART]
+    found = []
+    for part in parts(count, keys):
+        some = _words(keys[part])[:, 0]
         at = np.minimum(np.searchsorted(twice, some), len(twice) - 1)
-        parts.append(start + np.flatnonzero(twice[at] == some))
-    inside = np.concatenate(parts)
+        hit = twice[at] == some
+        found.append(part.start + np.flatnonzero(hit if usable is None else hit & usable[part]))
+    inside = np.concatenate(found)
     first = first_equal(keys[inside])
+    forget(keys)
     later = np.flatnonzero(first != np.arange(len(first)))
     return inside[first[later]], inside[later]
 

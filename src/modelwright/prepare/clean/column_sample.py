@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from modelwright.prepare.scratch import evenly, forget
 
 MOST_ROWS = 200_000
 MOST_COLUMNS = 200
@@ -79,15 +80,13 @@ class Sample:
         cls, usable: NDArray[np.bool_], codes: NDArray[np.int64], numbers: NDArray[np.float64], width: int
     ) -> Sample:
         """Return a sample of the usable rows, without columns yet."""
-        places = np.flatnonzero(usable)
         most = min(MOST_ROWS, max(1000, _MOST_CELLS // max(min(width, MOST_COLUMNS), 1)))
-        if len(places) > most:
-            places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
-        return cls(places, codes[places], numbers[places])
+        places = evenly(usable, most)
+        made = cls(places, codes[places].astype(np.int64), numbers[places])
+        forget(numbers)
+        return made
 
-    def add(self, name: str, kind: str, dense: Any, values: NDArray[np.float64], distinct: int) -> None:
-        """Keep a column: ``dense`` is it whole in Arrow, texts dictionary-encoded, ``values`` its numbers or codes."""
-        if len(self.columns) < MOST_COLUMNS:
-            words = dense.dictionary.to_pylist() if kind == "text" and distinct <= MOST_ROWS else []
-            if kind != "text" or words:
-                self.columns.append(Column(name, kind, values[self.places], words, distinct))
+    def add(self, name: str, kind: str, values: NDArray[np.float64], words: Sequence[str], distinct: int) -> None:
+        """Keep a column: its numbers or codes at :attr:`places`; of texts, with what the codes stand for."""
+        if len(self.columns) < MOST_COLUMNS and (kind != "text" or (words and distinct <= MOST_ROWS)):
+            self.columns.append(Column(name, kind, values, words if kind == "text" else [], distinct))

@@ -90,7 +90,7 @@ class Moments:
     def numbers(self) -> NDArray[np.float64]:
         """Return ``(n,)`` those that came as numbers, NaN for all others."""
         if self._missing:
-            return np.full(self._missing, np.nan)
+            return np.broadcast_to(np.nan, self._missing)
         return np.frombuffer(self._numbers.tobytes(), np.float64)
 
     def _fill(self) -> None:

@@ -16,6 +16,7 @@ from modelwright.prepare.divide import chronology, folds, given, proof, split
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.rows import columns_of
+from modelwright.prepare.scratch import Scratch, parts
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,20 @@ def divide(
     before
         That dataset's ``division``.
     """
-    places = np.flatnonzero(kept)
-    groups, keys = split.picked(ties.groups, places), ties.keys
+    every = bool(kept.all())
+    groups, keys = ties.groups if every else ties.groups[kept], ties.keys
     present = split.held(groups, len(keys))
     if not present.all():
-        groups, keys = split.picked(np.cumsum(present, dtype=groups.dtype), groups) - 1, keys[present]
+        groups = split.picked(np.cumsum(present, dtype=groups.dtype), groups)
+        groups -= 1
+        keys = _chosen(keys, present, gathered.scratch)
+    del present
     fractions = (settings.train, settings.validation, settings.test)
-    mine = None if known is None else known[places]
+    mine = None if known is None else known[kept]
     times = _times(settings, gathered, rows) if settings.by == "time" else None
     facts: dict[str, Any] = {"by": settings.by}
     if times is not None:
+        places = np.flatnonzero(kept)
         plan, cuts = chronology.assign(times.values[places], groups, fractions, mine, _cuts(before, times))
         over = chronology.astride(gathered.beginnings()[places], times.values[places], cuts) & (plan.splits >= 0)
         plan.splits[over] = -1
@@ -102,24 +107,26 @@ def divide(
         if over.any():
             facts["time"]["astride"] = int(over.sum())
     elif settings.by == "column":
-        told = given.read(list(gathered.told.values), gathered.told.numpy()[places], settings.column)
+        told = given.read(list(gathered.told.values), gathered.told.numpy()[kept], settings.column)
         plan = given.assign(told, groups, keys, strata, fractions, settings.seed, mine)
         facts["column"] = {"name": settings.column, "without": int((told < 0).sum())}
     else:
-        apart, covered = split.by_origin(strata, production[places])
+        apart, covered = split.by_origin(strata, production[kept])
         plan = split.assign(groups, keys, apart, fractions, settings.seed, mine, covered)
     splits = np.full(len(kept), -1, np.int8)
-    splits[places] = plan.splits
+    splits[kept] = plan.splits
     division = Division(splits, None, times, facts)
-    like = _like(places, groups, plan.splits, plan.conflicts)
-    division.issues.extend(_shut_out(gathered, places[plan.conflicts], times, like))
+    if len(plan.conflicts):
+        places = np.flatnonzero(kept)
+        like = _like(places, groups, plan.splits, plan.conflicts)
+        division.issues.extend(_shut_out(gathered, places[plan.conflicts], times, like))
     if times is not None and over.any():
         reaches = "reaches over the border of two splits: part of it would be known in both"
         division.issues.extend(about.samples(gathered, places[over], "split-conflict", 0.2, reaches))
     if settings.folds:
         division.folds = np.full(len(kept), -1, np.int8)
         train = plan.splits == split.TRAIN
-        division.folds[places[train]] = _folds(settings, groups[train], keys, strata[train])
+        division.folds[splits == split.TRAIN] = _folds(settings, groups[train], keys, strata[train])
         facts["folds"] = np.bincount(division.folds[division.folds >= 0], minlength=settings.folds).tolist()
     facts["shares"] = {
         name: round(float((plan.splits == number).sum()) / max(int((plan.splits >= 0).sum()), 1), 6)
@@ -128,6 +135,16 @@ def divide(
     facts["proof"] = proof.prove(ties.kinds, splits, times)
     division.issues.extend(proof.issues(facts["proof"]))
     return division
+
+
+def _chosen(keys: NDArray[np.uint64], which: NDArray[np.bool_], scratch: Scratch) -> NDArray[np.uint64]:
+    """Return ``keys[which]``, by parts."""
+    made, start = scratch.zeros(int(np.count_nonzero(which)), np.uint64), 0
+    for part in parts(len(keys), keys, made):
+        some = keys[part][which[part]]
+        made[start : start + len(some)] = some
+        start += len(some)
+    return made
 
 
 def _folds(

@@ -15,11 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.scratch import parts
+from modelwright.prepare.sorting import quantiles
+
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 BINS = 10
-_FEW = 32
-_PART = 1 << 17
+_CELLS = 1 << 18
+"""Counts by stratum and first bits of a rank, by which the ranks that end a split's part are found: a megabyte."""
 Value = TypeVar("Value", bound=np.generic)
 
 
@@ -42,50 +45,49 @@ class Plan:
 def ranks(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Return ``(n,) uint64`` pseudo-random ranks of digests: splitmix64 (Steele, Lea, Flood 2014), seeded."""
     made = keys ^ np.uint64((seed * 0x9E3779B97F4A7C15 + 0x1234567) & 0xFFFFFFFFFFFFFFFF)
-    for start in range(0, len(made), _PART):
-        mixed = made[start : start + _PART]
+    for part in parts(len(made)):
+        mixed = made[part]
         with np.errstate(over="ignore"):
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        made[start : start + _PART] = mixed ^ (mixed >> np.uint64(31))
+        made[part] = mixed ^ (mixed >> np.uint64(31))
     return made
 
 
 def picked(values: NDArray[Value], places: NDArray[np.integer[Any]]) -> NDArray[Value]:
     """Return ``values[places]``, by parts: numpy would make 64-bit numbers of all places at once."""
     made = np.empty(len(places), values.dtype)
-    for start in range(0, len(places), _PART):
-        made[start : start + _PART] = values[places[start : start + _PART]]
+    for part in parts(len(places)):
+        made[part] = values[places[part]]
     return made
 
 
 def held(groups: NDArray[np.integer[Any]], count: int) -> NDArray[np.bool_]:
     """Return ``(count,)`` which groups have a member."""
     made = np.zeros(count, bool)
-    for start in range(0, len(groups), _PART):
-        made[groups[start : start + _PART]] = True
+    for part in parts(len(groups)):
+        made[groups[part]] = True
     return made
 
 
 def _tally(numbers: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
     """Return ``(count,)`` how often each number comes up."""
     made = np.zeros(count, np.int64)
-    for start in range(0, len(numbers), _PART):
-        made += np.bincount(numbers[start : start + _PART], minlength=count)
+    for part in parts(len(numbers)):
+        made += np.bincount(numbers[part], minlength=count)
     return made
 
 
-def _sizes(groups: NDArray[np.integer[Any]], count: int) -> NDArray[np.int32]:
-    """Return ``(count,)`` the members of each group; without memory of its own where each has one."""
-    if len(groups) == count and held(groups, count).all():
-        return np.broadcast_to(np.int32(1), count)
-    return np.bincount(groups, minlength=count).astype(np.int32)
-
-
-def bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the stratum of each number: which of ten quantile bins it is in."""
-    edges = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])
-    return np.asarray(np.searchsorted(np.unique(edges), values, side="right"), np.int64)
+def bins(values: NDArray[np.float64], kept: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    """Return the stratum of each number, or, narrow, of each that is ``kept``: which of ten quantile bins it is in."""
+    edges = np.unique(quantiles(values, np.linspace(0, 1, BINS + 1)[1:-1], kept))
+    made = np.empty(len(values), np.int64) if kept is None else np.empty(int(np.count_nonzero(kept)), np.int8)
+    start = 0
+    for part in parts(len(values), values):
+        some = values[part] if kept is None else values[part][kept[part]]
+        made[start : start + len(some)] = np.searchsorted(edges, some, side="right")
+        start += len(some)
+    return made
 
 
 def by_origin(strata: NDArray[np.int64], production: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -108,9 +110,12 @@ def by_origin(strata: NDArray[np.int64], production: NDArray[np.bool_]) -> tuple
     """
     count = int(strata.max(initial=-1)) + 1
     given = _tally(strata[~production], count) > 0
-    apart = strata.copy()
+    covered = np.concatenate([np.zeros(count, bool), given])
+    if not production.any():
+        return strata, covered
+    apart = strata.astype(np.int64)
     apart[production] += count
-    return apart, np.concatenate([np.zeros(count, bool), given])
+    return apart, covered
 
 
 def quotas(
@@ -173,20 +178,14 @@ def assign(
     covered
         ``(strata,)`` strata that training may lack, because another one stands for them; None: none.
     """
-    count = len(groups)
-    group_count = len(keys)
-    small: Any = np.int32 if count < 2**31 else np.int64  # of millions of samples, half the memory
-    groups, strata = groups.astype(small, copy=False), strata.astype(small, copy=False)
+    groups = groups.astype(np.int32 if len(groups) < 2**31 else np.int64, copy=False)
     conflicts = np.empty(0, np.int64)
-    group_split = np.full(group_count, -1, np.int8)
+    group_split = np.full(len(keys), -1, np.int8)
     if known is not None:
-        group_split, conflicts = _follow(groups, group_count, known)
+        group_split, conflicts = _follow(groups, len(keys), known)
     if covered is None:
         covered = np.zeros(int(strata.max(initial=-1)) + 1, bool)
-    free = np.arange(count, dtype=small)
-    if len(conflicts):
-        free = np.delete(free, conflicts)
-    _deal(groups, ranks(keys, seed), strata, fractions, group_split, free, covered)
+    _Dealing(groups, keys, strata, fractions, seed, group_split, conflicts, covered).deal()
     result = picked(group_split, groups)
     result[conflicts] = -1
     return Plan(result, conflicts)
@@ -195,84 +194,175 @@ def assign(
 def _follow(
     groups: NDArray[np.integer[Any]], count: int, known: NDArray[np.int8]
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    has = np.zeros((count, 3), bool)
-    for split in (TRAIN, VALIDATION, TEST):
-        has[groups[known == split], split] = True
     made = np.full(count, -1, np.int8)
-    made[has[:, VALIDATION]] = VALIDATION
-    made[has[:, TRAIN]] = TRAIN
-    made[has[:, TEST]] = TEST
-    mine = made[groups]
-    return made, np.flatnonzero((mine == TEST) & (known != TEST) & (known >= 0))
+    for split in (VALIDATION, TRAIN, TEST):  # the last one of a group's counts
+        for part in parts(len(groups)):
+            made[groups[part][known[part] == split]] = split
+    torn = [np.empty(0, np.int64)]
+    for part in parts(len(groups)):
+        mine = made[groups[part]]
+        torn.append(part.start + np.flatnonzero((mine == TEST) & (known[part] != TEST) & (known[part] >= 0)))
+    return made, np.concatenate(torn)
 
 
-def _deal(
-    groups: NDArray[np.integer[Any]],
-    order: NDArray[np.uint64],
-    strata: NDArray[np.integer[Any]],
-    fractions: Sequence[float],
-    group_split: NDArray[np.int8],
-    free: NDArray[np.int64],
-    covered: NDArray[np.bool_],
-) -> None:
-    """Fill ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum."""
-    strata_count = len(covered)
-    whole = len(free) == len(groups)
-    of, here = (groups, strata) if whole else (groups[free], strata[free])
-    occurring = _tally(here, strata_count)
-    left = quotas(occurring, fractions, covered).astype(np.float64)
-    sizes = _sizes(of, len(group_split))
-    settled = picked(group_split, of)
-    for split in (TRAIN, VALIDATION, TEST):
-        left[:, split] -= _tally(here[settled == split], strata_count)
-    many = np.flatnonzero((sizes > 1) & (group_split < 0))
-    by_group, starts = free[:0], sizes[:0]
-    if len(many):
-        tied = free[picked(sizes, of) > 1]
-        by_group = tied[np.argsort(groups[tied], kind="stable")]
-        starts = np.concatenate([[0], np.cumsum(np.where(sizes > 1, sizes, 0))])
-        del tied
-    shares = np.asarray(fractions, np.float64)
-    for group in many[np.lexsort((order[many], -sizes[many]))]:
-        inside = np.bincount(strata[by_group[starts[group] : starts[group + 1]]], minlength=strata_count)
-        present = np.flatnonzero(inside)
-        # The split that lacks most of what the group holds; a split that wants nothing gets nothing.
-        need = (np.minimum(left[present], inside[present, None]) * 1.0).sum(0)
-        need += 1e-6 * left.sum(0)
-        need[shares <= 0] = -np.inf
-        best = int(np.argmax(need))
-        group_split[group] = best
-        left[present, best] -= inside[present]
-    for single in _by_stratum(free[picked(sizes == 1, of) & (settled < 0)], strata, strata_count):
-        wanted = _fit(np.maximum(left[strata[single[0]]], 0), len(single), shares)
-        mine = picked(groups, single)
-        group_split[mine] = _by_rank(picked(order, mine), wanted)
-    trained = _tally(here[picked(group_split == TRAIN, of)], strata_count)
-    lacking = np.flatnonzero((occurring > 0) & (trained == 0) & ~covered)
-    if len(lacking):
-        _every_class_in_train(groups, strata, group_split, lacking, free, order, locked=settled >= 0)
+class _Dealing:
+    """Fills ``group_split`` in place: large groups first, one by one; then single samples, stratum by stratum.
 
+    Nothing here takes more than a few bytes a sample: ranks are made anew where they are looked at.
+    """
 
-def _by_stratum(places: NDArray[np.int64], strata: NDArray[np.integer[Any]], count: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the places of each stratum that has any, in the order of strata; each ascending."""
-    mine = picked(strata, places)
-    if count <= _FEW:  # looked through for each of a few, since sorting takes twice the memory
-        for stratum in range(count):
-            some = places[mine == stratum]
-            if len(some):
-                yield some
-        return
-    places = places[np.argsort(mine, kind="stable")]
-    yield from filter(len, np.split(places, np.flatnonzero(np.diff(strata[places])) + 1))
+    def __init__(
+        self,
+        groups: NDArray[np.integer[Any]],
+        keys: NDArray[np.uint64],
+        strata: NDArray[np.integer[Any]],
+        fractions: Sequence[float],
+        seed: int,
+        group_split: NDArray[np.int8],
+        conflicts: NDArray[np.int64],
+        covered: NDArray[np.bool_],
+    ) -> None:
+        self._groups, self._keys, self._strata, self._seed = groups, keys, strata, seed
+        self._fractions, self._shares = fractions, np.asarray(fractions, np.float64)
+        self._group_split, self._covered, self._count = group_split, covered, len(covered)
+        self._free: NDArray[np.bool_] | None = None
+        if len(conflicts):
+            self._free = np.ones(len(groups), bool)
+            self._free[conflicts] = False
+        self._settled = group_split.copy() if (group_split >= 0).any() else None
+        self._sizes = self._members()
 
+    def _parts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.integer[Any]], NDArray[np.integer[Any]]]]:
+        """Yield places, groups and strata of the samples that are dealt."""
+        for part in parts(len(self._groups), self._keys):
+            groups, strata, places = self._groups[part], self._strata[part], np.arange(part.start, part.stop)
+            if self._free is not None:
+                here = self._free[part]
+                groups, strata, places = groups[here], strata[here], places[here]
+            yield places, groups, strata
 
-def _by_rank(order: NDArray[np.uint64], wanted: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Return splits: the ``wanted[0]`` smallest ranks to the first, the next ``wanted[1]`` to the second, and so on."""
-    ends = np.cumsum(wanted)[:-1]
-    cuts = np.unique(ends[(ends > 0) & (ends < len(order))])
-    made = np.empty(len(order), np.int8)
-    made[np.argpartition(order, cuts) if len(cuts) else slice(None)] = np.repeat(np.arange(3, dtype=np.int8), wanted)
-    return made
+    def _members(self) -> NDArray[np.int32]:
+        """Return ``(groups,)`` their members; without memory of its own where each has one."""
+        count = len(self._keys)
+        if self._free is None and len(self._groups) == count and held(self._groups, count).all():
+            return np.broadcast_to(np.int32(1), count)
+        made = np.zeros(count, np.int32)
+        for _, groups, _ in self._parts():
+            np.add.at(made, groups, np.int32(1))
+        return made
+
+    def deal(self) -> None:
+        count = self._count
+        occurring = np.zeros(count, np.int64)
+        given = np.zeros((count, 3), np.int64)
+        for _, groups, strata in self._parts():
+            occurring += np.bincount(strata, minlength=count)
+            if self._settled is not None:
+                splits = self._group_split[groups]
+                for split in (TRAIN, VALIDATION, TEST):
+                    given[:, split] += np.bincount(strata[splits == split], minlength=count)
+        left = quotas(occurring, self._fractions, self._covered).astype(np.float64) - given
+        self._deal_groups(left)
+        self._deal_singles(left)
+        trained = np.zeros(count, np.int64)
+        for _, groups, strata in self._parts():
+            trained += np.bincount(strata[self._group_split[groups] == TRAIN], minlength=count)
+        for stratum in np.flatnonzero((occurring > 0) & (trained == 0) & ~self._covered).tolist():
+            self._move_into_train(stratum)
+
+    def _deal_groups(self, left: NDArray[np.float64]) -> None:
+        if self._sizes.strides == (0,):
+            return
+        found = [np.empty(0, np.int64)]
+        for places, groups, _ in self._parts():
+            found.append(places[(self._sizes[groups] > 1) & (self._group_split[groups] < 0)])
+        tied = np.concatenate(found)
+        if not len(tied):
+            return
+        tied = tied[np.argsort(self._groups[tied], kind="stable")]
+        of = self._groups[tied]
+        starts = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]]))
+        ends, many = np.append(starts[1:], len(of)), of[starts]
+        strata = self._strata[tied]
+        order = ranks(self._keys[many], self._seed)
+        for number in np.lexsort((order, -self._sizes[many])):
+            inside = np.bincount(strata[starts[number] : ends[number]], minlength=self._count)
+            present = np.flatnonzero(inside)
+            # The split that lacks most of what the group holds; a split that wants nothing gets nothing.
+            need = (np.minimum(left[present], inside[present, None]) * 1.0).sum(0)
+            need += 1e-6 * left.sum(0)
+            need[self._shares <= 0] = -np.inf
+            best = int(np.argmax(need))
+            self._group_split[many[number]] = best
+            left[present, best] -= inside[present]
+
+    def _singles(self) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]], NDArray[np.uint64]]]:
+        """Yield groups, strata and ranks of groups of one that had no split before."""
+        for _, groups, strata in self._parts():
+            mine = self._sizes[groups] == 1
+            if self._settled is not None:
+                mine &= self._settled[groups] < 0
+            groups = groups[mine]
+            yield groups, strata[mine], ranks(self._keys[groups], self._seed)
+
+    def _deal_singles(self, left: NDArray[np.float64]) -> None:
+        """Give the smallest ranks of each stratum to the first split, the next to the second, and so on.
+
+        Which ranks end a split's part is found in two passes: by how many begin with the same bits, then among those
+        where a part ends.
+        """
+        bits = max(1, int(np.log2(min(_CELLS, 4 * len(self._groups) + 4) / max(self._count, 1))))
+        shift, width = np.uint64(64 - bits), 1 << bits
+        counted = np.zeros(self._count * width, np.int32)
+        for _, strata, order in self._singles():
+            cells = strata.astype(np.int64) * width + (order >> shift).astype(np.int64)
+            np.add.at(counted, cells, np.int32(1))
+        counts = counted.reshape(self._count, width)
+        ends = np.zeros((self._count, 2), np.int64)
+        for stratum, total in enumerate(counts.sum(1).tolist()):
+            if total:
+                ends[stratum] = np.cumsum(_fit(np.maximum(left[stratum], 0), total, self._shares))[:2]
+        cuts = self._cuts(counts, ends, shift)
+        for groups, strata, order in self._singles():
+            made = np.zeros(len(groups), np.int8)
+            for number in range(2):
+                made += (order > cuts[strata, number]) | (ends[strata, number] == 0)
+            self._group_split[groups] = made
+
+    def _cuts(self, counts: NDArray[np.int32], ends: NDArray[np.int64], shift: np.uint64) -> NDArray[np.uint64]:
+        """Return ``(strata, 2)`` the rank that ends the part of each of the first two splits."""
+        width = counts.shape[1]
+        made = np.full(ends.shape, np.iinfo(np.uint64).max, np.uint64)
+        wanted: dict[int, list[NDArray[np.uint64]]] = {}
+        rest: dict[tuple[int, int], tuple[int, int]] = {}
+        for stratum in np.flatnonzero(ends.any(1)).tolist():
+            below = np.cumsum(counts[stratum])
+            for number, end in enumerate(ends[stratum].tolist()):
+                if 0 < end < below[-1]:
+                    cell = int(np.searchsorted(below, end))
+                    rest[stratum, number] = stratum * width + cell, end - int(below[cell] - counts[stratum, cell])
+                    wanted[stratum * width + cell] = []
+        asked = np.array(sorted(wanted), np.int64)
+        for _, strata, order in self._singles() if len(asked) else ():
+            cells = strata.astype(np.int64) * width + (order >> shift).astype(np.int64)
+            at = np.minimum(np.searchsorted(asked, cells), len(asked) - 1)
+            for place in np.flatnonzero(asked[at] == cells).tolist():
+                wanted[int(cells[place])].append(order[place])
+        for (stratum, number), (cell, end) in rest.items():
+            made[stratum, number] = np.sort(np.array(wanted[cell], np.uint64))[end - 1]
+        return made
+
+    def _move_into_train(self, stratum: int) -> None:
+        """Move one group of a stratum that training lacks there, unless all of its groups are locked."""
+        found = [np.empty(0, self._groups.dtype)]
+        found += [groups[strata == stratum] for _, groups, strata in self._parts()]
+        movable = np.unique(np.concatenate(found))
+        if self._settled is not None:
+            movable = movable[self._settled[movable] < 0]
+        if len(movable):
+            # Validation gives before test does.
+            order = ranks(self._keys[movable], self._seed)
+            self._group_split[movable[np.lexsort((order, self._group_split[movable]))][0]] = TRAIN
 
 
 def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -283,24 +373,6 @@ def _fit(left: NDArray[np.float64], count: int, shares: NDArray[np.float64]) -> 
     for place in np.argsort(low - exact, kind="stable")[: count - low.sum()]:
         low[place] += 1
     return low
-
-
-def _every_class_in_train(
-    groups: NDArray[np.integer[Any]],
-    strata: NDArray[np.integer[Any]],
-    group_split: NDArray[np.int8],
-    lacking: NDArray[np.int64],
-    free: NDArray[np.int64],
-    order: NDArray[np.uint64],
-    locked: NDArray[np.bool_],
-) -> None:
-    """Move one group of each stratum that training lacks there, unless all of its groups are locked."""
-    for stratum in lacking:
-        movable = np.setdiff1d(groups[free[strata[free] == stratum]], groups[free[locked]])
-        if len(movable):
-            # Validation gives before test does.
-            best = movable[np.lexsort((order[movable], group_split[movable]))][0]
-            group_split[best] = TRAIN
 
 
 def union(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from modelwright.prepare.aligned import align, words
 from modelwright.prepare.clean import checks
 from modelwright.prepare.divide import split
 from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.scratch import parts
 from modelwright.store.dataset import Dataset
 
 _DEALING = ("group", "time", "split")
@@ -47,7 +48,7 @@ def dealt_otherwise(spec: Any, meta: Mapping[str, Any]) -> str | None:
 def stated(gathered: Gathered) -> NDArray[np.int64]:
     """Return ``(pairs, 2)``: each sample whose source names its group, with the first one of that group."""
     codes = gathered.groups.numpy()
-    places = np.flatnonzero(codes >= 0)
+    places = np.flatnonzero(codes >= 0) if gathered.groups.values else np.empty(0, np.int64)
     if not len(places):
         return np.empty((0, 2), np.int64)
     first = checks.first_equal(codes[places].astype(np.uint64))
@@ -60,12 +61,18 @@ def groups(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return ``(n,)`` group numbers and each group's key: that of its smallest digest, whatever the order of files."""
     numbers = split.union(len(gathered), pairs)
-    first = np.frombuffer(gathered.ids, ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
-    first[~kept] = np.iinfo(np.uint64).max
-    if not len(pairs):
-        return numbers, first
-    keys = np.full(int(numbers.max()) + 1, np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(keys, numbers, first)
+    ids, last = gathered.id_array(), np.iinfo(np.uint64).max
+    keys = gathered.scratch.zeros(int(numbers.max()) + 1 if len(pairs) else len(numbers), np.uint64)
+    if len(pairs):
+        for part in parts(len(keys), keys):
+            keys[part] = last
+    for part in parts(len(ids), ids, keys):
+        first = ids[part].view(">u8")[::4].astype(np.uint64)
+        first[~kept[part]] = last
+        if len(pairs):
+            np.minimum.at(keys, numbers[part], first)
+        else:
+            keys[part] = first
     return numbers, keys
 
 
@@ -78,7 +85,7 @@ def splits_before(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     before, now = columns.digests(), gathered.digests()
     codes, names = columns.coded("split")
     splits = np.array([*(split.NAMES.index(name) if name in split.NAMES else -1 for name in names), -1], np.int8)[codes]
-    side = align(before, now, np.concatenate(checks.repeated(gathered.id_array())))
+    side = align(before, now, np.concatenate(checks.repeated(gathered.id_array(), scratch=gathered.scratch)))
     made = splits[side.at]
     made[side.at < 0] = -1
     known = side.before[splits[side.before] >= 0]
