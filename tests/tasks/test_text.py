@@ -70,6 +70,20 @@ def test_a_byte_order_mark_is_believed_and_left_out(encoding: str) -> None:
     assert (reading.text, reading.how) == ("naïve 东京", "mark")
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("the city größe ü".encode()[:-1], "the city größe \ufffd"),
+        ("größe … und maß für".encode() + b" \xff\x81", "größe … und maß für \ufffd\ufffd"),
+        (b"half \xed\xa0\x80 of a pair", "half \ufffd\ufffd\ufffd of a pair"),
+    ],
+)
+def test_damaged_utf8_is_read_as_that_and_said(raw: bytes, text: str) -> None:
+    reading = text_encoding.read(raw)
+    assert (reading.text, reading.encoding) == (text, "utf-8")
+    assert reading.damaged == text.count("\ufffd")
+
+
 def test_one_broken_place_does_not_make_utf8_another_encoding() -> None:
     reading = text_encoding.read("Ein längerer Text mit Umläuten: öäü ß".encode()[:-1])
     assert reading.encoding == "utf-8"
