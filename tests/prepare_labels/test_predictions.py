@@ -118,6 +118,32 @@ def test_the_mirrored_view_is_blind_to_mirroring_and_the_plain_one_is_not() -> N
     assert (one["plain"] == of(images, 2)["plain"]).all()
 
 
+def test_responses_are_those_of_every_filter_at_every_window() -> None:
+    """Beside the definition in plain doubles: windows of three full planes, no cells, no lattices."""
+    random = np.random.default_rng(6)
+    images = np.concatenate([random.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8), pictures(20, random)[0]])
+    grey = np.stack([image_sketch.thumbnail(each) for each in images])
+    chroma = np.stack([image_sketch.chroma(each) for each in images])
+    chroma[0] = random.integers(0, 256, chroma[0].shape)
+    bank = patches.learn(grey, chroma, random)
+    found = np.concatenate([part["plain"] for part in patches.extract(grey, chroma, bank, ["plain"], 2)])
+    for place in (0, 1, 22):
+        planes = [grey[place], *chroma[place].repeat(2, 1).repeat(2, 2)]
+        view = np.lib.stride_tricks.sliding_window_view(np.stack(planes).astype(float), (6, 6), axis=(1, 2))
+        windows = view.transpose(1, 2, 0, 3, 4).reshape(27, 27, 108)
+        responses = windows @ bank.filters[:256].T.astype(float) / np.sqrt(windows.var(2, keepdims=True) + 10.0)
+        responses -= bank.offsets[:256, 0]
+        halves = (slice(0, 14), slice(13, 27))
+        expected = [
+            np.maximum(sign * responses[rows, columns], 0.25).mean((0, 1)) - 0.25
+            for sign in (1, -1)
+            for rows in halves
+            for columns in halves
+        ]
+        wanted = np.sqrt(np.array(expected)).reshape(2, 4, 256).swapaxes(1, 2).ravel()
+        assert found[place].astype(float) == pytest.approx(wanted, abs=0.002)
+
+
 def test_rows_use_trees_where_ridge_cannot_see_it() -> None:
     random = np.random.default_rng(4)
     features = random.normal(0, 1, (600, 4)).astype(np.float32)

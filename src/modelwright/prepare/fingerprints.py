@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelwright.prepare.cache.known_files import Reader
     from modelwright.prepare.scan.small_files import Part
 
-VERSION = 5
+VERSION = 6
 """Declared version of the step's code: raise it when the same sources and spec give another dataset."""
 
 

@@ -18,7 +18,7 @@ from modelwright.prepare.divide.split import bins, ranks
 from modelwright.prepare.issues import Issue
 from modelwright.progress import Progress
 
-VERSION = 1
+VERSION = 2
 """Raised when the same samples give other predictions: it is part of the cache's key."""
 LEAST = 10
 """Samples that a class needs to be checked."""

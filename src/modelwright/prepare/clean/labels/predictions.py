@@ -191,6 +191,7 @@ def _fill(
 
 
 def _fit(features: NDArray[Any], truth: Truth, *, search: bool = True) -> ridge.Best:
+    import scipy.linalg  # noqa: F401 - it brings a BLAS of its own, and only those that are there are limited
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # BLAS waits by spinning: threads on cores that others use would slow both down.

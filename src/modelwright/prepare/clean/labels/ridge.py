@@ -65,8 +65,7 @@ class OutOfFold:
 class _Few:
     """Fewer samples than features: from the ``(n, n)`` products of samples.
 
-    With ``B = (XX' + p I)^-1``, the residuals of a fold f by the model without it are ``(B_ff)^-1 (B T)_f``: the
-    block form of the well-known leave-one-out formula.
+    With K for ``XX'``, what samples f get of a model of the others o is ``K_fo (K_oo + p I)^-1 T_o``.
     """
 
     def __init__(self, of: OutOfFold) -> None:
@@ -77,14 +76,13 @@ class _Few:
         self._width = block.shape[1]
 
     def predict(self, penalty: float) -> Floats:
-        left = self._kernel.copy()
-        left[np.diag_indices(len(left))] += penalty * max(float(np.trace(left)) / self._width, 1e-9)
-        inverse = np.linalg.inv(left)
-        product = inverse @ self._targets
-        made = np.empty_like(self._targets)
+        more = penalty * max(float(np.trace(self._kernel)) / self._width, 1e-9)
+        made = np.zeros_like(self._targets)
         for number in range(FOLDS):
-            mine = np.flatnonzero(self._folds == number)
-            made[mine] = self._targets[mine] - np.linalg.solve(inverse[np.ix_(mine, mine)], product[mine])
+            mine, others = np.flatnonzero(self._folds == number), np.flatnonzero(self._folds != number)
+            if len(mine) and len(others):
+                weights = _solved(self._kernel[np.ix_(others, others)], more, self._targets[others])
+                made[mine] = self._kernel[np.ix_(mine, others)] @ weights
         return made
 
 
@@ -104,17 +102,12 @@ class _Many:
                 self._cross[number] += mine.T @ wanted[fold == number]
 
     def predict(self, penalty: float) -> Floats:
-        from scipy.linalg import cho_factor, cho_solve
-
         gram, cross = self._gram.sum(0), self._cross.sum(0)
         width = len(gram)
         more = penalty * max(float(np.trace(gram)) / width, 1e-9)
         weights = np.empty_like(self._cross)
         for number in range(FOLDS):
-            left = gram - self._gram[number]
-            left[np.diag_indices(width)] += more
-            factor = cho_factor(left, lower=True, overwrite_a=True, check_finite=False)
-            weights[number] = cho_solve(factor, cross - self._cross[number], check_finite=False)
+            weights[number] = _solved(gram - self._gram[number], more, cross - self._cross[number])
         made = np.empty((len(self._of.features), cross.shape[1]))
         for rows in blocks(len(made)):
             block, fold = self._of.standard(rows), self._of.folds[rows]
@@ -123,6 +116,16 @@ class _Many:
                 mine = fold == number
                 part[mine] = block[mine] @ weights[number]
         return made
+
+
+def _solved(left: Floats, more: float, right: Floats) -> Floats:
+    """Return W of ``(left + more I) W = right`` for a symmetric ``left``, which is overwritten."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    left[np.diag_indices(len(left))] += more
+    # LAPACK works down columns: the transpose, which is the same matrix, needs no copy in its order.
+    factor = cho_factor(left.T, lower=True, overwrite_a=True, check_finite=False)
+    return np.asarray(cho_solve(factor, right, check_finite=False))
 
 
 @dataclass(frozen=True)
