@@ -58,6 +58,7 @@ def test_columns_as_bytes_and_codes(tmp_path: Path) -> None:
         codes, names = columns.coded(name)
         assert len(set(names)) == len(names) == 3
         assert [None if code < 0 else names[code] for code in codes.tolist()] == values
+    np.testing.assert_array_equal(columns.numbers("number"), np.array(numbers, np.float64))
 
 
 def test_columns_read_ahead_need_no_file_any_more(tmp_path: Path) -> None:

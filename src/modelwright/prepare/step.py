@@ -93,6 +93,8 @@ def prepare(
         group_by, said = _group_by(spec, modality), _statements(store)
         gatherer = Gatherer(modality, target, index, workers, group_by, said, progress, scratch)
         rows = writer.file("rows.parquet")
+        if parent is not None:
+            parent.columns().ahead(["id"])
         gathered = gatherer.run(sources, rows)
         release()
         progress.begin("checking")
@@ -124,7 +126,7 @@ def prepare(
         made = synthesize(made, spec.synthesize, key=key, progress=progress)
     from modelwright.prepare.explore import attach
 
-    attach(made, problem=spec.problem, progress=progress)
+    attach(made, parent=parent, problem=spec.problem, progress=progress)
     return made
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 SMALL = 48 << 20
 """Bytes up to which a column is kept once it was read; of larger ones only the last is."""
+_FEW = 10_000
+"""Different texts up to which a coded column is kept."""
 
 
 class Columns:
@@ -36,6 +38,7 @@ class Columns:
         self._large: tuple[str, Any] | None = None
         self._digests: NDArray[np.uint8] | None = None
         self._coded: dict[str, tuple[NDArray[np.int32], list[Any]]] = {}
+        self._numbers: dict[str, NDArray[np.float64]] = {}
         self._turn = RLock()
         """Held by who reads: another thread waits for a column rather than read it too."""
 
@@ -62,10 +65,24 @@ class Columns:
                 self._large = (name, column)
             return column
 
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column of numbers as ``(n,) float64``, NaN where one is missing; not to be written to."""
+        with self._turn:
+            if name in self._numbers:
+                return self._numbers[name]
+            made, start = np.empty(self.num_rows, np.float64), 0
+            for piece in self.pieces(name):
+                made[start : start + len(piece)] = piece.to_numpy(zero_copy_only=False)
+                start += len(piece)
+            made.flags.writeable = False
+            if made.nbytes <= SMALL:
+                self._numbers[name] = made
+            return made
+
     def ahead(self, names: Iterable[str]) -> Thread:
         """Read those of some columns that are small in another thread, which is returned: they will be asked for.
 
-        The column ``id`` is read as :meth:`digests` gives it.
+        The column ``id`` is read as :meth:`digests` gives it, and measures as :meth:`numbers` does.
         """
         wanted = [name for name in names if name in self.column_names]
 
@@ -75,6 +92,9 @@ class Columns:
                     if name == "id":
                         if 32 * self.num_rows <= SMALL:
                             self.digests()
+                    elif name.startswith("measure."):
+                        if 8 * self.num_rows <= SMALL:
+                            self.numbers(name)
                     elif self._packed(name) <= SMALL:
                         self[name]
 
@@ -110,12 +130,15 @@ class Columns:
     def coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
         """Return a column of texts, few of them different, as ``(n,)`` codes, -1 where one is missing, and the texts.
 
-        They are numbered as they come up. The codes are kept.
+        They are numbered as they come up. Both are kept, unless there are many different texts.
         """
         with self._turn:
-            if name not in self._coded:
-                self._coded[name] = self._read_coded(name)
-            return self._coded[name]
+            if name in self._coded:
+                return self._coded[name]
+            found = self._read_coded(name)
+            if len(found[1]) <= _FEW:
+                self._coded[name] = found
+            return found
 
     def _read_coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
         from pyarrow import parquet

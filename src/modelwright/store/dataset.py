@@ -55,6 +55,7 @@ class Dataset:
     def __init__(self, store: Store, artifact: Artifact) -> None:
         self.store = store
         self.artifact = artifact
+        self._by_column: Columns | None = None
 
     def __repr__(self) -> str:
         return f"Dataset({self.digest[:12]}, {self.meta['counts']})"
@@ -99,7 +100,9 @@ class Dataset:
 
     def columns(self) -> Columns:
         """Return ``samples.parquet`` by the column: each is read when it is asked for, and only small ones are kept."""
-        return Columns(self.artifact.path("samples.parquet"))
+        if self._by_column is None:
+            self._by_column = Columns(self.artifact.path("samples.parquet"))
+        return self._by_column
 
     def samples(self, split: str | None = None) -> Any:
         """Return ``samples.parquet`` as a ``pyarrow.Table``: all of it, rejected samples included, or one split."""

@@ -151,8 +151,9 @@ def _common(view: View) -> Element | None:
     ]
     classes = view.groups[:_CLASSES] if len(view.groups) > 1 else []
     tiles = []
-    for name, members in classes:
-        inside = np.isin(places, members)
+    codes = view.group_codes[places]
+    for number, (name, _) in enumerate(classes):
+        inside = codes == number
         if inside.sum() >= 8:
             own, _ = _eigen(grey[inside], 3)
             mean = _coloured(grey[inside].mean(0), colours[inside].mean(0))

@@ -66,6 +66,11 @@ def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     if not len(known):
         return 0, np.empty(0, np.int64), np.empty(0, np.int64)
     del numbers
+    ordered = np.sort(known)
+    if (ordered[1:] != ordered[:-1]).all():
+        alone: NDArray[np.int64] = np.broadcast_to(np.int64(1), len(known))
+        return len(known), alone, alone
+    del ordered
     order = np.argsort(known)
     known = known[order]
     starts = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1]]))

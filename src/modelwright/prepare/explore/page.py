@@ -126,9 +126,11 @@ def parent_of(dataset: Dataset) -> Dataset | None:
         return None
 
 
-def attach(dataset: Dataset, *, problem: str = "", progress: Progress = SILENT) -> None:
-    """Draw a dataset, and attach the page and its figures to it."""
-    made = page(dataset, parent=parent_of(dataset), problem=problem, progress=progress)
+def attach(dataset: Dataset, *, parent: Dataset | None = None, problem: str = "", progress: Progress = SILENT) -> None:
+    """Draw a dataset, and attach the page and its figures to it; ``parent``: what it grew from, if that is open."""
+    if parent is None or parent.digest != dataset.artifact.observed.get("parent"):
+        parent = parent_of(dataset)
+    made = page(dataset, parent=parent, problem=problem, progress=progress)
     dataset.artifact.attach(FIGURES, canonical.dumps(made.figures))
     dataset.artifact.attach(REPORT, made.html.encode())
 

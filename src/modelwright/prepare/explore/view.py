@@ -130,27 +130,18 @@ class View:
     @cached_property
     def splits(self) -> NDArray[np.int8]:
         """``(n,)``: 0 train, 1 validation, 2 test, -1 dropped, or not of the split shown."""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        codes, start, names = np.empty(len(self), np.int8), 0, pa.array(split.NAMES, pa.string())
-        for piece in self.samples.pieces("split"):
-            found = compute.fill_null(compute.index_in(piece, value_set=names), -1)
-            codes[start : start + len(piece)] = found.to_numpy(zero_copy_only=False)
-            start += len(piece)
+        codes, names = self.samples.coded("split")
+        numbers = [split.NAMES.index(name) if name in split.NAMES else -1 for name in names]
+        made: NDArray[np.int8] = np.array([*numbers, -1], np.int8)[codes]
         if self.only is not None:
-            codes[codes != split.NAMES.index(self.only)] = -1
-        return codes
+            made[made != split.NAMES.index(self.only)] = -1
+        return made
 
     @cached_property
     def synthetic(self) -> NDArray[np.bool_]:
         """``(n,)``: which samples were made from others."""
-        from pyarrow import compute
-
-        made, start = np.empty(len(self), bool), 0
-        for piece in self.samples.pieces("annotation"):
-            made[start : start + len(piece)] = compute.starts_with(piece, SYNTHETIC).to_numpy(zero_copy_only=False)
-            start += len(piece)
+        codes, names = self.samples.coded("annotation")
+        made: NDArray[np.bool_] = np.array([*(str(name).startswith(SYNTHETIC) for name in names), False])[codes]
         return made
 
     @cached_property
@@ -173,19 +164,11 @@ class View:
 
     @cached_property
     def _labelled(self) -> tuple[NDArray[np.int64] | NDArray[np.int32], list[str]]:
-        from pyarrow import compute
-
         if self.label_kind in {"number", "none"}:
             return np.broadcast_to(np.int64(-1), len(self)), []
-        codes, start = np.empty(len(self), np.int32), 0
-        seen: dict[str, int] = {}
-        for piece in self.samples.pieces("label"):
-            encoded = piece.dictionary_encode()
-            own = [seen.setdefault(str(value), len(seen)) for value in encoded.dictionary.to_pylist()]
-            places = compute.fill_null(encoded.indices, len(own)).to_numpy(zero_copy_only=False)
-            codes[start : start + len(piece)] = np.array([*own, -1], np.int32)[places]
-            start += len(piece)
-        values = main_parts(seen, self.parts) if self.label_kind == "structured" else list(seen)
+        codes, found = self.samples.coded("label")
+        seen = [str(value) for value in found]
+        values = main_parts(seen, self.parts) if self.label_kind == "structured" else seen
         names = sorted(set(values))
         into = np.array([*(names.index(value) for value in values), -1], np.int32)
         return into[codes], names
@@ -262,7 +245,8 @@ class View:
 
     def measure(self, name: str) -> NDArray[np.float64]:
         """Return ``(n,)`` values of a measure, NaN where there is none."""
-        return np.asarray(self.samples[f"measure.{name}"].to_numpy(zero_copy_only=False), np.float64)
+        made: NDArray[np.float64] = self.samples.numbers(f"measure.{name}")
+        return made
 
     def gauge(self, name: str) -> Gauge:
         """Return how a measure is read."""
