@@ -1,18 +1,26 @@
-"""A table of five million rows, from the file to a report of it: prepare and its page, against ydata-profiling.
+"""A table of five million rows, from the file to a report of it, against ydata-profiling.
 
-Ours also checks labels' columns for leaks, units, dates and copies, divides the rows, and keeps the dataset; the peer
-reads the file with pandas and writes its HTML report, once with ``minimal=True``, its own setting for large data, and
-once as it is by default. A peer that does not end within ``PROFILING_PATIENCE`` seconds is stopped; the ratio is then
-the least that it can be. Set ``PROFILING_ROWS`` to try it with fewer.
+``mw explore FILE`` does what the peer does: it reads the file and writes one HTML page about it. ``mw prepare`` also
+digests every row, checks labels' columns for leaks and copies, divides the rows, and keeps the dataset: it is here for
+comparison, without a goal. The peer reads the file with pandas and writes its HTML report, once as it is by default,
+and once with ``minimal=True``, its own setting for large data. In a round each of the four runs once, whole
+processes, and both of ours are compared with both of the peer's.
+
+The peer takes minutes, so there is one round; ``PROFILING_ROUNDS`` asks for more. A peer that does not end within
+``PROFILING_PATIENCE`` seconds is stopped; the ratio is then the least that it can be. Set ``PROFILING_ROWS`` to try it
+with fewer rows.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +28,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environments import WORK, clean_environment, ours, peer
-from benchmarks.measure import Record, alone, compare, in_turn, seconds
+from benchmarks.measure import Record, alone, compare, seconds
 
 ROWS = int(os.environ.get("PROFILING_ROWS", "5000000"))
 PATIENCE = float(os.environ.get("PROFILING_PATIENCE", "900"))
+ROUNDS = int(os.environ.get("PROFILING_ROUNDS", "1"))
 MOST_MEMORY = 1000.0
+GOAL = 20.0
 _PART = 250_000
 _PEAK = "import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
 PREPARE = f"""
@@ -32,6 +42,13 @@ import sys
 import modelwright
 modelwright.open(sys.argv[1]).prepare()
 {_PEAK}
+"""
+EXPLORE = f"""
+import sys
+from modelwright.cli.main import main
+status = main(["explore", sys.argv[1], "--output", sys.argv[1] + ".profile.html"])
+{_PEAK}
+sys.exit(status)
 """
 YDATA = f"""
 import sys
@@ -102,88 +119,112 @@ def _rows(random: np.random.Generator, count: int) -> Any:
     )
 
 
-def _timed(python: Path, code: str, argument: Path, peaks: list[float], patience: float | None = None) -> float:
-    """Time a whole process; one that is stopped after ``patience`` seconds leaves NaN in ``peaks``."""
+@dataclass
+class _Runs:
+    """What one program took: wall seconds, processor seconds and MB, one a round; MB are NaN where it was stopped."""
 
-    def once() -> None:
-        try:
-            done = subprocess.run(
-                [str(python), "-c", code, str(argument)],
-                check=True,
-                env=clean_environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=patience,
-            )
-        except subprocess.TimeoutExpired:
-            peaks.append(math.nan)
-        else:
-            peaks.append(float(done.stderr.split()[-1]))
+    wall: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
-    return seconds(once)
+    def time(self, python: Path, code: str, argument: Path, patience: float | None = None) -> None:
+        """Run a whole process once more."""
+
+        def once() -> None:
+            try:
+                done = subprocess.run(
+                    [str(python), "-c", code, str(argument)],
+                    check=True,
+                    env=clean_environment(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    timeout=patience,
+                )
+            except subprocess.TimeoutExpired:
+                self.peaks.append(math.nan)
+            else:
+                self.peaks.append(float(done.stderr.split()[-1]))
+
+        before = _processor()
+        self.wall.append(seconds(once))
+        self.processor.append(_processor() - before)
+
+    @property
+    def words(self) -> str:
+        """What the rounds took beside wall seconds."""
+        ended = [each for each in self.peaks if not math.isnan(each)]
+        said = [f"{min(self.processor):,.0f} processor s"]
+        said += [f"{max(ended):,.0f} MB"] if ended else []
+        if len(ended) < len(self.peaks):
+            said.append(f"stopped after {PATIENCE:,.0f} s in {len(self.peaks) - len(ended)} rounds")
+        return ", ".join(said)
 
 
-def _prepare(python: Path, folder: Path, peaks: list[float]) -> float:
+def _processor() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _prepare(runs: _Runs, python: Path, folder: Path) -> None:
     """Time prepare from nothing: the store is removed before each round."""
     shutil.rmtree(folder / ".modelwright", ignore_errors=True)
-    return _timed(python, PREPARE, folder, peaks)
+    runs.time(python, PREPARE, folder)
 
 
 def run(pairs: int) -> list[Record]:
     """Compare whole processes: reading, profiling, report; peak memory beside it."""
     records: list[Record] = []
-    memory: list[float] = []
+    memory: dict[str, list[float]] = {}
     python, other = ours("all"), peer("ydata_profiling")
     for path in table(WORK / "profiling"):
         kind = path.suffix[1:]
         folder = WORK / "profiling" / kind
         folder.mkdir(exist_ok=True)
         (folder / "modelwright.yaml").write_text(f"label: answer\nsources:\n  - table: ../{path.name}\n")
-        for name, minimal, goal in (("minimal", "True", None), ("default", "False", 20.0)):
-            mine: list[float] = []
-            theirs: list[float] = []
-            prepare = partial(_prepare, python, folder, mine)
-            profile = partial(_timed, other, YDATA.replace("MINIMAL", minimal), path, theirs, PATIENCE)
-            try:
-                first, second = in_turn(prepare, profile, min(pairs, 3), warmup=0)
-            except subprocess.CalledProcessError as error:
-                print(f"profiling: {name} on {kind} could not run: {error.stderr[-500:]}", file=sys.stderr)
-                continue
-            memory += mine
-            records.append(
-                compare(
-                    "profiling",
-                    f"mw prepare / ydata-profiling {name}, {kind}",
-                    [ROWS / each for each in first],
-                    [ROWS / each for each in second],
-                    unit="rows/s",
-                    goal="" if goal is None else f"≥ {goal:g} ×",
-                    met=(lambda ratio: ratio >= 20.0) if goal is not None else None,
-                    command="python -m benchmarks --jobs profiling",
-                    note=f"{ROWS:,} rows × 12 columns, whole processes; peak memory ours {max(mine):,.0f} MB, "
-                    + _of_peer(theirs),
-                )
-            )
-    return [*records, _peak(memory)] if memory else records
+        runs = {name: _Runs() for name in ("mw explore", "mw prepare", "default", "minimal")}
+        work: list[Callable[[], None]] = [
+            partial(runs["mw explore"].time, python, EXPLORE, path),
+            partial(runs["default"].time, other, YDATA.replace("MINIMAL", "False"), path, PATIENCE),
+            partial(_prepare, runs["mw prepare"], python, folder),
+            partial(runs["minimal"].time, other, YDATA.replace("MINIMAL", "True"), path, PATIENCE),
+        ]
+        try:
+            for number in range(min(pairs, ROUNDS)):
+                for each in work if number % 2 == 0 else work[::-1]:
+                    each()
+        except subprocess.CalledProcessError as error:
+            print(f"profiling: {kind} could not run: {error.stderr[-500:]}", file=sys.stderr)
+            continue
+        for mine in ("mw explore", "mw prepare"):
+            memory.setdefault(mine, []).extend(runs[mine].peaks)
+            records += [_compared(mine, theirs, kind, runs[mine], runs[theirs]) for theirs in ("default", "minimal")]
+    return [*records, *(_peak(mine, peaks) for mine, peaks in memory.items())]
 
 
-def _of_peer(peaks: list[float]) -> str:
-    ended = [each for each in peaks if not math.isnan(each)]
-    said = [f"peer {max(ended):,.0f} MB"] if ended else []
-    if len(ended) < len(peaks):
-        said.append(f"the peer was stopped after {PATIENCE:,.0f} s in {len(peaks) - len(ended)} rounds")
-    return "; ".join(said)
+def _compared(mine: str, theirs: str, kind: str, ours_: _Runs, peer_: _Runs) -> Record:
+    goal = (mine, theirs) == ("mw explore", "default")
+    return compare(
+        "profiling",
+        f"{mine} / ydata-profiling {theirs}, {kind}",
+        [ROWS / each for each in ours_.wall],
+        [ROWS / each for each in peer_.wall],
+        unit="rows/s",
+        goal=f"≥ {GOAL:g} ×" if goal else "",
+        met=(lambda ratio: ratio >= GOAL) if goal else None,
+        command="python -m benchmarks --jobs profiling",
+        note=f"{ROWS:,} rows × 12 columns, whole processes; ours {ours_.words}; peer {peer_.words}",
+    )
 
 
-def _peak(memory: list[float]) -> Record:
+def _peak(mine: str, peaks: list[float]) -> Record:
     return alone(
         "profiling",
-        "peak memory of mw prepare, MB",
-        [max(memory)],
+        f"peak memory of {mine}, MB",
+        [max(peaks)],
         unit="MB",
         goal=f"≤ {MOST_MEMORY:,.0f} MB",
         met=lambda found: found <= MOST_MEMORY,
         command="python -m benchmarks --jobs profiling",
-        note=f"{ROWS:,} rows × 12 columns, CSV and Parquet; the most of {len(memory)} runs",
+        note=f"{ROWS:,} rows × 12 columns, CSV and Parquet; the most of {len(peaks)} runs",
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.prepare.clean.column_whole import Whole
 from modelwright.prepare.issues import Issue
@@ -39,25 +40,38 @@ def hidden_missing(column: Whole) -> Iterator[Issue]:
         present = np.concatenate([present, [column.low, column.high], np.zeros(int(column.count(0) > 0))])
     else:
         present = column.known(np.arange(known))
-    distinct = np.unique(present)
+    for code, count, more in codes(np.unique(present), known, column.count):
+        yield _hidden(name, code, count, rows, more)
+
+
+def codes(distinct: NDArray[np.float64], known: int, count: Callable[[float], int]) -> Iterator[tuple[float, int, str]]:
+    """Yield numbers that stand for "missing": what, how often, and what lies beside it; see :func:`hidden_missing`.
+
+    Parameters
+    ----------
+    distinct
+        Different values, sorted; of very many a part, with the ends and zero.
+    known
+        Cells with a value.
+    count
+        Gives how often a value occurs.
+    """
     if len(distinct) < _FEW_DISTINCT:
         return
     step = float(np.median(np.diff(distinct)))
     rest = distinct[distinct > 0]
-    zeros = column.count(0)
     apart = len(rest) and float(rest[0]) > _GAP * step
-    if distinct[0] == 0 and zeros >= _LEAST and zeros <= _MOST_ZEROS * known and apart:
-        yield _hidden(name, 0, zeros, rows, f"; the next value is {rest[0]:g}")
+    if distinct[0] == 0 and apart and _LEAST <= (zeros := count(0)) <= _MOST_ZEROS * known:
+        yield 0, zeros, f"; the next value is {rest[0]:g}"
     for place, beside in ((0, 1), (-1, -2)):
         code = float(distinct[place])
         if code not in _CODES:
             continue
-        count = column.count(code)
         spread = float(distinct[-1 if place == 0 else -2] - distinct[1 if place == 0 else 0])
         lonely = abs(code - distinct[beside]) > max(_GAP * step, 0.5 * spread if abs(code) > 1 else 0)
         lonely |= code < 0 and float(distinct[1]) >= 0 and place == 0  # the only negative value
-        if count >= _LEAST and lonely:
-            yield _hidden(name, code, count, rows, f"; the next value is {distinct[beside]:g}")
+        if lonely and (often := count(code)) >= _LEAST:
+            yield code, often, f"; the next value is {distinct[beside]:g}"
 
 
 def _hidden(name: str, code: Any, count: int, rows: int, more: str = "") -> Issue:

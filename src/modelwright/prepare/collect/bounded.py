@@ -37,15 +37,20 @@ def size_of(path: File) -> int:
 class Watch:
     """Counts the rows and bytes that come out of one file.
 
+    Parameters
+    ----------
+    most
+        Rows that are read at most.
+
     Raises
     ------
     modelwright.errors.InputError
-        ``too-many-rows`` beyond :data:`MOST_ROWS`; ``bomb`` beyond :data:`BOMB_BYTES` and :data:`BOMB_RATIO` times
+        ``too-many-rows`` beyond ``most``; ``bomb`` beyond :data:`BOMB_BYTES` and :data:`BOMB_RATIO` times
         the file's size.
     """
 
-    def __init__(self, path: File, where: str) -> None:
-        self._path, self._where = path, where
+    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
+        self._path, self._where, self._most = path, where, most
         self._size = size_of(path)
         self._rows = 0
         self._bytes = 0
@@ -53,9 +58,9 @@ class Watch:
     def rows(self, count: int) -> None:
         """Count rows."""
         self._rows += count
-        if self._rows > MOST_ROWS:
+        if self._rows > self._most:
             raise InputError(
-                f"{self._where}: {self._path} has {self._rows:,} rows or more; {MOST_ROWS:,} are read at most",
+                f"{self._where}: {self._path} has {self._rows:,} rows or more; {self._most:,} are read at most",
                 code="too-many-rows",
                 hint="give a random sample of them",
             )
@@ -106,9 +111,9 @@ def _lengths(column: Any) -> Any:
     return lengths.fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def check_parquet(footer: Footer, pread: Pread, path: File, where: str) -> None:
-    """Refuse a Parquet file that says, in its footer or its pages, that it holds too much for its size."""
-    Watch(path, where).rows(footer.rows)
+def check_parquet(footer: Footer, pread: Pread, path: File, where: str, most: int = MOST_ROWS) -> None:
+    """Refuse a Parquet file that says, in its footer or its pages, that it holds too much for its size, or ``most``."""
+    Watch(path, where, most).rows(footer.rows)
     whole = 0
     for group in footer.groups:
         for chunk in group.chunks:

@@ -15,7 +15,7 @@ from modelwright.prepare.collect import bounded, typing_columns
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.parquet_footer import Pread, read_footer
-from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS
+from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS, MOST_ROWS
 
 _ROWS = 2048
 
@@ -33,7 +33,7 @@ class TypedFile(Protocol):
         """Stream the rows with those of ``columns`` that are there, and what cannot be a row."""
 
 
-def typed_file(path: File, where: str, sheet: str | None = None) -> TypedFile | None:
+def typed_file(path: File, where: str, sheet: str | None = None, most: int = MOST_ROWS) -> TypedFile | None:
     """Open a file of one of the formats here; None for anything else, which is taken for delimited text.
 
     Parameters
@@ -42,6 +42,8 @@ def typed_file(path: File, where: str, sheet: str | None = None) -> TypedFile | 
         The source, for messages.
     sheet
         The sheet of a workbook; None: the first.
+    most
+        Rows of a Parquet or Arrow file that are read at most.
     """
     try:
         with path.open("rb") as file:
@@ -50,9 +52,9 @@ def typed_file(path: File, where: str, sheet: str | None = None) -> TypedFile | 
         raise InputError(f"{where}: {path} cannot be read: {reason(error)}", code="unreadable") from None
     name = path.name.lower()
     if head[:4] == b"PAR1":
-        return ParquetTable(path, where)
+        return ParquetTable(path, where, most)
     if head[:6] == b"ARROW1" or name.endswith((".arrow", ".feather", ".arrows")):
-        return ArrowTable(path, where)
+        return ArrowTable(path, where, most)
     if head[:4] == b"PK\x03\x04" and name.endswith((".xlsx", ".xlsm")):
         from modelwright.prepare.collect.excel import ExcelTable
 
@@ -130,8 +132,8 @@ def _not_finite(value: Any) -> bool:
 class ParquetTable:
     """A Parquet file."""
 
-    def __init__(self, path: File, where: str) -> None:
-        self._path, self._where = path, where
+    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
+        self._path, self._where, self._most = path, where, most
         pa = arrow("reading Parquet")
         from pyarrow import parquet
 
@@ -139,7 +141,7 @@ class ParquetTable:
         pread, close = _pread(place)
         try:
             self._footer = read_footer(pread, bounded.size_of(path), f"{where}: {path}")
-            bounded.check_parquet(self._footer, pread, path, where)
+            bounded.check_parquet(self._footer, pread, path, where, most)
             self._file = parquet.ParquetFile(place)
             _names_readable(self._file.schema_arrow)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -170,7 +172,7 @@ class ParquetTable:
         from pyarrow import parquet
 
         present = [name for name in columns if name in self._file.schema_arrow.names]
-        watch = bounded.Watch(self._path, self._where)
+        watch = bounded.Watch(self._path, self._where, self._most)
         most, coded = bounded.parquet_plan(self._footer, present, rows)
         file = self._file
         if coded:
@@ -191,8 +193,8 @@ class ParquetTable:
 class ArrowTable:
     """An Arrow IPC file or stream (Feather, version 2)."""
 
-    def __init__(self, path: File, where: str) -> None:
-        self._path, self._where = path, where
+    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
+        self._path, self._where, self._most = path, where, most
         self.schema = self._open()[0]
 
     def _open(self) -> tuple[Any, Iterator[Any]]:
@@ -232,7 +234,7 @@ class ArrowTable:
         """Stream ``pyarrow.RecordBatch`` with those of ``columns`` that are there; the file is mapped, not read."""
         schema, batches = self._open()
         present = [name for name in columns if name in schema.names]
-        watch = bounded.Watch(self._path, self._where)
+        watch = bounded.Watch(self._path, self._where, self._most)
         for batch in batches:
             watch.rows(len(batch))
             batch.validate(full=True)  # offsets of a hostile file point anywhere

@@ -137,10 +137,14 @@ class NumberSketch:
         A long tail is cut off at the 0.5 and 99.5 percent points, and what is beyond counts in the outermost bins.
         """
         values, weights = self.quantiles.weighted()
-        if abs(values[0]) < _WHOLE and values[-1] - values[0] < BINS and bool((values == np.round(values)).all()):
+        low, high = self.quantiles.at([0.005, 0.995])
+        if self.whole and abs(values[0]) < _WHOLE and values[-1] - values[0] < BINS:
             edges = np.arange(values[0] - 0.5, values[-1] + 1)
+        elif self.whole and abs(low) < _WHOLE and BINS <= high - low < _WHOLE:
+            # As many whole numbers in every bin, or the bins would look like a comb.
+            step = -(-(high - low + 1) // BINS)
+            edges = np.floor(low) - 0.5 + step * np.arange((high - np.floor(low) + 0.5) // step + 2)
         else:
-            low, high = self.quantiles.at([0.005, 0.995])
             if not high > low:
                 low, high = float(values[0]), float(values[-1])
             if not high > low:

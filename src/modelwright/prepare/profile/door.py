@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from modelwright.prepare.profile.reading import Reading
 
 _PATTERNS = 20
+_MOST_ROWS = 1 << 40
+"""Rows that are read at most: memory doesn't grow with them."""
 
 
 def profile(
@@ -79,7 +81,7 @@ def _of_file(path: Path, sheet: str | None, size: int) -> Reading:
     from modelwright.prepare.profile.reading import Delimited
     from modelwright.prepare.profile.reading_typed import Columnar, Plain, rows_of_parquet
 
-    typed = typed_file(path, str(path), sheet)
+    typed = typed_file(path, str(path), sheet, _MOST_ROWS)
     if typed is None:
         opened = Delimited(path)
         opened.total = None if path.name.lower().endswith(".gz") else size

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from modelwright.prepare.clean import column_pairs, column_values
-from modelwright.prepare.clean.column_oddities import hidden_missing
+from modelwright.prepare.clean.column_oddities import codes
 from modelwright.prepare.clean.column_sample import Column as SampledColumn
 from modelwright.prepare.clean.column_sample import Sample
+from modelwright.prepare.clean.column_whole import MISSING
 from modelwright.prepare.issues import Issue
 from modelwright.prepare.profile import facts
 from modelwright.prepare.profile.columns import Column
@@ -123,39 +125,31 @@ def _twins(column: facts.Column) -> Iterator[Finding]:
 
 
 def _codes(column: facts.Column, sketch: Column, each: Sampled) -> Iterator[Finding]:
-    """Yield codes that stand for "missing", counted in the whole column where the sample shows them."""
-    if column.kind not in {"number", "whole number", "category", "text"} or column.distinct < 2:
+    """Yield what stands for "missing": numbers where the sample shows them, and words; counted in the whole column."""
+    found: Iterable[tuple[str, int, str]] = ()
+    if column.distinct < 2:
         return
-    if column.numbers is not None and each.numbers is not None:
-        found = column.numbers
-        ends = np.array([value for value in (found.low, found.high) if value is not None], np.float64)
-        # A code stands at an end: were it too rare for the sample, the ends would still show it.
-        values = np.concatenate([each.numbers, np.repeat(ends, 3)])
-        issues = list(hidden_missing(column.name, None, values, "number"))
-    elif column.lengths is not None:
-        import pyarrow as pa
-
-        listed = [word for word, count in column.top for _ in range(min(count, 3))]
-        issues = list(
-            hidden_missing(column.name, pa.array(listed, pa.string()).dictionary_encode(), np.zeros(1), "text")
+    if column.kind in {"number", "whole number"} and column.numbers is not None and each.numbers is not None:
+        figures = column.numbers
+        ends = [value for value in (figures.low, figures.high, 0 if figures.zeros else None) if value is not None]
+        # Codes stand at the ends or at zero: with these beside the sample, nothing is overlooked.
+        distinct = np.unique(np.append(each.numbers[np.isfinite(each.numbers)], np.array(ends, np.float64)))
+        count = partial(_count_of, figures, sketch)
+        found = ((f"{code:g}", often, more) for code, often, more in codes(distinct, figures.count, count))
+    elif column.kind in {"category", "text"}:
+        found = ((repr(word), often, "") for word, often in column.top if word.lower() in MISSING)
+    for code, often, more in found:
+        share = often / column.rows
+        words = (
+            f"column {column.name!r}: {code} occurs {often:,} times ({share:.1%}) and probably means 'missing'{more}"
         )
-    else:
-        return
-    for issue in issues:
-        code = issue.evidence["code"]
-        count = _count_of(code, column, sketch)
-        if count >= 3:
-            shown = repr(code) if isinstance(code, str) else f"{code:g}"
-            beside = issue.message.partition("; ")[2]
-            share = count / column.rows
-            words = f"column {column.name!r}: {shown} occurs {count:,} times ({share:.1%}) and probably means 'missing'"
-            words += f"; {beside}" if beside else ""
-            yield Finding("hidden-missing", column.name, round(min(0.4 + share, 0.8), 3), words)
+        yield Finding("hidden-missing", column.name, round(min(0.4 + share, 0.8), 3), words)
 
 
-def _count_of(code: str | float, column: facts.Column, sketch: Column) -> int:
-    if isinstance(code, str):
-        return next((count for word, count in column.top if word == code), 0)
+def _count_of(figures: facts.Numbers, sketch: Column, code: float) -> int:
+    """Return how often a number occurs; at least so often, where not all are counted."""
+    if code == 0:
+        return figures.zeros
     frequent = sketch.numbers.frequent
     place = int(np.searchsorted(frequent.keys, code))
     if place < len(frequent.keys) and frequent.keys[place] == code:

@@ -290,7 +290,7 @@ def _how(found: Profile) -> Element:
     lost = sum(found.rejected.values())
     return draw.section(
         "How this was made",
-        draw.h("ul", [draw.h("li", each) for each in (*said, *(_sentence(each) for each in found.remarks))]),
+        draw.h("ul", [draw.h("li", each) for each in (*said, *(f"{each}." for each in found.remarks))]),
         [
             draw.h("h3", f"What could not be read as a row: {lost:,}"),
             draw.table(["what", "times"], [[kind.replace("-", " "), count] for kind, count in found.rejected.items()]),

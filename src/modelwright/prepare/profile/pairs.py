@@ -19,7 +19,7 @@ _KINDS = frozenset({"number", "whole number", "category", "boolean", "date"})
 _CODES = 1000
 _FEW = 5
 _CLOUDS = 6
-_STRETCHES = 28
+_STRETCHES = 20
 _LEAST = 20
 _ALL = 1 << 40
 

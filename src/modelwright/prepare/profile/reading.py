@@ -232,8 +232,10 @@ def zero_led(data: bytes, delimiter: str) -> bool:
         for sign in signs[1:]:
             begins |= before == sign
         begins &= part[1:-1] == 48
-        after = part[np.flatnonzero(begins) + 2]
-        led: NDArray[np.bool_] = ((after - 48) < 10) | ((after | 32) == 120)
+        after = part[2:]
+        led: NDArray[np.bool_] = (after - 48) < 10
+        led |= (after | 32) == 120
+        led &= begins
         if led.any():
             return True
     return False
