@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modelwright.errors import InputError
-from modelwright.prepare import guess
 from modelwright.prepare.collect import masks
 from modelwright.prepare.collect.base import Item, Rejected, Settings, make
 from modelwright.prepare.collect.coco_parts import pixels_of
@@ -24,6 +23,7 @@ from modelwright.prepare.collect.labelling import drawn
 from modelwright.prepare.collect.labelstudio_regions import painted
 from modelwright.prepare.collect.tree import picture_size
 from modelwright.prepare.collect.xml_tree import XmlError, parse
+from modelwright.prepare.guess.guessing import guess
 from modelwright.store import Store
 from modelwright.store.packed import flat_png
 from modelwright.tasks.base import labels

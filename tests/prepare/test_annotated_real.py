@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelwright.prepare import guess
 from modelwright.prepare.explore import page
+from modelwright.prepare.guess.guessing import guess
 from modelwright.store.dataset import Dataset
 
 from .conftest import Project, issues

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from modelwright.errors import InputError
-from modelwright.prepare import guess
+from modelwright.prepare.guess.guessing import guess
 
 from .conftest import picture
 
@@ -113,7 +113,8 @@ def test_guess_and_fingerprint_stay_light(tmp_path: Path) -> None:
 import sys
 from modelwright import spec
 from modelwright.store import Store
-from modelwright.prepare import fingerprint, guess
+from modelwright.prepare import fingerprint
+from modelwright.prepare.guess.guessing import guess
 guess({str(tmp_path / "data.csv")!r})
 loaded = spec.load({str(tmp_path / "modelwright.yaml")!r})
 store = Store.open(__import__("pathlib").Path({str(tmp_path / ".modelwright")!r}))

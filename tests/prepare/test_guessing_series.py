@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from modelwright.prepare import guess
+from modelwright.prepare.guess.guessing import guess
 
 
 def _csv(seed: int, columns: str = "a,b", extra: str = "") -> str:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelwright.prepare import guess
 from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.video import VideoSource
+from modelwright.prepare.guess.guessing import guess
 from modelwright.store import Store
 from modelwright.testing.source import CHECKS, SourceCase
 

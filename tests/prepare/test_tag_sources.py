@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from modelwright.errors import InputError
-from modelwright.prepare import guess
+from modelwright.prepare.guess.guessing import guess
 from modelwright.project import Project, open_project
 from modelwright.store import Store
 from modelwright.store.dataset import Dataset

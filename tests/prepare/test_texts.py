@@ -13,9 +13,10 @@ from pyarrow import parquet
 from modelwright import registry
 from modelwright import spec as specs
 from modelwright.errors import InputError
-from modelwright.prepare import guess, prepare
+from modelwright.prepare import prepare
 from modelwright.prepare.explore import page
 from modelwright.prepare.explore.terms import distinctive
+from modelwright.prepare.guess.guessing import guess
 from modelwright.store import Store
 from modelwright.store.dataset import Dataset
 from modelwright.testing import texts

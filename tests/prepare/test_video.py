@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from modelwright.errors import InputError
-from modelwright.prepare import guess
 from modelwright.prepare.cache.index import Index
 from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.camera import CameraSource
 from modelwright.prepare.collect.frames import Ended, Frame, Request, frames
 from modelwright.prepare.collect.video import VideoSource
+from modelwright.prepare.guess.guessing import guess
 from modelwright.project import init_project, open_project
 from modelwright.store import Store
 

@@ -1,20 +1,18 @@
 """Prepare: from sources to a Dataset. Collect, check, clean, explore, split.
 
-``fingerprint``, ``observe`` and ``guess`` are light (no numpy, no pyarrow, no database); ``prepare`` loads what it
-needs when it is asked for.
+Everything is loaded when it is asked for, so that a process that scans files starts with little more than its eye.
+``fingerprint`` and ``observe`` are light: no numpy, no pyarrow, no database.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelwright.prepare.fingerprints import fingerprint, observe
-from modelwright.prepare.guess.guessing import Guess, guess
-
 if TYPE_CHECKING:
+    from modelwright.prepare.fingerprints import fingerprint, observe
     from modelwright.prepare.step import prepare
 
-__all__ = ["Guess", "fingerprint", "guess", "observe", "prepare"]
+__all__ = ["fingerprint", "observe", "prepare"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from modelwright.prepare.step import prepare as step
 
         return step
+    if name in {"fingerprint", "observe"}:
+        from modelwright.prepare import fingerprints
+
+        return getattr(fingerprints, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,7 +49,7 @@ def init_project(
     InputError
         If there is a spec already (nothing is overwritten), or no guess can be made.
     """
-    from modelwright.prepare import guess
+    from modelwright.prepare.guess.guessing import guess
     from modelwright.spec import Draft, write
 
     folder = Path(path).absolute()
