@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelwright.prepare.clean import likeness
+from modelwright.prepare.clean import hamming, likeness
 from modelwright.tasks.likeness import perceptual_hash
 from modelwright.tasks.modalities.image import sketch as image_sketch
 
@@ -50,6 +50,26 @@ def test_of_too_many_pairs_the_nearest_are_left(seed: int, most: int) -> None:
     radius = max((each for each in range(8) if (near <= each).sum() <= most), default=0)
     expected = np.stack([one, other], 1)[near <= radius]
     np.testing.assert_array_equal(likeness.pairs(hashes, most=most), expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 300))
+@settings(max_examples=30, deadline=None)
+def test_bits_that_say_the_same_are_spread_and_pairs_stay_as_they_are(seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    few = random.integers(0, 2**8, count, dtype=np.uint64)
+    hashes = few * np.uint64(0x0101010101010101)  # eight times the same eight bits
+    hashes ^= np.uint64(1) << random.integers(0, 64, count, dtype=np.uint64)
+    hashes = np.unique(hashes)
+    spread = hamming._spread(hashes)
+    apart, one, other = (np.bitwise_count(hashes[:, None] ^ hashes[None, :]), *np.triu_indices(len(hashes), 1))
+    np.testing.assert_array_equal(np.bitwise_count(spread[:, None] ^ spread[None, :]), apart)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "_BLOCK", 7)
+        patch.setattr(hamming, "_MANY", 20)
+        found = hamming.near(hashes)
+    np.testing.assert_array_equal(found.counts, np.bincount(apart[one, other], minlength=65)[:8])
+    near = apart[one, other] <= hamming.RADIUS
+    np.testing.assert_array_equal(found.pairs, hashes[np.stack([one, other], 1)[near]])
 
 
 def test_pairs_are_collected_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
