@@ -21,7 +21,7 @@ from modelwright.store.dataset import Dataset
 
 from .annotated import SIZE, png, put
 from .conftest import picture
-from .test_exporting import export, read_back, samples
+from .test_exporting import export, read_back, same, samples
 
 PLAIN = ("dataset-yolo", "dataset-labelstudio")
 WHOLE = ("dataset-coco", "dataset-voc", "dataset-csv", "dataset-parquet")
@@ -71,7 +71,7 @@ def test_any_boxes_come_back_the_same(labels: list[Any], form: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         known = [{"class": "always", "x": 1.0, "y": 70.0, "width": 5.5, "height": 5.0}]
         first = dataset_of(Path(name), [[*known, *each] for each in labels])
-        assert samples(read_back(export(first, form, Path(name) / "out"))) == samples(first)
+        assert same(first, read_back(export(first, form, Path(name) / "out")))
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_flags_and_outlines_come_back_the_same(labels: list[Any], form: str) -> 
     with tempfile.TemporaryDirectory() as name:
         known = [{"class": "always", "x": 1.0, "y": 70.0, "width": 5.5, "height": 5.0}]
         first = dataset_of(Path(name), [[*known, *each] for each in labels])
-        assert samples(read_back(export(first, form, Path(name) / "out"))) == samples(first)
+        assert same(first, read_back(export(first, form, Path(name) / "out")))
 
 
 def test_outlines_come_back_where_boxes_are_around_them(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_answers_come_back_through_label_studio(tmp_path: Path, output: str) -> 
         "tags": [["a"], [], ["a", "b"], ["b"], ["c"]],
     }
     first = dataset_of(tmp_path, labels[output], output)
-    assert samples(read_back(export(first, "dataset-labelstudio", tmp_path / "out"))) == samples(first)
+    assert same(first, read_back(export(first, "dataset-labelstudio", tmp_path / "out")))
 
 
 @pytest.mark.parametrize("form", [*PLAIN, "dataset-coco", "dataset-voc", "dataset-pairs"])

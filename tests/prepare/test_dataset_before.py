@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from modelwright.errors import SpecError
 from modelwright.project import open_project
 from modelwright.store.dataset import Dataset
 
-from .conftest import Listener, issues, picture
+from .conftest import Listener, Project, issues, picture
 
 
 def test_a_group_that_a_source_gets_later_deals_anew(tmp_path: Path) -> None:
@@ -59,3 +62,26 @@ def test_what_is_shut_out_of_all_splits_says_what_it_is_like(tmp_path: Path) -> 
     (shut,) = issues(Dataset(project.store, artifact), "split-conflict")
     assert Path(str(shut["path"])).name == Path(trained[0]).name
     assert json.loads(str(shut["evidence"]))["other"] in tests
+
+
+@pytest.mark.parametrize("group", ["rec", "'(rec[0-9]+)_'"])
+def test_files_of_a_manifest_are_grouped_by_a_column_or_by_their_names(project: Project, group: str) -> None:
+    lines = [
+        "path,label,rec",
+        *(f"rec{number // 4}_{number}.jpg,{'ab'[number % 2]},{number // 4}" for number in range(40)),
+    ]
+    (project.root / "list.csv").write_text("\n".join(lines) + "\n")
+    for number in range(40):
+        (project.root / f"rec{number // 4}_{number}.jpg").write_bytes(picture(number, (48, 40)))
+    dataset = project.prepare(f"sources:\n  - manifest: list.csv\nsplit: {{group: {group}}}\n")
+    table = dataset.columns()
+    splits: dict[str, set[str]] = {}
+    for path, name in zip(table["path"].to_pylist(), table["split"].to_pylist(), strict=True):
+        splits.setdefault(path.split("_")[0], set()).add(name)
+    assert len(splits) == 10
+    assert all(len(names) == 1 for names in splits.values())
+
+
+def test_a_group_that_is_neither_is_refused(project: Project) -> None:
+    with pytest.raises(SpecError, match="it has no group"):
+        project.spec("sources: [{folder: photos}]\nsplit: {group: rec}\n")

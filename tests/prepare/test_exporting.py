@@ -49,6 +49,31 @@ def samples(dataset: Dataset) -> Counter[tuple[str, Any]]:
     return Counter((each["id"], each["label"]) for each in rows if each["split"] is not None)
 
 
+def divided(dataset: Dataset) -> Counter[tuple[str, Any, str]]:
+    """Return samples with their splits."""
+    rows = dataset.samples().to_pylist()
+    return Counter((each["id"], each["label"], each["split"]) for each in rows if each["split"] is not None)
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    """Say whether both hold the same samples, in the same splits where each of the three has some.
+
+    A split that is named nowhere is taken from train, as for any data.
+    """
+    if all(one.count(name) for name in ("train", "validation", "test")):
+        return divided(one) == divided(other)
+    return samples(one) == samples(other)
+
+
+def together(dataset: Dataset) -> set[frozenset[str]]:
+    """Return which samples stay together."""
+    rows = [each for each in dataset.samples().to_pylist() if each["split"] is not None]
+    found: dict[str, set[str]] = {}
+    for each in rows:
+        found.setdefault(each["group"], set()).add(each["id"])
+    return {frozenset(each) for each in found.values()}
+
+
 def read_back(folder: Path) -> Dataset:
     return prepare(specs.load(folder / "modelwright.yaml"), Store.open(folder / ".modelwright"))
 
@@ -85,7 +110,38 @@ def test_any_table_comes_back_the_same(rows: list[dict[str, Any]], form: str) ->
         spec = (folder / "modelwright.yaml").read_text("utf-8")
         keep = "clean: {keep: [conflicting-rows, constant-column, identifier-column]}"
         (folder / "modelwright.yaml").write_text(spec.replace("clean: {review: [mislabelled]}", keep), "utf-8")
-        assert samples(read_back(folder)) == samples(first)
+        again = read_back(folder)
+        assert same(first, again)
+
+
+@pytest.mark.parametrize("form", [*FORMS, "dataset-huggingface"])
+def test_who_is_where_and_stays_together_comes_back_too(project: Project, form: str) -> None:
+    """If it were dealt anew, frames of one recording would lie in training and test, and nothing would say so."""
+    (project.root / "photos").mkdir()
+    for number in range(48):
+        (project.root / "photos" / f"cam{number // 4:02d}_{number}.jpg").write_bytes(photo(number, (40, 32)))
+    lines = ["path,label", *(f"cam{number // 4:02d}_{number}.jpg,{'ab'[number % 2]}" for number in range(48))]
+    (project.root / "photos" / "list.csv").write_text("\n".join(lines) + "\n")
+    first = project.prepare("sources: [{manifest: photos/list.csv}]\nsplit: {group: '(cam[0-9]+)_'}\n")
+    again = read_back(export(first, form, project.root / "out"))
+    assert divided(again) == divided(first)
+    assert together(again) == together(first)
+    assert len(together(again)) == 12
+
+
+def test_texts_of_old_encodings_go_to_label_studio_as_they_are_read(project: Project) -> None:
+    written = {"a": ("über grün und süß, wie schön", "cp1252"), "b": ("ночь на реке тиха", "utf-16")}
+    for kind, (text, encoding) in written.items():
+        (project.root / "texts" / kind).mkdir(parents=True)
+        for number in range(12):
+            (project.root / "texts" / kind / f"{number}.txt").write_bytes(f"{text} {number}".encode(encoding))
+    first = project.prepare("input: text\nsources: [{folder: texts}]\n")
+    folder = export(first, "dataset-labelstudio", project.root / "out")
+    tasks = json.loads((folder / "data" / "tasks.json").read_text("utf-8"))
+    words = {" ".join(task["data"]["text"].split()[:-1]) for task in tasks}
+    assert words == {text for text, _ in written.values()}
+    again = read_back(folder)
+    assert again.meta["counts"] == first.meta["counts"]
 
 
 @pytest.mark.parametrize("form", [*FORMS, "dataset-huggingface", "dataset-folder"])

@@ -155,8 +155,8 @@ def _statements(store: Any) -> dict[str, tuple[Any, int]]:
 
 
 def _group_by(spec: Any, modality: tasks.Modality) -> Callable[[str], str | None] | None:
-    pattern = spec.split.group
-    if not pattern or isinstance(modality, abilities.Tabular):
+    pattern = spec.split.group_pattern
+    if pattern is None or isinstance(modality, abilities.Tabular):
         return None
     compiled = re.compile(pattern)
 

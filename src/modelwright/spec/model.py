@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,6 +61,14 @@ class Split:
     """Column that holds a sample's split."""
     folds: int = 0
 
+
+    @property
+    def group_pattern(self) -> str | None:
+        """``group`` where it is a regular expression on names, which has a group in brackets; else it is a column."""
+        try:
+            return self.group if self.group and re.compile(self.group).groups else None
+        except (re.error, RecursionError, OverflowError):
+            return None
 
 @dataclass(frozen=True)
 class Synthesize:

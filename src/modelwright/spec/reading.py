@@ -135,7 +135,8 @@ class _Reader:
             plain["name"] = name_of(self.path.absolute().parent.name)
         parts = {name: self.section(name, top[name][1] if name in top else None) for name in table.SECTIONS}
         self.check_clean(parts["clean"], plain["input"])
-        parts["split"] = self.check_split(parts["split"], plain["input"])
+        columns = any(source.kind in {"table", "sql", "manifest"} for source in sources)
+        parts["split"] = self.check_split(parts["split"], plain["input"], columns=columns)
         self.check_train(parts["train"], plain["output"])
         self.check_deploy(parts["deploy"])
         accept = self.accept(top["accept"][1], plain["output"]) if "accept" in top else ()
@@ -266,8 +267,11 @@ class _Reader:
                     )
                 seen[kind] = rule
 
-    def check_split(self, split: dict[str, Any], modality: str) -> dict[str, Any]:
-        """Check that the shares sum to 1; one share left out is what the others leave."""
+    def check_split(self, split: dict[str, Any], modality: str, *, columns: bool) -> dict[str, Any]:
+        """Check that the shares sum to 1; one share left out is what the others leave.
+
+        ``columns`` says whether a source has columns, of which the group may be one.
+        """
         names = ("train", "validation", "test")
         given = [name for name in names if f"split.{name}" in self.lines]
         left = [name for name in names if name not in given]
@@ -287,7 +291,7 @@ class _Reader:
         self.check_split_by(split, modality)
         if split["folds"] == 1:
             raise mistake(self.path, self.lines["split.folds"], "split.folds: found 1; allowed: 0, or 2 to 50")
-        if split["group"] is not None and modality != "table":
+        if split["group"] is not None and modality != "table" and not columns:
             self.check_pattern(split["group"])
         return split
 

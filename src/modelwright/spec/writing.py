@@ -40,6 +40,8 @@ class Draft:
     metric: str = ""
     problem: str = ""
     reasons: Sequence[str] = ()
+    split: str = ""
+    """Column that says which split a sample is in; empty: samples are dealt."""
 
 
 def scalar(text: str) -> str:
@@ -105,7 +107,9 @@ def write(draft: Draft) -> str:
         "",
         "# What is done about problems that are found; `mw issues` lists them.",
         "clean: {review: [mislabelled]}",
-        "split: {train: 0.7, validation: 0.1, test: 0.2}",
+        f"split: {{column: {scalar(draft.split)}}}"
+        if draft.split
+        else "split: {train: 0.7, validation: 0.1, test: 0.2}",
         "train: {models: auto, budget: 10m, seed: 0}",
         "",
     ]

@@ -123,6 +123,11 @@ class Dataset:
         found: list[str] = self.samples(split)["id"].to_pylist()
         return found
 
+    def groups(self, split: str) -> list[str]:
+        """Return the digests of the groups of a split's samples, in order: those of one never straddle two splits."""
+        found: list[str] = self.samples(split)["group"].to_pylist()
+        return found
+
     def labels(self, split: str) -> list[Any]:
         """Return the canonical labels of a split in order: ``str``, ``float``, or None where the target has none."""
         found: list[Any] = self.samples(split)["label"].to_pylist()

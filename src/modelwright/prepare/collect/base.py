@@ -243,7 +243,8 @@ def settings_of(spec: Any, source: Any, store: Any) -> Settings:
     """Return the settings of one source of ``spec``; a table is told of the columns that decide its split."""
     options = dict(source.options)
     if source.kind in {"table", "sql", "manifest"}:
-        for option, column in (("group", spec.split.group), ("time", spec.split.time), ("split", spec.split.column)):
+        group = spec.split.group if spec.input == "table" or spec.split.group_pattern is None else None
+        for option, column in (("group", group), ("time", spec.split.time), ("split", spec.split.column)):
             if column is not None:
                 options.setdefault(option, column)
     if source.kind == "series" and spec.split.time is not None:

@@ -37,7 +37,7 @@ def export_coco(dataset: Dataset, destination: Path) -> Path:
                 files[each.split].add(image, each, ids)
         return Source("coco", "data", {}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
 def _classes(label: str) -> set[str]:

@@ -13,6 +13,7 @@ from modelwright.prepare.exports.drawn import Drawn, only_places, pictures, want
 from modelwright.prepare.exports.plain import files_of, make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
+from modelwright.tasks.modalities.text import encoding
 
 _DATA = {"image": "Image", "text": "Text", "audio": "Audio"}
 _TARGETS = ("category", "tags", "number", "boxes")
@@ -53,7 +54,7 @@ def export_labelstudio(dataset: Dataset, destination: Path) -> Path:
         options = {} if modality == "text" else {"files": "data"}
         return Source("labelstudio", "data/tasks.json", {**options, "field": modality}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
 def _tasks(dataset: Dataset, folder: Path) -> Iterator[dict[str, Any]]:
@@ -61,7 +62,7 @@ def _tasks(dataset: Dataset, folder: Path) -> Iterator[dict[str, Any]]:
     if modality == "text":
         for split in SPLITS:
             for raw, label in zip(dataset.raw(split), dataset.labels(split), strict=True):
-                text = raw.decode("utf-8", "replace")
+                text = encoding.read(raw).text
                 yield _task({"text": text, "split": split}, [_answer(label, target, modality)])
         return
     (folder / "files").mkdir()

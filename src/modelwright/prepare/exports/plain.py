@@ -1,7 +1,8 @@
 """A dataset leaves the store: as class folders; and what every export shares.
 
 Each export is a folder with the data and a ``modelwright.yaml`` that reads it back: the same samples with the same
-labels. Only kept samples are written, each with its split; which one, a new split decides anew unless asked otherwise.
+labels. Only kept samples are written. Forms that have a place for it say which split each is in, and the spec takes
+them at their word: what was grouped, divided by time or kept apart as alike would not stay so if it were dealt anew.
 """
 
 from __future__ import annotations
@@ -75,8 +76,26 @@ def files_of(dataset: Dataset) -> Iterator[tuple[str, Any, str, bytes]]:
             yield split, label, f"{sample[:32]}{copy}{ending}", data
 
 
-def make_export(dataset: Dataset, destination: Path, fill: Callable[[Path], Source], label: str | None = None) -> Path:
-    """Fill a folder beside ``destination`` and put it in its place when it is complete."""
+def grouped(dataset: Dataset) -> bool:
+    """Say whether some samples of a dataset have to stay together."""
+    groups = [each for split in SPLITS for each in dataset.groups(split)]
+    return len(set(groups)) < len(groups)
+
+
+def make_export(
+    dataset: Dataset,
+    destination: Path,
+    fill: Callable[[Path], Source],
+    label: str | None = None,
+    split: str = "",
+) -> Path:
+    """Fill a folder beside ``destination`` and put it in its place when it is complete.
+
+    Parameters
+    ----------
+    split
+        Column (or entry) of the export that says which split a sample is in; empty where the form has none.
+    """
     destination = Path(os.path.abspath(destination))  # noqa: PTH100 - resolve would follow a link
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise InputError(f"there is something at {destination} already", code="exists", hint="name another place")
@@ -85,7 +104,9 @@ def make_export(dataset: Dataset, destination: Path, fill: Callable[[Path], Sour
         destination.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
         source = fill(temporary)
-        draft = Draft(dataset.meta["name"], dataset.meta["modality"], dataset.meta["target"], [source], label=label)
+        draft = Draft(
+            dataset.meta["name"], dataset.meta["modality"], dataset.meta["target"], [source], label=label, split=split
+        )
         (temporary / "modelwright.yaml").write_text(write(draft), "utf-8")
         temporary.chmod(0o755)
         if destination.exists():

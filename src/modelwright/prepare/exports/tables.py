@@ -10,7 +10,7 @@ from typing import Any
 
 from modelwright.errors import InputError
 from modelwright.prepare.exports import rows as writers
-from modelwright.prepare.exports.plain import files_of, make_export
+from modelwright.prepare.exports.plain import files_of, grouped, make_export
 from modelwright.spec.model import Source
 from modelwright.store.dataset import SPLITS, Dataset
 
@@ -75,10 +75,12 @@ def export_huggingface(dataset: Dataset, destination: Path) -> Path:
 
     def fill(folder: Path) -> Source:
         (folder / "data").mkdir()
-        _files(dataset, folder, "data/metadata.csv", {"file_name": "string", "label": _kind(dataset)}, "data")
-        return Source("manifest", "data", {"path": "file_name", "label": "label"}, 0)
+        together = _files(
+            dataset, folder, "data/metadata.csv", {"file_name": "string", "label": _kind(dataset)}, "data"
+        )
+        return Source("manifest", "data", {"path": "file_name", "label": "label", **together}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
 def _no_masks(dataset: Dataset) -> None:
@@ -103,41 +105,53 @@ def _table(dataset: Dataset, destination: Path, ending: str) -> Path:
 
     def fill(folder: Path) -> Source:
         (folder / "files").mkdir()
-        _files(dataset, folder, f"data.{ending}", {"path": "string", "label": _kind(dataset)}, "files")
-        return Source("manifest", f"data.{ending}", {"path": "path", "label": "label"}, 0)
+        together = _files(dataset, folder, f"data.{ending}", {"path": "string", "label": _kind(dataset)}, "files")
+        return Source("manifest", f"data.{ending}", {"path": "path", "label": "label", **together}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
-def _files(dataset: Dataset, folder: Path, table: str, types: dict[str, str], beside: str) -> None:
-    """Write every file into ``beside`` and name it, from the table's own folder, in the first column."""
+def _files(dataset: Dataset, folder: Path, table: str, types: dict[str, str], beside: str) -> dict[str, str]:
+    """Write every file into ``beside`` and name it, from the table's own folder, in the first column.
+
+    Returns
+    -------
+    dict
+        The source's option that names the column of groups, where there are some.
+    """
     path = folder / table
     start = "" if path.parent == folder / beside else f"{beside}/"
     (place, label) = types
-    with _BY_ENDING[path.suffix[1:]](path, {**types, "split": "string"}) as put:
-        for which, answer, name, data in files_of(dataset):
+    together = {"group": "group"} if grouped(dataset) else {}
+    every = {**types, "split": "string", **dict.fromkeys(together, "string")}
+    groups = (group for which in SPLITS for group in dataset.groups(which))
+    with _BY_ENDING[path.suffix[1:]](path, every) as put:
+        for (which, answer, name, data), group in zip(files_of(dataset), groups, strict=True):
             (folder / beside / name).write_bytes(data)
-            put({place: f"{start}{name}", label: answer, "split": which})
+            put({place: f"{start}{name}", label: answer, "split": which, **dict.fromkeys(together, group)})
+    return together
 
 
 def _rows(dataset: Dataset, destination: Path, ending: str) -> Path:
     types = _types(dataset)
     label, split = _free("label", types), _free("split", types)
+    together = [_free("group", types)] if grouped(dataset) else []
 
     def fill(folder: Path) -> Source:
-        every = {**types, label: _kind(dataset), split: "string"}
+        every = {**types, label: _kind(dataset), split: "string", **dict.fromkeys(together, "string")}
         with _BY_ENDING[ending](folder / f"data.{ending}", every) as put:
             for which in SPLITS:
-                for raw, answer in zip(dataset.raw(which), dataset.labels(which), strict=True):
-                    put({**json.loads(raw), label: answer, split: which})
-        return _source(ending, types, split)
+                columns = zip(dataset.raw(which), dataset.labels(which), dataset.groups(which), strict=True)
+                for raw, answer, group in columns:
+                    put({**json.loads(raw), label: answer, split: which, **dict.fromkeys(together, group)})
+        return _source(ending, types, together)
 
-    return make_export(dataset, destination, fill, label)
+    return make_export(dataset, destination, fill, label, split)
 
 
-def _source(ending: str, types: dict[str, str], split: str) -> Source:
+def _source(ending: str, types: dict[str, str], together: list[str]) -> Source:
     """Return the source that reads a table back, with nothing left to guess."""
-    options: dict[str, Any] = {"ignore": [split], "missing": [""]}
+    options: dict[str, Any] = {"missing": [""], **({"group": together[0]} if together else {})}
     texts = [name for name, kind in types.items() if kind == "string"]
     if texts and ending not in _TYPED:
         options["text"] = texts

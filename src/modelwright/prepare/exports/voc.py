@@ -48,7 +48,7 @@ def export_voc(dataset: Dataset, destination: Path) -> Path:
                 lists[each.split].write(f"{each.stem}\n")
         return Source("voc", "data", {}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
 def _xml(each: Drawn) -> str:

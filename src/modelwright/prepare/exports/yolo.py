@@ -48,7 +48,7 @@ def export_yolo(dataset: Dataset, destination: Path) -> Path:
         (data / "data.yaml").write_text(yaml.safe_dump(written, allow_unicode=True, sort_keys=False), "utf-8")
         return Source("yolo", "data", {}, 0)
 
-    return make_export(dataset, destination, fill)
+    return make_export(dataset, destination, fill, split="split")
 
 
 def _key(split: str) -> str:
