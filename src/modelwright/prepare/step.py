@@ -22,7 +22,7 @@ from modelwright.prepare.divide import split, standing
 from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.embed.choose import identity
 from modelwright.prepare.fingerprints import Seen, combine
-from modelwright.prepare.gather import Gatherer
+from modelwright.prepare.gather import Gatherer, source_key
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
@@ -121,6 +121,7 @@ def prepare(
                 meta, {"sources": canonical.digest_value(digests)}, None if spec.synthesize.ways else key, observed
             ),
         )
+        _forget(index, gathered, sources, progress)
     del gatherer, gathered, judge, outcome  # the page needs the memory
     if spec.synthesize.ways:
         made = synthesize(made, spec.synthesize, key=key, progress=progress)
@@ -143,6 +144,14 @@ def _held(seen: Seen, gatherer: Gatherer, index: Index, store: Any) -> bool:
         for number, (source, digest) in enumerate(zip(seen.sources, seen.digests, strict=True))
     ]
     return combine(digests, store, seen.model) == seen.combined
+
+
+def _forget(index: Index, gathered: Gathered, sources: Sequence[Any], progress: Progress) -> None:
+    """Let go of scans of what no source holds any more, where these are most of what is remembered."""
+    if gathered.scanner:
+        freed = index.forget(gathered.scanner, {source_key(source) for source in sources}, gathered.digests())
+        if freed:
+            progress.say(f"forgot what was remembered of files that no source has any more: {freed / 1e6:,.0f} MB")
 
 
 def _statements(store: Any) -> dict[str, tuple[Any, int]]:

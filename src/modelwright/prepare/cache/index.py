@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,9 @@ from modelwright import canonical
 from modelwright.prepare.collect.regular import RejectedFileError, read_regular
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from modelwright.prepare.cache.known_files import KnownFiles, Reader
     from modelwright.prepare.cache.scanned import Scanned
 
@@ -145,6 +149,36 @@ class Index:
         if scanner not in self._scanned:
             self._scanned[scanner] = Scanned(self._folder / "scans" / _short(scanner))
         return self._scanned[scanner]
+
+    def forget(self, scanner: str, sources: Collection[str], digests: NDArray[np.uint8]) -> int:
+        """Forget the scans that no source has a use for, if they are most of all; return the bytes given back.
+
+        Parameters
+        ----------
+        sources
+            Keys of the sources, as they are now.
+        digests
+            ``(n, 32)``: of what they hold.
+        """
+        from modelwright.prepare.cache.known_files import of_others
+
+        others = of_others(self._folder / "files", {_short(source) for source in sources})
+        return self.scanned(scanner).forget(chain([digests], others, self._of_others(sources)))
+
+    def _of_others(self, sources: Collection[str]) -> Iterator[NDArray[np.uint8]]:
+        """Yield what :func:`.known_files.of_others` does, of sources of other kinds."""
+        import numpy as np
+
+        if not (self._folder / "files.sqlite").exists():
+            return
+        for (source,) in self._run("SELECT DISTINCT source FROM files", ()):
+            if source in sources:
+                continue
+            if not Path(source.partition(":")[2]).exists():
+                self._write("DELETE FROM files WHERE source = ?", [(source,)])
+                continue
+            found = self._run("SELECT digest FROM files WHERE source = ?", (source,))
+            yield np.frombuffer(bytes.fromhex("".join(digest for (digest,) in found)), np.uint8).reshape(-1, 32)
 
     def _run(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:

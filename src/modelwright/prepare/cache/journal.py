@@ -1,5 +1,7 @@
 """A file that only grows: frames of columns, each whole or not there at all.
 
+A file is only ever replaced whole, by one that was written beside it (:func:`replacement`).
+
 A frame is a line of JSON (its rows, and name, type, shape and CRC-32 of every column) between a mark and the columns'
 bytes. What a killed run left half-written at the end does not count, and is cut off when the next frame is written. A
 file that is damaged further up is thrown away by whoever opens it to write: it is a cache, and made again.
@@ -12,7 +14,8 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +52,11 @@ class Frame:
     rows: int
     facts: Mapping[str, Any]
     columns: Mapping[str, Column]
+
+    @property
+    def nbytes(self) -> int:
+        """The length of all columns in bytes."""
+        return sum(column.nbytes for column in self.columns.values())
 
 
 class Journal:
@@ -173,6 +181,26 @@ class Journal:
         self.frames.append(frame)
         return frame
 
+    def put(self, facts: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write a frame as :meth:`append` does.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        if self.append(facts, columns) is None:
+            raise OSError(f"{self._path} cannot be written")
+
+    def claim(self) -> bool:
+        """Take the lock that whoever writes has, and keep it until this is closed; say whether it could be had."""
+        return self._writable()
+
+    def flush(self) -> None:
+        """Wait until the disk has all frames."""
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+
     def _writable(self) -> bool:
         """Take the lock before the first frame, and cut off what a killed run left behind the last whole one."""
         if self._locked:
@@ -182,8 +210,10 @@ class Journal:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = os.fstat(self._descriptor).st_size
-            if self._frame_at(self._end, size) is not None:
+            mine, now = os.fstat(self._descriptor), self._path.stat()
+            if (mine.st_ino, mine.st_dev) != (now.st_ino, now.st_dev):
+                return False  # somebody else put another file in its place since this was opened
+            if self._frame_at(self._end, mine.st_size) is not None:
                 return False  # somebody else wrote since this was opened
             os.ftruncate(self._descriptor, self._end)
         except OSError:
@@ -199,13 +229,53 @@ class Journal:
 
 
 def rewrite(path: Path, facts: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> None:
-    """Put one frame in the place of a whole file, at once."""
+    """Put one frame in the place of a whole file, at once; where that cannot be, the file stays as it is."""
+    with suppress(OSError), replacement(path) as made:
+        made.put(facts, columns)
+
+
+@contextmanager
+def replacement(path: Path, *, durable: bool = False) -> Iterator[Journal]:
+    """Give an empty journal that takes the place of a file at once when the block ends, and not if it raises.
+
+    Whoever is killed leaves the old file as it was, and an unfinished one beside it, which the next one here removes.
+
+    Parameters
+    ----------
+    durable
+        Wait until the disk has the new file before the old one goes, so that a power cut loses neither.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with Journal(temporary) as made:
-        written = made.append(facts, columns) is not None
-    if written:
-        temporary.replace(path)
-    else:
+    try:
+        with Journal(temporary) as made:
+            yield made
+            if durable:
+                made.flush()
+            temporary.replace(path)
+    finally:
         temporary.unlink(missing_ok=True)
+    if durable:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what dead processes left unfinished beside a file: what nobody holds the lock of."""
+    for left in path.parent.glob(f"{path.name}.*"):
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(descriptor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -68,8 +69,8 @@ class KnownFiles:
             if len(unknown):
                 self._read(journal, listing, root, stamps, made, unknown)
             several = len(journal.frames) > 1
-        if several and (len(unknown) > len(listing) / 8 or rows > _WASTE * len(listing) + 1000):
-            rewrite(self._path, {}, _columns(listing.names, stamps, made))
+        if (several and len(unknown) > len(listing) / 8) or rows > _WASTE * len(listing) + 1000:
+            rewrite(self._path, _facts(root), _columns(listing.names, stamps, made))
         return made
 
     def _look_up(
@@ -115,7 +116,7 @@ class KnownFiles:
             places = np.concatenate([np.empty(0, np.int64), *fresh])
             if len(places):
                 joined = b"\0".join([_name(names, place) for place in places.tolist()])
-                journal.append({}, _columns(joined, stamps[places], made[places]))
+                journal.append(_facts(root), _columns(joined, stamps[places], made[places]))
 
         for places, digests in self._digests(root, names, unknown, int(stamps[unknown, 0].sum())):
             made[places] = digests
@@ -145,6 +146,36 @@ class KnownFiles:
 
         parts = (unknown[start : start + _TOGETHER] for start in range(0, len(unknown), _TOGETHER))
         yield from map_ordered(look, parts, _READERS if len(unknown) > _TOGETHER else 1)
+
+
+def of_others(folder: Path, current: Collection[str]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the digests of files in folders that are there, but that no source names now; ``(n, 32)`` each.
+
+    They are wanted again when a source names them again. What is remembered of folders that are gone is removed.
+
+    Parameters
+    ----------
+    folder
+        Where the journals lie.
+    current
+        Names of those of the sources.
+    """
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name in current or path.suffix:  # one with a suffix is being written
+            continue
+        with Journal(path) as journal:
+            root = journal.frames[0].facts.get("root", "") if journal.frames else ""
+            digests: list[NDArray[np.uint8]] = []
+            if root and Path(root).is_dir():
+                with suppress(ValueError):  # damaged: nothing of it is of use
+                    digests = [journal.read(frame.columns["digest"]) for frame in journal.frames]
+            if not digests:
+                journal.throw_away()
+        yield from digests
+
+
+def _facts(root: bytes) -> dict[str, str]:
+    return {"root": os.fsdecode(root)}
 
 
 def _digest(path: bytes) -> bytes:

@@ -7,7 +7,7 @@ unchanged samples is taken as slices and no object is made for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,12 +15,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.cache.journal import Frame, Journal
-from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array
+from modelwright.prepare.cache.journal import Frame, Journal, replacement
+from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array, joined
 from modelwright.prepare.scan.sample_scan import Scan, unpack
 
 _WHOLE = 0.1
 """Share of a frame's sketches from which all of them are read at once."""
+_LEAST = 4 << 20
+"""Bytes of a journal from which it is worth writing anew."""
+_FRAME = 4096
+"""Samples that are put into one frame when it is."""
 _RUNS = 8
 """Runs of digests that are looked through one by one."""
 
@@ -60,10 +64,15 @@ class Scanned:
     """
 
     def __init__(self, path: Path) -> None:
-        self._journal = Journal(path)
+        self._path = path
         self._runs: list[_Run] = []
         self._starts: list[int] = []
         self._count = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._journal = Journal(self._path)
+        self._runs, self._starts, self._count = [], [], 0
         try:
             for frame in self._journal.frames:
                 self._take_in(frame)
@@ -104,6 +113,61 @@ class Scanned:
             self._runs.append(_Run(self._count, columns.digests.copy()))
             self._starts.append(self._count)
             self._count += frame.rows
+
+    # ------------------------------------------------------------------ forgetting
+
+    def forget(self, wanted: Iterable[NDArray[np.uint8]]) -> int:
+        """Write the file anew without what nobody wants, if that is more than half of it; return the bytes given back.
+
+        The new file is written beside the old one, and takes its place at once: whoever is killed leaves one of both,
+        whole, and whoever reads the old one goes on reading it. Not done while another process writes. Memory: one
+        frame, and a byte a scan.
+
+        Parameters
+        ----------
+        wanted
+            Digests of what is to be kept, ``(n, 32)`` each.
+        """
+        frames = self._journal.frames
+        whole = sum(frame.nbytes for frame in frames)
+        if whole < _LEAST:
+            return 0
+        used = np.zeros(self._count, bool)
+        for digests in wanted:
+            rows = self.rows(digests)
+            used[rows[rows >= 0]] = True
+        parts = [used[start : start + frame.rows] for start, frame in zip(self._starts, frames, strict=True)]
+        sizes = zip(frames, parts, strict=True)
+        kept = sum(frame.nbytes * int(mine.sum()) // max(frame.rows, 1) for frame, mine in sizes)
+        if 2 * kept >= whole or not self._journal.claim():
+            return 0
+        try:
+            with replacement(self._path, durable=True) as made:
+                for columns in self._picked(parts):
+                    made.put(*columns.frame())
+        except OSError:
+            return 0
+        except ValueError:
+            self._damaged()
+            return 0
+        self._journal.close()
+        self._open()
+        return whole - sum(frame.nbytes for frame in self._journal.frames)
+
+    def _picked(self, parts: Sequence[NDArray[np.bool_]]) -> Iterator[Columns]:
+        """Yield the scans at the places that are true, :data:`_FRAME` together where they are of one form."""
+        waiting: list[Columns] = []
+        for frame, mine in zip(self._journal.frames, parts, strict=True):
+            if not mine.any():
+                continue
+            read = {name: self._journal.read(column) for name, column in frame.columns.items()}
+            columns = Columns.of_frame(frame.facts, read).picked(np.flatnonzero(mine))
+            if waiting and (not columns.fits(waiting[0]) or sum(map(len, waiting)) + len(columns) > _FRAME):
+                yield joined(waiting)
+                waiting = []
+            waiting.append(columns)
+        if waiting:
+            yield joined(waiting)
 
     # ------------------------------------------------------------------ asking
 

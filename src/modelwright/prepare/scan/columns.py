@@ -101,6 +101,23 @@ class Columns:
             made.append(Scan(raw.tobytes().hex(), measures=values, hash=hash_ if flag & HASH else None, sketch=sketch))
         return made
 
+    def picked(self, places: NDArray[np.int64]) -> Columns:
+        """Return some samples, in the order of ``places``."""
+        whole = {new: self.whole[old] for new, old in enumerate(places.tolist()) if old in self.whole}
+        return Columns(
+            self.digests[places],
+            self.hashes[places],
+            self.flags[places],
+            self.names,
+            self.measures[:, places],
+            self.sketches[places],
+            whole,
+        )
+
+    def fits(self, other: Columns) -> bool:
+        """Say whether both hold the same measures, and sketches of one size."""
+        return self.names == other.names and self.sketches.shape[1] == other.sketches.shape[1]
+
     def frame(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return facts and columns as a journal keeps them; :meth:`of_frame` takes them."""
         whole = [pack(self.whole[place]) for place in sorted(self.whole)]
@@ -152,7 +169,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     first = parts[0]
     if len(parts) == 1:
         return first
-    if any(each.names != first.names or each.sketches.shape[1] != first.sketches.shape[1] for each in parts):
+    if not all(each.fits(first) for each in parts):
         return Columns.of([scan for each in parts for scan in each.scans()])
     whole, start = {}, 0
     for each in parts:
