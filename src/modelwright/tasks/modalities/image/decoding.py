@@ -103,6 +103,8 @@ def decode(raw: bytes, max_pixels: int, factor: Callable[[int, int], int]) -> De
         try:
             if by > 1:
                 image.draft(None, (width // min(by, _MOST_SMALLER), height // min(by, _MOST_SMALLER)))
+            if kind == "JPEG":
+                image.decodermaxblock = max(image.decodermaxblock, len(raw))  # in one go, not by 64 KB
             image.load()
             orientation = _orientation(image)
             pixels = _pixels(image)

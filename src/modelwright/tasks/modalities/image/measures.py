@@ -134,34 +134,50 @@ def measure(images: NDArray[np.uint8], sizes: NDArray[np.int64] | None = None) -
 def _fine(images: NDArray[np.uint8], step: int) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """Return luma of every ``step``-th pixel, and the deviation of the Laplacian of all of it."""
     luma = _luma(images)
-    return np.ascontiguousarray(luma[:, ::step, ::step]), _moments(_laplacian(luma))[1]
+    inner = (luma.shape[1] - 2) * (luma.shape[2] - 2) if min(luma.shape[1:]) > 2 else 1
+    return np.ascontiguousarray(luma[:, ::step, ::step]), _moments(_laplacian(luma), inner)[1]
 
 
 def _luma(images: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return ``(n, h, w)``, 0 to 4080."""
-    made = images[..., 0] * _RED
-    made += images[..., 1] * _GREEN
-    made += images[..., 2] * _BLUE
+    made, green, blue = (images[..., channel].astype(np.uint16) for channel in range(3))
+    made *= _RED
+    green *= _GREEN
+    made += green
+    blue *= _BLUE
+    made += blue
     made >>= 4
     return made.view(np.int16)
 
 
 def _laplacian(luma: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the 4-neighbour Laplacian (Pech-Pacheco et al. 2000), ``(n, h - 2, w - 2)``."""
-    if luma.shape[1] < 3 or luma.shape[2] < 3:
-        return np.zeros((len(luma), 1, 1), np.int16)
-    made = luma[:, 1:-1, 1:-1] * np.int16(-4)
-    made += luma[:, :-2, 1:-1]
-    made += luma[:, 2:, 1:-1]
-    made += luma[:, 1:-1, :-2]
-    made += luma[:, 1:-1, 2:]
-    return made
+    """Return the 4-neighbour Laplacian (Pech-Pacheco et al. 2000), ``(n, h - 2, w)``; zeros in the last two columns.
+
+    Pixels are gone through as one line, without a stop at the end of each row; what reaches over an end is put out.
+    """
+    count, height, width = luma.shape
+    if height < 3 or width < 3:
+        return np.zeros((count, 1, 1), np.int16)
+    line = luma.reshape(count, -1)
+    made = np.empty((count, (height - 2) * width), np.int16)
+    inner = made[:, :-2]
+    np.multiply(line[:, width + 1 : -width - 1], np.int16(-4), out=inner)
+    inner += line[:, width : -width - 2]
+    inner += line[:, width + 2 : -width]
+    inner += line[:, 1 : -2 * width - 1]
+    inner += line[:, 2 * width + 1 : -1]
+    planes = made.reshape(count, height - 2, width)
+    planes[:, :, -2:] = 0
+    return planes
 
 
-def _moments(planes: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each of ``(n, h, w)``; squares are below 2²⁸, and so is the pixel count."""
+def _moments(planes: NDArray[np.int16], area: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each of ``(n, h, w)``; squares are below 2²⁸, and so is the pixel count.
+
+    ``area`` is how many of the pixels count, where the others are zeros.
+    """
     values = planes.astype(np.float64)
-    area = values[0].size
+    area = area or values[0].size
     mean = values.sum((1, 2)) / area
     squares = np.vecdot(values, values).sum(1)  # by rows: BLAS takes longer vectors to threads that are not free
     return mean, np.sqrt(np.maximum(squares / area - mean * mean, 0.0))
@@ -177,9 +193,11 @@ def _colour(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.
         none = np.zeros(count)
         return none, none, none
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    area = 255.0 * max(1, red[0].size)
-    sums = planes.reshape(3, count, -1).sum(2, dtype=np.float64) / area
-    return spread.reshape(count, -1).sum(1, dtype=np.float64) / area, sums[0] - sums[1], sums[2] - sums[1]
+    size = red[0].size
+    area = 255.0 * max(1, size)
+    wide = np.uint32 if size < 1 << 24 else np.uint64  # what is enough is twice as fast
+    sums = planes.reshape(3, count, -1).sum(2, dtype=wide) / area
+    return spread.reshape(count, -1).sum(1, dtype=wide) / area, sums[0] - sums[1], sums[2] - sums[1]
 
 
 def _histogram(flat: NDArray[np.int16]) -> dict[str, NDArray[np.float64]]:

@@ -37,12 +37,8 @@ def chroma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return ``(32, 32)`` grey and ``(2, 16, 16)`` colour differences of ``(H, W, 3) uint8``."""
-    from PIL import Image
-
-    way = Image.Resampling.BILINEAR
-    picture = Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), way, reducing_gap=2.0).convert("YCbCr")
-    colours = np.asarray(picture.reduce(2))[..., 1:].transpose(2, 0, 1)
-    return np.asarray(picture)[..., 0], np.ascontiguousarray(colours)
+    grey, colours = _in_colour(_resized(image)[None])
+    return grey[0], colours[0]
 
 
 def sketch(image: NDArray[np.uint8]) -> Sketch:
@@ -59,15 +55,13 @@ def sketch_many(images: NDArray[np.uint8]) -> Sketches:
     between. So pictures one below the other are shrunk across, then side by side shrunk downwards: two calls for all.
     """
     count, height, width = images.shape[:3]
-    order = _order(height, width) if max(height, width) <= _STRIP else None
-    if order is None:
-        each = [sketch(image) for image in images]
-        hashed = np.array([one.hash is not None for one in each], bool)
-        hashes = np.array([one.hash or 0 for one in each], np.uint64)
-        return Sketches(hashes, hashed, np.frombuffer(b"".join(one.data for one in each), np.uint8).reshape(count, -1))
     made = np.empty((count, BYTES), np.uint8)
     made[:, 0] = min(height, width) < SMALL
-    if (images == images[..., :1]).all():
+    order = _order(height, width) if max(height, width) <= _STRIP else None
+    if order is None:
+        grey, colours = _in_colour(np.stack([_resized(image) for image in images]))
+        made[:, 1 + GREY :] = colours.reshape(count, -1)
+    elif (images == images[..., :1]).all():
         grey = _lumas()[_strips(np.ascontiguousarray(images[..., 0]), order)]
         made[:, 1 + GREY :] = _NO_COLOUR
     else:
@@ -135,7 +129,7 @@ def _resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     way = Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), way, reducing_gap=2.0))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((SIDE, SIDE), way, reducing_gap=2.0))
 
 
 @cache
