@@ -14,6 +14,7 @@ from modelwright.spec.values import (
     Duration,
     ListOf,
     Number,
+    OneOrMore,
     Text,
     Trigger,
     Type,
@@ -170,11 +171,12 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "split.time",
-        _COLUMN,
+        OneOrMore(_COLUMN),
         None,
         "none",
         "Column with the time of each sample: dates, or numbers that grow. With it no training sample is later than a "
-        "test sample. A file's own time never counts, because copying changes it.",
+        "test sample. Of tables also a list: a date and a time of day, or year, month, day and so on. A time of day "
+        "beside a date is found too, and said. A file's own time never counts, because copying changes it.",
     ),
     Key(
         "split.column",

@@ -55,12 +55,12 @@ class Split:
     by: str
     group: str | None
     seed: int
-    time: str | None = None
-    """Column that holds when a sample was taken; None where the source itself knows, or nobody asks."""
+    time: str | tuple[str, ...] | None = None
+    """Column that holds when a sample was taken, or those that say it together; None where the source itself knows, or
+    nobody asks."""
     column: str | None = None
     """Column that holds a sample's split."""
     folds: int = 0
-
 
     @property
     def group_pattern(self) -> str | None:
@@ -69,6 +69,7 @@ class Split:
             return self.group if self.group and re.compile(self.group).groups else None
         except (re.error, RecursionError, OverflowError):
             return None
+
 
 @dataclass(frozen=True)
 class Synthesize:

@@ -189,6 +189,27 @@ class ListOf:
 
 
 @dataclass(frozen=True)
+class OneOrMore:
+    """A single value, kept as it is, or a list of two or more."""
+
+    item: Type
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return f"{self.item.allowed}, or a list of two or more"
+
+    def read(self, node: Node) -> Any:
+        """Return the value; of a list its values in order, or, of one alone, that one."""
+        if node.kind != "list":
+            return self.item.read(node)
+        found = tuple(dict.fromkeys(self.item.read(each) for each in node.items))
+        if not found:
+            raise Wrong(node, self.allowed)
+        return found if len(found) > 1 else found[0]
+
+
+@dataclass(frozen=True)
 class WordOr:
     """A word that stands for a value, or something else."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +72,19 @@ def _linear(numeric: list[Column], told: set[str]) -> Iterator[Issue]:
             )
 
 
-def out_of_order(sample: Sample, dates: dict[str, NDArray[np.float64]]) -> Iterator[Issue]:
+def out_of_order(
+    sample: Sample,
+    dates: Mapping[str, NDArray[np.float64]],
+    together: Mapping[tuple[str, ...], NDArray[np.float64]] = MappingProxyType({}),
+) -> Iterator[Issue]:
     """Yield ``dates-out-of-order`` where one date nearly always comes before another, and in some rows does not.
 
     Parameters
     ----------
     dates
         Column to ``(m,)`` days since 1970, NaN where there is none.
+    together
+        The same of columns that say one moment together: a date in them is not looked at alone.
     """
     names = list(dates)
     for place, one in enumerate(names):
@@ -99,11 +106,12 @@ def out_of_order(sample: Sample, dates: dict[str, NDArray[np.float64]]) -> Itera
                 evidence={"before": first, "rows": rows[:20], "count": len(rows)},
                 places=rows,
             )
-    for name, days in dates.items():
-        yield from _backward(sample, name, days)
+    joined = {name for columns in together for name in columns}
+    for columns, days in (*(((name,), days) for name, days in dates.items() if name not in joined), *together.items()):
+        yield from _backward(sample, columns, days)
 
 
-def _backward(sample: Sample, name: str, days: NDArray[np.float64]) -> Iterator[Issue]:
+def _backward(sample: Sample, columns: Sequence[str], days: NDArray[np.float64]) -> Iterator[Issue]:
     known = ~np.isnan(days)
     steps = np.diff(days[known])
     if len(steps) < _LEAST:
@@ -113,10 +121,21 @@ def _backward(sample: Sample, name: str, days: NDArray[np.float64]) -> Iterator[
         yield Issue(
             "dates-out-of-order",
             0.4,
-            f"column {name!r} grows from row to row, but goes back in {len(back)} of {len(steps)} steps",
-            column=name,
-            evidence={"rows": sample.places[known][back + 1][:20].tolist(), "count": len(back)},
+            f"{_named(columns)} from row to row, but {'goes' if len(columns) == 1 else 'go'} back in {len(back)} of "
+            f"{len(steps)} steps",
+            column=columns[0],
+            evidence={
+                "rows": sample.places[known][back + 1][:20].tolist(),
+                "count": len(back),
+                **({"columns": list(columns)} if len(columns) > 1 else {}),
+            },
         )
+
+
+def _named(columns: Sequence[str]) -> str:
+    if len(columns) == 1:
+        return f"column {columns[0]!r} grows"
+    return f"columns {' and '.join(map(repr, columns))}, one moment together, grow"
 
 
 def leaking_order(sample: Sample) -> Iterator[Issue]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare import moments
 from modelwright.prepare.clean import column_groups, column_leaks, column_pairs, column_values
 from modelwright.prepare.clean.column_leaks import LEAST_ROWS, Tally, by_class
 from modelwright.prepare.clean.column_oddities import hidden_missing, rare_categories
@@ -163,7 +164,13 @@ def _together(sample: Sample, names: Sequence[str]) -> Iterator[Issue]:
         if not mixed:
             yield from column_values.far_values(sample, column)
     yield from column_pairs.correlated(sample)
-    yield from column_pairs.out_of_order(sample, days)
+    moment = moments.find(sample.columns)
+    if moment is None:
+        yield from column_pairs.out_of_order(sample, days, {})
+    else:
+        named = {each.name: each for each in sample.columns}
+        together = moments.joined([named[name] for name in moment.columns]) / moments.DAY
+        yield from column_pairs.out_of_order(sample, days, {moment.columns: together})
     yield from column_pairs.leaking_order(sample)
     yield from column_groups.under_represented(sample, list(names))
     yield from column_groups.odd_rows(sample)

@@ -242,13 +242,23 @@ def open_all(spec: Any, store: Any) -> list[Source]:
 def settings_of(spec: Any, source: Any, store: Any) -> Settings:
     """Return the settings of one source of ``spec``; a table is told of the columns that decide its split."""
     options = dict(source.options)
+    time = spec.split.time
+    if isinstance(time, tuple):
+        if source.kind in {"manifest", "series"}:
+            raise InputError(
+                f"split.time: found a list, {', '.join(map(repr, time))}, and a source of kind {source.kind!r}; "
+                "columns are joined of tables alone",
+                code="bad-time",
+                hint="name one column, or join them at the source",
+            )
+        time = None  # each of them is an input, and is read as one
     if source.kind in {"table", "sql", "manifest"}:
         group = spec.split.group if spec.input == "table" or spec.split.group_pattern is None else None
-        for option, column in (("group", group), ("time", spec.split.time), ("split", spec.split.column)):
+        for option, column in (("group", group), ("time", time), ("split", spec.split.column)):
             if column is not None:
                 options.setdefault(option, column)
-    if source.kind == "series" and spec.split.time is not None:
-        options.setdefault("time", spec.split.time)
+    if source.kind == "series" and time is not None:
+        options.setdefault("time", time)
     return Settings(
         location=source.location,
         options=options,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import about
+from modelwright.prepare import about, moments
+from modelwright.prepare.collect import rowmaking
 from modelwright.prepare.divide import chronology, folds, given, proof, split
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
@@ -90,7 +91,7 @@ def divide(
     del present
     fractions = (settings.train, settings.validation, settings.test)
     mine = None if known is None else known[kept]
-    times = _times(settings, gathered, rows) if settings.by == "time" else None
+    times, moment = _times(settings, gathered, rows) if settings.by == "time" else (None, None)
     facts: dict[str, Any] = {"by": settings.by}
     if times is not None:
         places = np.flatnonzero(kept)
@@ -98,12 +99,14 @@ def divide(
         over = chronology.astride(gathered.beginnings()[places], times.values[places], cuts) & (plan.splits >= 0)
         plan.splits[over] = -1
         facts["time"] = {
-            "column": settings.time,
+            "column": settings.time if isinstance(settings.time, str | None) else list(settings.time),
             "form": times.form,
             "cuts": [cuts.validation, cuts.test],
             "validation_from": times.shown(cuts.validation),
             "test_from": times.shown(cuts.test),
         }
+        if moment is not None:
+            facts["time"]["joined"] = {"columns": list(moment.columns), "reason": moment.reason}
         if over.any():
             facts["time"]["astride"] = int(over.sum())
     elif settings.by == "column":
@@ -165,8 +168,20 @@ def _cuts(before: Mapping[str, Any] | None, times: chronology.Times) -> chronolo
     return chronology.Cuts(*told["cuts"]) if told and told["form"] == times.form else None
 
 
-def _times(settings: Any, gathered: Gathered, rows: Path) -> chronology.Times:
-    """Return all samples' times: from the table's column where it is an input, else as the source told them."""
+def _times(settings: Any, gathered: Gathered, rows: Path) -> tuple[chronology.Times, moments.Moment | None]:
+    """Return all samples' times, and of columns that were joined to one moment which, and why.
+
+    They are of the table's column where it is an input, with the time of day beside it where there is one; of the
+    columns that the spec joins; else as the source told them.
+    """
+    moment = _moment(settings.time, gathered, rows)
+    if moment is not None:
+        values = moments.joined(moments.read(rows, moment.columns))
+        if not np.isfinite(values).any():
+            raise InputError(
+                f"split.time: no row has a moment in {', '.join(map(repr, moment.columns))}", code="no-times"
+            )
+        return chronology.Times(values, "date"), moment
     if settings.time is not None and settings.time in gathered.columns:
         found = next(column for _, column in columns_of(rows, (settings.time,)))
     else:
@@ -187,7 +202,24 @@ def _times(settings: Any, gathered: Gathered, rows: Path) -> chronology.Times:
             code="no-times",
             hint="name the column that holds it: split: {time: COLUMN}",
         )
-    return times
+    return times, None
+
+
+def _moment(asked: str | tuple[str, ...] | None, gathered: Gathered, rows: Path) -> moments.Moment | None:
+    """Return the columns that the spec joins, or a date of the table with the time of day that stands beside it."""
+    if isinstance(asked, tuple):
+        lacking = [name for name in asked if name not in gathered.columns]
+        if lacking:
+            raise InputError(
+                f"split.time: {rowmaking.some(lacking)} is no input column; there are: "
+                f"{rowmaking.some(list(gathered.columns))}",
+                code="missing-column",
+                hint="what is joined must be columns of a table that are not left out",
+            )
+        return moments.Moment(asked, "the spec joins them")
+    if asked is None or asked not in gathered.columns:
+        return None
+    return moments.in_rows(rows, list(gathered.columns), asked)
 
 
 def _like(
@@ -251,6 +283,9 @@ def told(facts: Mapping[str, Any]) -> Sequence[str]:
     said = []
     if "time" in facts:
         time = facts["time"]
+        if "joined" in time:
+            *first, last = map(repr, time["joined"]["columns"])
+            said.append(f"{', '.join(first)} and {last} are taken as one moment: {time['joined']['reason']}")
         said.append(
             f"split by time: to validate from {time['validation_from']}, to test from {time['test_from']}; "
             f"equal times lie together"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.axes import SPLIT_PAINTS
 from modelwright.drawing.page import Element
+from modelwright.prepare import moments
 from modelwright.prepare.divide import split
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.measured import paints
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
+from modelwright.tasks import abilities
 from modelwright.tasks.modalities.series.time import in_words, length_in_words
 
 _TIMES = 60
@@ -150,18 +153,19 @@ def _sizes(sizes: Mapping[int, int]) -> Element:
 
 
 def times(view: View) -> list[Element]:
-    """Return when the samples were taken, by split, where that is known."""
-    if "time" not in view.samples.column_names:
+    """Return when the samples were taken, by split, where that is known, or columns of dates say it."""
+    found = _taken(view)
+    if found is None:
         return []
-    seconds = np.asarray(view.samples["time"].to_numpy(zero_copy_only=False), np.float64)
-    known = seconds[view.kept & np.isfinite(seconds)]
+    seconds, splits, by = found
+    known = seconds[(splits >= 0) & np.isfinite(seconds)]
     if len(known) < 2 or known.min() == known.max():
         return []
     edges = np.linspace(known.min(), known.max(), _TIMES + 1)
     dates = view.meta.get("division", {}).get("time", {}).get("form", "date") == "date"
     lines = {}
     for number, name in view.present:
-        counts = np.histogram(seconds[(view.splits == number) & np.isfinite(seconds)], edges)[0]
+        counts = np.histogram(seconds[(splits == number) & np.isfinite(seconds)], edges)[0]
         middles = (edges[:-1] + edges[1:]) / 2 * (1e9 if dates else 1)
         # A split's line ends where its samples do: zeros are drawn between them, and one at either end.
         there = np.flatnonzero(np.convolve(counts, [1, 1, 1], "same"))
@@ -174,7 +178,7 @@ def times(view: View) -> list[Element]:
     read, lasting = (in_words, length_in_words) if dates else (chart.number, chart.number)
     words = (
         f"From {read(float(known.min()))} to {read(float(known.max()))}, a point each {lasting(whole / _TIMES)}. The "
-        f"longest stretch without a sample is {lasting(float(gaps.max()))} ({gap:.0%} of the whole)."
+        f"longest stretch without a sample is {lasting(float(gaps.max()))} ({share(gap, 1)} of the whole).{by}"
     )
     return [
         draw.section(
@@ -187,3 +191,33 @@ def times(view: View) -> list[Element]:
             ),
         )
     ]
+
+
+def _taken(view: View) -> tuple[NDArray[np.float64], NDArray[np.int8], str] | None:
+    """Return when samples were taken, the split of each, and by which columns, in words.
+
+    Of rows without a time of their own at most :data:`_READ`, evenly spaced, by the columns that say it.
+    """
+    if "time" in view.samples.column_names:
+        seconds = np.asarray(view.samples["time"].to_numpy(zero_copy_only=False), np.float64)
+        joined = view.meta.get("division", {}).get("time", {}).get("joined")
+        return seconds, view.splits, "" if joined is None else _by(view, joined["columns"], joined["reason"])
+    if view.rows is None or not isinstance(view.modality, abilities.Tabular):
+        return None
+    moment = moments.told(view.rows)
+    if moment is None:
+        return None
+    places = view.some(np.flatnonzero(view.kept), _READ)
+    seconds = moments.joined(moments.read(view.rows, moment.columns, places))
+    sampled = "" if len(places) == int(view.kept.sum()) else f" Of {len(places):,} rows, evenly spaced."
+    return seconds, view.splits[places], _by(view, moment.columns, moment.reason) + sampled
+
+
+def _by(view: View, columns: Sequence[str], reason: str) -> str:
+    """Say which columns tell the time, and why these; what is not used to divide the samples says so."""
+    view.figures["time_by"] = list(columns)
+    named = f" By {'column' if len(columns) == 1 else 'columns'} {', '.join(map(repr, columns))}: {reason}."
+    if view.meta.get("division", {}).get("by") == "time":
+        return named
+    asked = columns[0] if len(columns) == 1 else f"[{', '.join(columns)}]"
+    return f"{named} The splits are not by time; they would be with split: {{time: {asked}}}."
