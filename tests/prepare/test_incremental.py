@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from array import array
@@ -210,3 +211,15 @@ def test_two_processes_list_what_one_does(tmp_path: Path, monkeypatch: pytest.Mo
                 alone.runs,
                 alone.problems,
             )
+
+
+def test_what_cannot_be_remembered_is_there_for_this_run(project: Project) -> None:
+    fill(project.root / "photos")
+    expected = project.prepare(SPEC).digest
+    (journal,) = (project.root / ".modelwright" / "cache" / "prepare" / "scans").iterdir()
+    shutil.rmtree(project.root / ".modelwright" / "cache")
+    journal.parent.mkdir(parents=True)
+    with journal.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as another process does that scans
+        assert project.prepare(SPEC).digest == expected
+    assert journal.stat().st_size == 0

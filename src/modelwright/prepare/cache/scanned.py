@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.errors import InputError
 from modelwright.prepare.cache.journal import Frame, Journal, replacement
 from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array, joined
 from modelwright.prepare.scan.sample_scan import Scan, unpack
@@ -65,6 +67,8 @@ class Scanned:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._spare: Journal | None = None
+        self._frames: list[tuple[Journal, Frame]] = []
         self._runs: list[_Run] = []
         self._starts: list[int] = []
         self._count = 0
@@ -72,10 +76,10 @@ class Scanned:
 
     def _open(self) -> None:
         self._journal = Journal(self._path)
-        self._runs, self._starts, self._count = [], [], 0
+        self._frames, self._runs, self._starts, self._count = [], [], [], 0
         try:
             for frame in self._journal.frames:
-                self._take_in(frame)
+                self._take_in(self._journal, frame, self._journal.read(frame.columns["digest"]))
         except ValueError:
             self._damaged()
 
@@ -91,28 +95,55 @@ class Scanned:
     def close(self) -> None:
         """Close the file."""
         self._journal.close()
+        if self._spare is not None:
+            self._spare.close()
 
     def _damaged(self) -> None:
         self._journal.throw_away()
-        self._runs, self._starts, self._count = [], [], 0
+        self._frames, self._runs, self._starts, self._count = [], [], [], 0
 
-    def _take_in(self, frame: Frame) -> None:
-        self._runs.append(_Run(self._count, self._journal.read(frame.columns["digest"])))
+    def _take_in(self, journal: Journal, frame: Frame, digests: NDArray[np.uint8]) -> None:
+        self._frames.append((journal, frame))
+        self._runs.append(_Run(self._count, digests))
         self._starts.append(self._count)
         self._count += frame.rows
 
     def add(self, scans: Sequence[Scan]) -> None:
-        """Remember scans, in one frame; nothing is said where that cannot be: it is only a saving."""
+        """Remember scans, in one frame, as :meth:`put` does."""
         if scans:
             self.put(Columns.of(scans))
 
     def put(self, columns: Columns) -> None:
-        """Remember scans by column, in one frame, as :meth:`add` does."""
-        frame = self._journal.append(*columns.frame())
-        if frame is not None:
-            self._runs.append(_Run(self._count, columns.digests.copy()))
-            self._starts.append(self._count)
-            self._count += frame.rows
+        """Remember scans by column, in one frame.
+
+        Where that cannot be (another process writes, the disk is full), they are there for this run alone, in a file
+        without a name.
+
+        Raises
+        ------
+        modelwright.errors.InputError
+            If there is no room for that either.
+        """
+        journal, facts = self._journal, columns.frame()
+        frame = journal.append(*facts)
+        if frame is None:
+            journal = self._nameless()
+            frame = journal.append(*facts)
+        if frame is None:
+            raise InputError(
+                f"what was found of the samples can be written neither to {self._path} nor to {gettempdir()}",
+                code="disk-full",
+                hint="free some space and run it again: it goes on",
+            )
+        self._take_in(journal, frame, columns.digests.copy())
+
+    def _nameless(self) -> Journal:
+        """Return a journal in the system's temporary folder; its file vanishes with the process."""
+        if self._spare is None:
+            with TemporaryDirectory(prefix="modelwright-") as folder:
+                self._spare = Journal(Path(folder) / "scans")
+                self._spare.claim()
+        return self._spare
 
     # ------------------------------------------------------------------ forgetting
 
@@ -130,7 +161,7 @@ class Scanned:
         """
         frames = self._journal.frames
         whole = sum(frame.nbytes for frame in frames)
-        if whole < _LEAST:
+        if whole < _LEAST or self._spare is not None:
             return 0
         used = np.zeros(self._count, bool)
         for digests in wanted:
@@ -193,15 +224,16 @@ class Scanned:
         """
         found = Found(np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool), {}, {})
         try:
-            for frame, positions, inside in self._by_frame(rows):
-                self._take_frame(frame, positions, inside, found)
+            for journal, frame, positions, inside in self._by_frame(rows):
+                self._take_frame(journal, frame, positions, inside, found)
         except ValueError:
             self._damaged()
             raise
         return found
 
-    def _take_frame(self, frame: Frame, positions: Any, inside: NDArray[np.int64], found: Found) -> None:
-        columns, read = frame.columns, self._journal.read
+    @staticmethod
+    def _take_frame(journal: Journal, frame: Frame, positions: Any, inside: NDArray[np.int64], found: Found) -> None:
+        columns, read = frame.columns, journal.read
         flags = read(columns["flags"])
         found.hashes[positions] = read(columns["hash"])[inside]
         found.hashed[positions] = (flags[inside] & HASH) > 0
@@ -231,17 +263,17 @@ class Scanned:
         rows = self.rows(digests)
         known = np.flatnonzero(rows >= 0)
         try:
-            for frame, positions, inside in self._by_frame(rows[known]):
+            for journal, frame, positions, inside in self._by_frame(rows[known]):
                 column = frame.columns["sketch"]
                 if column.shape[1] != width or not width:
                     continue
                 mine = known[positions]
-                there[mine] = (self._journal.read(frame.columns["flags"])[inside] & SKETCH) > 0
+                there[mine] = (journal.read(frame.columns["flags"])[inside] & SKETCH) > 0
                 if len(inside) >= _WHOLE * frame.rows:
-                    made[mine] = self._journal.read(column, check=False)[inside]
+                    made[mine] = journal.read(column, check=False)[inside]
                 else:
                     some = np.empty((len(inside), width), np.uint8)
-                    self._journal.read_rows(column, inside.tolist(), some)
+                    journal.read_rows(column, inside.tolist(), some)
                     made[mine] = some
         except ValueError:
             self._damaged()
@@ -268,19 +300,19 @@ class Scanned:
             made[digests[number]] = Scan(digests[number], measures=measures, hash=hashed)
         return made
 
-    def _by_frame(self, rows: NDArray[np.int64]) -> Iterator[tuple[Frame, Any, NDArray[np.int64]]]:
-        """Yield each frame that rows lie in, their positions in ``rows``, and their rows in the frame."""
+    def _by_frame(self, rows: NDArray[np.int64]) -> Iterator[tuple[Journal, Frame, Any, NDArray[np.int64]]]:
+        """Yield each frame that rows lie in, with its journal, their positions in ``rows``, and their rows in it."""
         if not len(rows):
             return
         rising = bool((np.diff(rows) > 0).all())
         order = np.arange(len(rows)) if rising else np.argsort(rows, kind="stable")
         ordered = rows if rising else rows[order]
         cuts = np.searchsorted(ordered, [*self._starts, self._count])
-        for number, frame in enumerate(self._journal.frames):
+        for number, (journal, frame) in enumerate(self._frames):
             low, high = int(cuts[number]), int(cuts[number + 1])
             if low < high:
                 positions = slice(low, high) if rising else order[low:high]
-                yield frame, positions, ordered[low:high] - self._starts[number]
+                yield journal, frame, positions, ordered[low:high] - self._starts[number]
 
 
 class _Run:
