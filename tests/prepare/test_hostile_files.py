@@ -80,7 +80,7 @@ def test_a_query_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     from modelwright.prepare.collect import sql
     from modelwright.prepare.collect.base import Settings, make
 
-    monkeypatch.setattr(sql, "MOST_ROWS", 10_000)
+    monkeypatch.setattr(sql, "most_samples", lambda: 10_000)
     job = made.database_without_end(tmp_path)
     with pytest.raises(InputError, match="gives more than 10,000 rows"):
         make("sql", Settings(job["location"], job["options"], tmp_path, "table", "category", "y")).survey()

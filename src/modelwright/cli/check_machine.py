@@ -131,17 +131,11 @@ def clock(folder: Path) -> Check:
 
 def memory() -> Check | None:
     """Check the memory that is available, within the control group's limit."""
-    available = total = None
-    with contextlib.suppress(OSError, ValueError):
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        available, total = (int(fields[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
-    if available is None or total is None:
+    from modelwright.engine.memory import available as there
+
+    if (found := there()) is None:
         return None
-    with contextlib.suppress(OSError, ValueError):
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-        if limit < total:
-            available, total = min(available, max(limit - used, 0)), limit
+    available, total = found
     words = f"{available / GB:.1f} GB available of {total / GB:.1f} GB"
     if available < 0.5 * GB:
         return Check("memory", "fail", words, "a step may use 1 GB plus its model", "stop something else")

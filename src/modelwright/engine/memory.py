@@ -11,7 +11,9 @@ pictures of 12 megapixels held 146 to 205 MiB afterwards, and 139 to 142 with a 
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 
 _TRIM, _MAP = -1, -3
 """``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of ``<malloc.h>``."""
@@ -19,6 +21,22 @@ _KEPT = 64 << 20
 """Bytes that may be free at the end of the heap before they are given back."""
 _MAPPED = 4 << 20
 """Blocks from this size on are given back at once: columns of a million numbers and large pictures; others are kept."""
+
+
+def available() -> tuple[int, int] | None:
+    """Return the bytes of memory that are available, and of all, within the control group's limit; None: unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        free, total = (int(fields[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
+    except (OSError, ValueError, KeyError):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        if limit < total:
+            return min(free, max(limit - used, 0)), limit
+    return free, total
 
 
 def keep_freed() -> bool:

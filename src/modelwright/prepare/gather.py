@@ -21,7 +21,7 @@ from modelwright.prepare.cache.index import Index
 from modelwright.prepare.cache.scanned import Found
 from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Source, os_path
 from modelwright.prepare.collect.listing import Files, Listed
-from modelwright.prepare.collect.regular import MOST_ROWS
+from modelwright.prepare.collect.regular import most_samples, too_many
 from modelwright.prepare.collect.typing_columns import widest
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
@@ -84,6 +84,7 @@ class Gatherer:
         self.found = Gathered(target.label_kind, scratch or Scratch())
         self._tabular = isinstance(modality, Tabular)
         self._stated: NDArray[Any] | None = None
+        self._most = most_samples()
         self.listed: set[int] = set()
         """Sources whose files were all taken by column, as they were listed."""
         self.moved: set[int] = set()
@@ -392,14 +393,9 @@ class Gatherer:
         if len(places):
             self.found.faults.setdefault((kind, message), array("q")).frombytes(places.astype(np.int64).tobytes())
 
-    @staticmethod
-    def _refuse_more(samples: int) -> None:
-        if samples > MOST_ROWS:
-            raise InputError(
-                f"the sources hold more than {MOST_ROWS:,} samples, the most that are taken",
-                code="too-many-rows",
-                hint="give a random sample of them",
-            )
+    def _refuse_more(self, samples: int) -> None:
+        if samples > self._most:
+            raise too_many("the sources hold", self._most)
 
     def _remark(self, number: int, path: str, place: int, scan: Scan) -> None:
         for problem in scan.problems:

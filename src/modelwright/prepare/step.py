@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from modelwright.prepare.gather import Gatherer, source_key
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.scratch import HELD, Scratch
+from modelwright.prepare.scratch import HELD, Scratch, parts
 from modelwright.prepare.synthesize.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset
@@ -178,6 +178,33 @@ def _group_by(spec: Any, modality: tasks.Modality) -> Callable[[str], str | None
     return group
 
 
+class _Labels(Sequence[Any]):
+    """The labels of training samples, each made when it is looked at."""
+
+    def __init__(self, values: NDArray[Any], names: Sequence[str] | None) -> None:
+        self._values, self._names = values, names
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, place: Any) -> Any:
+        found = self._values[place].tolist()
+        if self._names is None:
+            return found
+        return [self._names[code] for code in found] if isinstance(place, slice) else self._names[found]
+
+    def __iter__(self) -> Iterator[Any]:
+        for part in parts(len(self)):
+            yield from self[part]
+
+
+class _Numbers(_Labels):
+    """Labels that are numbers: all of them at once, for who can use that."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._values, dtype, copy=copy)
+
+
 def _learn(
     spec: Any,
     store: Any,
@@ -192,9 +219,9 @@ def _learn(
     from modelwright.prepare.learning import learn_files, learn_table
 
     train = outcome.splits == split.TRAIN
-    places = outcome.labels[train].tolist()
+    labels = outcome.labels[train]
     try:
-        output = target.learn([outcome.names[code] for code in places] if gathered.coded else places)
+        output = target.learn(_Labels(labels, outcome.names) if gathered.coded else _Numbers(labels, None))
     except InputError as error:
         raise InputError(f"{where(spec)}: {error.message}", code=error.code, hint=error.hint) from error
     progress.begin("learning the schema", None)

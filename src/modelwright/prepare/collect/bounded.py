@@ -15,7 +15,7 @@ from typing import Any
 from modelwright.errors import InputError
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.parquet_footer import BYTE_ARRAY, Footer, Pread, pages_unpack_to
-from modelwright.prepare.collect.regular import MOST_ROWS
+from modelwright.prepare.collect.regular import FREE_ROWS, ROWS_A_BYTE, most_samples, too_many
 from modelwright.store.packed.base import bomb
 
 BATCH = 64 << 20
@@ -40,18 +40,20 @@ class Watch:
     Parameters
     ----------
     most
-        Rows that are read at most.
+        Rows that are read at most, whatever the file's size and this machine's memory.
 
     Raises
     ------
     modelwright.errors.InputError
-        ``too-many-rows`` beyond ``most``; ``bomb`` beyond :data:`BOMB_BYTES` and :data:`BOMB_RATIO` times
-        the file's size.
+        ``too-many-rows`` beyond ``most``, or what the file's size or this machine's memory is enough for; ``bomb``
+        beyond :data:`BOMB_BYTES` and :data:`BOMB_RATIO` times the file's size.
     """
 
-    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
-        self._path, self._where, self._most = path, where, most
+    def __init__(self, path: File, where: str, most: int | None = None) -> None:
+        self._path, self._where = path, where
         self._size = size_of(path)
+        self._most = max(FREE_ROWS, ROWS_A_BYTE * self._size) if most is None else most
+        self._room = most_samples() if most is None else most
         self._rows = 0
         self._bytes = 0
 
@@ -60,10 +62,13 @@ class Watch:
         self._rows += count
         if self._rows > self._most:
             raise InputError(
-                f"{self._where}: {self._path} has {self._rows:,} rows or more; {self._most:,} are read at most",
+                f"{self._where}: {self._path} has {self._rows:,} rows or more in {self._size:,} bytes; of so small a "
+                f"file, {self._most:,} are read at most",
                 code="too-many-rows",
                 hint="give a random sample of them",
             )
+        if self._rows > self._room:
+            raise too_many(f"{self._where}: {self._path} has", self._room)
 
     def split(self, batch: Any, rows: int) -> Iterator[Any]:
         """Yield a ``pyarrow.RecordBatch`` in slices of at most ``rows`` rows and :data:`BATCH` bytes as plain cells."""
@@ -111,7 +116,7 @@ def _lengths(column: Any) -> Any:
     return lengths.fill_null(0).to_numpy(zero_copy_only=False)
 
 
-def check_parquet(footer: Footer, pread: Pread, path: File, where: str, most: int = MOST_ROWS) -> None:
+def check_parquet(footer: Footer, pread: Pread, path: File, where: str, most: int | None = None) -> None:
     """Refuse a Parquet file that says, in its footer or its pages, that it holds too much for its size, or ``most``."""
     Watch(path, where, most).rows(footer.rows)
     whole = 0

@@ -6,14 +6,38 @@ import errno
 import os
 import stat
 
+from modelwright.engine.memory import available
+from modelwright.errors import InputError
+
 LARGEST_FILE = 256 << 20
 """Bytes of the largest file read as one sample; a larger one is an issue, not a crash."""
 _SMALL = 1 << 20
 """Bytes of a file up to which a buffer of its size is read at once."""
 MOST_COLUMNS = 20_000
 """Columns of the widest table that is read."""
-MOST_ROWS = 20_000_000
-"""Rows of the longest table that is read: one costs some 110 bytes of memory in this step, so all take 2.5 GB."""
+FREE_ROWS = 20_000_000
+"""Rows that any file may hold; of more, each takes memory here that a byte of the file has to pay for …"""
+ROWS_A_BYTE = 8
+"""… which pays for so many."""
+SAMPLE_BYTES = 64
+"""Bytes of memory that a sample may take in this step: of a row some 20, more where rows are equal or dealt by time or
+into folds. All else about it is on disk while the step works."""
+
+
+def most_samples() -> int:
+    """Return how many samples the memory that is available now holds; where that is not known, :data:`FREE_ROWS`."""
+    found = available()
+    return FREE_ROWS if found is None else max(found[0] // SAMPLE_BYTES, 1)
+
+
+def too_many(what: str, most: int) -> InputError:
+    """Return the error for more samples than :func:`most_samples`; ``what`` holds them."""
+    return InputError(
+        f"{what} more than {most:,} rows, the most that the memory available here is enough for "
+        f"({SAMPLE_BYTES} bytes each, {most * SAMPLE_BYTES / 1e9:,.1f} GB)",
+        code="too-many-rows",
+        hint="give a random sample of them, end other programs, or take a machine with more memory",
+    )
 
 
 def read_regular(path: str | bytes, folder: int | None = None) -> bytes:

@@ -16,7 +16,7 @@ from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
 from modelwright.prepare.collect.json_lines import plain
 from modelwright.prepare.collect.options import Options
-from modelwright.prepare.collect.regular import MOST_ROWS
+from modelwright.prepare.collect.regular import most_samples, too_many
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import first_line, tallied
@@ -162,15 +162,12 @@ class SqlSource:
         """Stream the rows by column, plain cells."""
         with self._result() as (result, seen):
             names = _distinct(list(result.keys()), self._where)
+            most = most_samples()
             while rows := result.fetchmany(_BATCH):
                 for row in rows:
                     seen[0] += 1
-                    if seen[0] > MOST_ROWS:
-                        raise InputError(
-                            f"{self._where}: the query gives more than {MOST_ROWS:,} rows",
-                            code="too-many-rows",
-                            hint="take a random sample of them",
-                        )
+                    if seen[0] > most:
+                        raise too_many(f"{self._where}: the query gives", most)
                     yield {
                         name: _cell(self._rows.plain(value))
                         for name, value in zip(names, row, strict=True)

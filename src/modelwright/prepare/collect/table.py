@@ -19,7 +19,7 @@ from modelwright.prepare.collect.delimited import NEEDS, Dialect, Reader, Wanted
 from modelwright.prepare.collect.digesting import files_digest
 from modelwright.prepare.collect.member_files import File, MemberFile
 from modelwright.prepare.collect.options import Options
-from modelwright.prepare.collect.regular import MOST_ROWS
+from modelwright.prepare.collect.regular import most_samples, too_many
 from modelwright.prepare.collect.rowmaking import RowMaker, Strays, stray_issues
 from modelwright.prepare.collect.text_rows import TextMaker
 from modelwright.prepare.collect.typed import ArrowTable, ParquetTable, TypedFile, typed_file
@@ -254,6 +254,7 @@ class TableSource:
         """Return what the columns hold, the rows, and the ragged rows; row by row."""
         tallies = [typing_columns.Tally(name) for name in names]
         rows = ragged = 0
+        most = most_samples()
         offset = 1 if dialect.index_column else 0
         for entry in Reader(path, dialect):
             if isinstance(entry, Rejected):
@@ -263,8 +264,8 @@ class TableSource:
                 ragged += 1
                 continue
             rows += 1
-            if rows > MOST_ROWS:
-                raise _too_many(path)
+            if rows > most:
+                raise too_many(f"table {path} has", most)
             for tally, cell in zip(tallies, cells[offset:], strict=True):
                 cell = cell.strip()
                 if cell in self._missing:
@@ -282,10 +283,11 @@ class TableSource:
         whole = dialect.delimiter != ","
         reader = bulk.Reader(dialect, names, self._missing, ".")
         survey = bulk.Survey(reader, tallies, self._missing, whole=whole)
+        most = most_samples()
         for lines in ahead(bulk.lines(path, dialect)):
             survey.add(lines)
-            if survey.rows > MOST_ROWS:
-                raise _too_many(path)
+            if survey.rows > most:
+                raise too_many(f"table {path} has", most)
         if whole and any(tally.commas for tally in tallies):
             raise bulk.NotPlainError  # which sign is the decimal one is decided by counting them all
         return tallies, survey.rows, survey.ragged
@@ -438,10 +440,3 @@ class TableSource:
             if len(first) >= rows:
                 break
         return names, first
-
-
-def _too_many(path: File) -> InputError:
-    return InputError(
-        f"table {path} has more than {MOST_ROWS:,} rows", code="too-many-rows", hint="give a random sample of them"
-    )
-

@@ -15,7 +15,7 @@ from modelwright.prepare.collect import bounded, typing_columns
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.parquet_footer import Pread, read_footer
-from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS, MOST_ROWS
+from modelwright.prepare.collect.regular import LARGEST_FILE, MOST_COLUMNS
 
 _ROWS = 2048
 
@@ -33,7 +33,7 @@ class TypedFile(Protocol):
         """Stream the rows with those of ``columns`` that are there, and what cannot be a row."""
 
 
-def typed_file(path: File, where: str, sheet: str | None = None, most: int = MOST_ROWS) -> TypedFile | None:
+def typed_file(path: File, where: str, sheet: str | None = None, most: int | None = None) -> TypedFile | None:
     """Open a file of one of the formats here; None for anything else, which is taken for delimited text.
 
     Parameters
@@ -132,7 +132,7 @@ def _not_finite(value: Any) -> bool:
 class ParquetTable:
     """A Parquet file."""
 
-    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
+    def __init__(self, path: File, where: str, most: int | None = None) -> None:
         self._path, self._where, self._most = path, where, most
         pa = arrow("reading Parquet")
         from pyarrow import parquet
@@ -193,7 +193,7 @@ class ParquetTable:
 class ArrowTable:
     """An Arrow IPC file or stream (Feather, version 2)."""
 
-    def __init__(self, path: File, where: str, most: int = MOST_ROWS) -> None:
+    def __init__(self, path: File, where: str, most: int | None = None) -> None:
         self._path, self._where, self._most = path, where, most
         self.schema = self._open()[0]
 

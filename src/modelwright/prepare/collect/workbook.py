@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from modelwright.errors import InputError
 from modelwright.prepare.collect.delimited import LONGEST_FIELD
-from modelwright.prepare.collect.regular import MOST_COLUMNS, MOST_ROWS
+from modelwright.prepare.collect.regular import FREE_ROWS, MOST_COLUMNS
 
 LARGEST_WORKBOOK = 512 << 20
 """Bytes that a workbook may have when unpacked."""
@@ -330,8 +330,8 @@ class _Rows:
         elif name == "row":
             if self._row:
                 self._seen += 1
-                if self._seen > MOST_ROWS:
-                    raise InputError(f"{self._where} has more than {MOST_ROWS:,} rows", code="too-many-rows")
+                if self._seen > FREE_ROWS:
+                    raise InputError(f"{self._where} has more than {FREE_ROWS:,} rows", code="too-many-rows")
                 self.done.append((self._number, self._row))
             self._row = {}
         else:

@@ -85,8 +85,11 @@ def divide(
     groups, keys = ties.groups if every else ties.groups[kept], ties.keys
     present = split.held(groups, len(keys))
     if not present.all():
-        groups = split.picked(np.cumsum(present, dtype=groups.dtype), groups)
-        groups -= 1
+        numbers = np.cumsum(present, dtype=groups.dtype)
+        groups = groups.copy() if every else groups
+        for part in parts(len(groups)):
+            groups[part] = numbers[groups[part]] - 1
+        del numbers
         keys = _chosen(keys, present, gathered.scratch)
     del present
     fractions = (settings.train, settings.validation, settings.test)

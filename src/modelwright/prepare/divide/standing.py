@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ from modelwright.prepare.aligned import align, words
 from modelwright.prepare.clean import checks
 from modelwright.prepare.divide import split
 from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.scratch import Growing, Scratch, forget, parts
 from modelwright.store.dataset import Dataset
 
+_SOUGHT = 96
+"""Bytes of a sample while it is looked for."""
 _DEALING = ("group", "time", "split")
 """Settings of a source by which its samples are dealt."""
 
@@ -81,6 +85,8 @@ def splits_before(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
 
     Of several equal ones in the dataset before, the last that is in a split counts.
     """
+    if 32 * max(len(gathered), parent.columns().num_rows) > gathered.scratch.held:
+        return _found_by_part(gathered, parent)
     columns = parent.columns()
     before, now = columns.digests(), gathered.digests()
     codes, names = columns.coded("split")
@@ -96,3 +102,68 @@ def splits_before(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
         at = order[np.maximum(np.searchsorted(ones[order, 0], others[:, 0], side="right") - 1, 0)]
         made[side.after] = np.where((ones[at] == others).all(1), splits[known[at]], -1)
     return made
+
+
+def _found_by_part(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
+    """Return what :func:`splits_before` does, of more samples than fit in memory.
+
+    Equal samples were never in two splits, so one that stands where it stood, and was in a split, needs no search. The
+    others are looked for by ranges of their digests.
+    """
+    ids, scratch = gathered.id_array(), gathered.scratch
+    before, splits = _lists_of(parent, scratch)
+    made = np.full(len(ids), -1, np.int8)
+    for part in parts(min(len(ids), len(before)), ids, before):
+        made[part] = np.where(ids[part] == before[part], splits[part], -1)
+    rest = int(np.count_nonzero(made < 0))
+    count = -(-_SOUGHT * rest // scratch.held)
+    for low, high in pairwise(number * 2**64 // max(count, 1) for number in range(count + 1)):
+        wanted = _in_range(ids, made < 0, low, high)
+        heads = np.unique(words(ids[wanted].view(np.uint8).reshape(-1, 32))[:, 0])
+        there = _in_range(before, splits >= 0, low, high, heads)
+        if not len(there):
+            continue
+        order = np.argsort(_heads(before[there]), kind="stable")
+        at = there[order][
+            np.maximum(np.searchsorted(_heads(before[there])[order], _heads(ids[wanted]), "right") - 1, 0)
+        ]
+        made[wanted] = np.where(before[at] == ids[wanted], splits[at], -1)
+        forget(ids, before)
+    return made
+
+
+def _lists_of(parent: Dataset, scratch: Scratch) -> tuple[NDArray[Any], NDArray[np.int8]]:
+    """Return the digests and splits of a dataset's samples."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    ids, splits = Growing(scratch, "V32"), Growing(scratch, np.int8)
+    names = pa.array(split.NAMES, pa.string())
+    for piece in parent.columns().pieces("id"):
+        ids.extend(unhexlify(piece.buffers()[2][64 * piece.offset : 64 * (piece.offset + len(piece))]))
+    for piece in parent.columns().pieces("split"):
+        codes = compute.fill_null(compute.index_in(piece, value_set=names), -1)
+        splits.extend(codes.to_numpy(zero_copy_only=False).astype(np.int8))
+    return ids.array(), splits.array()
+
+
+def _heads(digests: NDArray[Any]) -> NDArray[np.uint64]:
+    return digests.view(np.uint64)[::4]
+
+
+def _in_range(
+    digests: NDArray[Any],
+    which: NDArray[np.bool_],
+    low: int,
+    high: int,
+    among: NDArray[np.uint64] | None = None,
+) -> NDArray[np.int64]:
+    """Return the places of some digests that begin within a range, and, where given, with one of these numbers."""
+    found = [np.empty(0, np.int64)]
+    for part in parts(len(digests), digests):
+        heads = _heads(digests[part])
+        inside = which[part] & (heads >= np.uint64(low)) & (heads <= np.uint64(high - 1))
+        if among is not None:
+            inside &= among[np.minimum(np.searchsorted(among, heads), len(among) - 1)] == heads if len(among) else False
+        found.append(part.start + np.flatnonzero(inside))
+    return np.concatenate(found)

@@ -66,7 +66,8 @@ class Number:
         InputError
             ``constant-target`` where there is nothing to predict.
         """
-        values = np.array([label for label in labels if label is not None], np.float64)
+        whole = hasattr(labels, "__array__")  # millions of them: not a Python object each
+        values = np.asarray(labels if whole else [label for label in labels if label is not None], np.float64)
         if not len(values) or values.min() == values.max():
             found = f"always {values[0]:g}" if len(values) else "never given"
             raise InputError(

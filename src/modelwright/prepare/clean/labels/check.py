@@ -16,6 +16,7 @@ from modelwright import canonical
 from modelwright.prepare.clean.labels import belief, confident, folds, numbers, predictions
 from modelwright.prepare.divide.split import bins, ranks
 from modelwright.prepare.issues import Issue
+from modelwright.prepare.scratch import parts
 from modelwright.progress import Progress
 
 VERSION = 2
@@ -207,16 +208,20 @@ def _eligible(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64], s
     checked = samples.checked
     codes = np.empty(0, np.int64)
     if samples.names:
-        counts = np.bincount(samples.labels[checked], minlength=len(samples.names))
+        counts = np.zeros(len(samples.names), np.int64)
+        for part in parts(len(checked)):
+            counts += np.bincount(samples.labels[part][checked[part]], minlength=len(samples.names))
         codes = np.flatnonzero(counts >= LEAST)
-        checked = checked & np.isin(samples.labels, codes)
         if len(codes) < 2:
             return codes, codes, f"fewer than two classes have {LEAST} samples or more"
-    places = np.flatnonzero(checked)
-    if len(places) < LEAST_ALL:
-        return codes, places, f"{len(places)} samples are too few, {LEAST_ALL} are needed"
-    if len(places) > MOST:
-        return codes, places, f"{len(places):,} samples are more than {MOST:,}"
+        count = int(counts[codes].sum())
+    else:
+        count = int(np.count_nonzero(checked))
+    if count < LEAST_ALL:
+        return codes, codes, f"{count} samples are too few, {LEAST_ALL} are needed"
+    if count > MOST:
+        return codes, codes, f"{count:,} samples are more than {MOST:,}"
+    places = np.flatnonzero(checked & np.isin(samples.labels, codes) if samples.names else checked)
     if len(places) * len(codes) > MOST_VALUES:
         return codes, places, f"{len(places):,} samples × {len(codes):,} classes are more than fits in memory"
     if not samples.names and np.ptp(samples.labels[places]) == 0:
