@@ -77,6 +77,7 @@ class Journal:
         self._path = path
         self._descriptor = -1
         self._locked = False
+        self._retired: list[int] = []
         self.frames: list[Frame] = []
         self._end = 0
         self._open()
@@ -89,9 +90,10 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; what was locked is free again."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor, self._locked = -1, False
+        for descriptor in (self._descriptor, *self._retired):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor, self._locked, self._retired = -1, False, []
 
     def _open(self) -> None:
         try:
@@ -141,8 +143,12 @@ class Journal:
     def read_rows(self, column: Column, rows: Sequence[int], into: NDArray[Any]) -> None:
         """Read some rows of a column, one by one, unchecked: of wide columns few are wanted."""
         width = column.nbytes // max(column.shape[0], 1)
-        for row, place in zip(rows, into.reshape(len(into), -1).view(np.uint8), strict=True):
-            self._into(place, column.offset + row * width)
+        read, descriptor = os.preadv, self._descriptor
+        whole = memoryview(into.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        for place, row in enumerate(rows):
+            offset = column.offset + row * width
+            if read(descriptor, [whole[place * width : (place + 1) * width]], offset) != width:
+                self._into(into[place].reshape(-1).view(np.uint8), offset)
 
     def _into(self, place: NDArray[np.uint8], offset: int) -> None:
         done = 0
@@ -222,8 +228,9 @@ class Journal:
         return True
 
     def throw_away(self) -> None:
-        """Begin anew."""
-        self.close()
+        """Begin anew. A thread that reads just now reads on in the old file."""
+        self._retired.append(self._descriptor)
+        self._descriptor, self._locked = -1, False
         self._path.unlink(missing_ok=True)
         self.frames, self._end = [], 0
 

@@ -257,7 +257,10 @@ class Scanned:
                     found.odd[place] = unpack(digests[row].tobytes().hex(), data)
 
     def sketches(self, digests: NDArray[np.uint8], width: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-        """Return which of ``(n, 32)`` digests have a sketch of ``width`` bytes, and ``(n, width)`` sketches."""
+        """Return which of ``(n, 32)`` digests have a sketch of ``width`` bytes, and ``(n, width)`` sketches.
+
+        Threads may ask side by side.
+        """
         made = np.zeros((len(digests), width), np.uint8)
         there = np.zeros(len(digests), bool)
         rows = self.rows(digests)
@@ -275,7 +278,7 @@ class Scanned:
                     some = np.empty((len(inside), width), np.uint8)
                     journal.read_rows(column, inside.tolist(), some)
                     made[mine] = some
-        except ValueError:
+        except (ValueError, OSError):  # damaged, or thrown away by another thread
             self._damaged()
             there[:] = False
         made[~there] = 0

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
+from modelwright.engine.here import map_ordered
+from modelwright.engine.threads import usable_cores
 from modelwright.prepare import about
+from modelwright.prepare.aligned import among, side_by_side
 from modelwright.prepare.cache.journal import Journal, rewrite
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean import hamming, likeness, wording
-from modelwright.prepare.clean.checks import first_equal, worded
+from modelwright.prepare.clean.checks import repeated, worded
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Croppable, Paired, Sketched
@@ -51,8 +54,8 @@ def pairs(
     """
     hashed = np.frombuffer(gathered.hashed, np.uint8).astype(bool) & usable
     places = np.flatnonzero(hashed)
-    first = first_equal(gathered.id_array()[places])
-    places = places[first == np.arange(len(first))]  # equal bytes are grouped already
+    _, later = repeated(gathered.id_array() if hashed.all() else gathered.id_array()[places])
+    places = np.delete(places, later)  # equal bytes are grouped already
     if len(places) < 2:
         return np.empty((0, 2), np.int64)
     hashes = np.asarray(gathered.hashes, np.uint64)[places]
@@ -100,8 +103,8 @@ def _second_look(
 ) -> NDArray[np.bool_]:
     """Return which pairs of places are alike by their sketches."""
     digests = gathered.digests()
-    made = np.zeros(len(candidates), bool)
-    for start in range(0, len(candidates), _LOOKED):
+
+    def compare(start: int) -> NDArray[np.bool_]:
         some = candidates[start : start + _LOOKED]
         inside, at = np.unique(some, return_inverse=True)
         there, sketches = look(digests[inside], modality.sketch_bytes)
@@ -110,8 +113,13 @@ def _second_look(
         swap = _first_words(digests[some[:, 0]]) > _first_words(digests[some[:, 1]])
         at[swap] = at[swap][:, ::-1]
         both = np.flatnonzero(there[at].all(1))
-        made[start + both] = _alike(modality, sketches[at[both, 0]], sketches[at[both, 1]], agreement)
-    return made
+        made = np.zeros(len(some), bool)
+        made[both] = _alike(modality, sketches[at[both, 0]], sketches[at[both, 1]], agreement)
+        return made
+
+    starts = range(0, len(candidates), _LOOKED)
+    parts = map_ordered(compare, starts, usable_cores() if len(starts) > 1 else 1)
+    return np.concatenate([np.zeros(0, bool), *parts])
 
 
 def _alike(
@@ -164,10 +172,16 @@ class Memory:
         """Return which of the pairs ``(m, 2)`` are known to be alike, and which are known at all."""
         if not len(self._looks):
             return np.zeros(len(looks), bool), np.zeros(len(looks), bool)
-        keys = _mixed(self._looks)
-        order = np.argsort(keys)
-        at = order[np.minimum(np.searchsorted(keys[order], _mixed(looks)), len(order) - 1)]
-        known = (self._looks[at] == looks).all(1)
+        at = side_by_side(self._looks, looks)
+        left = np.flatnonzero(at < 0)
+        keys, wanted = _mixed(self._looks), _mixed(looks[left])
+        rows = np.flatnonzero(among(keys, np.unique(wanted))) if len(left) else left
+        if len(rows):
+            order = rows[np.argsort(keys[rows])]
+            found = order[np.minimum(np.searchsorted(keys[order], wanted), len(order) - 1)]
+            same = (self._looks[found] == looks[left]).all(1)
+            at[left[same]] = found[same]
+        known = at >= 0
         return self._alike[at] & known, known
 
     def keep(self, near: hamming.Near, looks: NDArray[np.uint64], alike: NDArray[np.bool_], *, changed: bool) -> None:

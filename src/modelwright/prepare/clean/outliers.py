@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.engine.here import map_ordered
+from modelwright.engine.threads import usable_cores
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels.features import vectors_of
 from modelwright.prepare.clean.remembered import Remembered
@@ -61,9 +63,7 @@ def issues(
         places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
 
     def made() -> dict[str, NDArray[Any]]:
-        inside, vectors = (
-            vectors_of(modality, gathered, look, places) if embedded is None else embedded.among(places)
-        )
+        inside, vectors = vectors_of(modality, gathered, look, places) if embedded is None else embedded.among(places)
         if len(inside) < LEAST:
             return {"inside": inside[:0], "z": np.empty(0)}
         return {
@@ -132,11 +132,15 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     # Each sample of the reference is its own nearest one, at distance 0; nearly so for copies of it.
     neighbour = min(NEIGHBOUR, len(chosen) - 1)
     squares = np.square(chosen).sum(1)
-    made = np.empty(len(axes))
-    for start in range(0, len(axes), _COMPARED):
+
+    def farther(start: int) -> NDArray[np.float64]:
         some = axes[start : start + _COMPARED]
         between = np.square(some).sum(1)[:, None] + squares - 2.0 * (some @ chosen.T)
-        made[start : start + len(some)] = np.partition(between, neighbour, 1)[:, neighbour]
+        between.partition(neighbour, 1)
+        return np.asarray(between[:, neighbour].copy(), np.float64)
+
+    starts = range(0, len(axes), _COMPARED)
+    made = np.concatenate(list(map_ordered(farther, starts, usable_cores() if len(starts) > 1 else 1)))
     logs = 0.5 * np.log(np.maximum(made, 1e-12 * max(float(made.max()), 1e-12)))
     around = logs - np.median(logs)
     spread = 1.4826 * float(np.median(np.abs(around)))
