@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,15 @@ def test_what_people_said_goes_before_a_block_s_labels(tmp_path: Path) -> None:
     assert {key: list(places) for key, places in found.faults.items() if places} == {
         ("missing-label", "has no label"): [3]
     }
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.text('"a,\n', min_size=1, max_size=14).map(str.encode))
+def test_quotes_that_enclose_cells_do_so_by_the_expression_too(data: bytes) -> None:
+    if not bulk.enclosing(data, ","):
+        return
+    sign = b","
+    pattern = rb'(?m)(^|%b)"([^"\r\n]|"")*"(?:%b|\r?$)' % (sign, sign)
+    for _ in range(2):
+        data = re.sub(pattern, rb"\1" + sign, data)
+    assert b'"' not in data

@@ -177,6 +177,8 @@ class Reader:
 
     def _plain_quotes(self, data: bytes) -> bool:
         """Say whether every quote encloses a whole cell on one line, so that all parsers agree."""
+        if enclosing(data, self._dialect.delimiter):
+            return True
         import pyarrow as pa
         from pyarrow import compute
 
@@ -209,6 +211,30 @@ class Reader:
             raise NotPlainError from None
         columns = {name: [row[place] for row in rows] for place, name in enumerate(self._names) if name in wanted}
         return pa.table({name: pa.array(columns[name], pa.string()) for name in wanted})
+
+
+def enclosing(data: bytes, delimiter: str) -> bool:
+    """Say whether quotes, none of them doubled, enclose whole cells, each on one line.
+
+    A quote in two begins a cell, and stands behind a delimiter or a line end; the other ends it, and stands before one.
+
+    Examples
+    --------
+    >>> [enclosing(text, ",") for text in (b'"a,b",1\n2,"c"\n', b'"a""b",1\n', b'"a\nb",1\n', b'5" x,1" y\n')]
+    [True, False, False, False]
+    """
+    letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    quotes = np.flatnonzero(letters == 34)
+    if len(quotes) % 2:
+        return False
+    before, after = letters[quotes[::2] - 1], letters[quotes[1::2] + 1]
+    sign = ord(delimiter)
+    if not ((before == sign) | (before == 10)).all():
+        return False
+    if not ((after == sign) | (after == 10) | (after == 13)).all():
+        return False
+    ends = np.flatnonzero(letters == 10)
+    return not (np.searchsorted(quotes, ends) % 2).any()
 
 
 def cleaned(column: Any, missing: frozenset[str]) -> Any:

@@ -27,6 +27,7 @@ _LEAST_ROWS = 30
 _CHECKED = 200
 """Columns whose sampled values are checked beside each other."""
 _CASES = 20
+_GUESS = 0.35
 
 
 def findings(
@@ -197,8 +198,11 @@ def _column(column: facts.Column, each: Sampled) -> SampledColumn | None:
 
 def _told(issues: Iterator[Issue] | list[Issue]) -> Iterator[Finding]:
     for issue in issues:
-        message = f"{issue.message} (of a sample)" if issue.kind in {"odd-value", "mixed-units"} else issue.message
-        yield Finding(issue.kind, issue.column or "", issue.severity, message)
+        sampled = issue.kind in {"odd-value", "mixed-units"}
+        # Two clusters are often just that: without knowing what a column is about, units are a guess.
+        severity = min(issue.severity, _GUESS) if issue.kind == "mixed-units" else issue.severity
+        message = f"{issue.message} (of a sample)" if sampled else issue.message
+        yield Finding(issue.kind, issue.column or "", severity, message)
 
 
 def _alike(pairs: facts.Pairs, told: set[str]) -> Iterator[Finding]:
@@ -211,7 +215,7 @@ def _alike(pairs: facts.Pairs, told: set[str]) -> Iterator[Finding]:
                 listed.append((abs(value), value, pairs.columns[one], pairs.columns[other]))
     for _, value, one_name, other_name in sorted(listed, key=lambda each: (-each[0], each[2:]))[:_CASES]:
         words = f"columns {one_name!r} and {other_name!r} depend strongly on each other: {value:+.2f}"
-        yield Finding("highly-correlated", other_name, 0.25, words)
+        yield Finding("highly-correlated", other_name, round(0.15 + 0.1 * abs(value), 3), words)
 
 
 def _short(word: str) -> str:
