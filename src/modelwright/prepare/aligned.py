@@ -38,7 +38,7 @@ def align(before: NDArray[np.uint8], after: NDArray[np.uint8], others: NDArray[n
         Places in the second list that are to be looked for whatever stands there.
     """
     one, other = words(before), words(after)
-    at = _side_by_side(one, other)
+    at = side_by_side(one, other)
     loose = at < 0
     if others is not None:
         loose[others] = True
@@ -48,7 +48,7 @@ def align(before: NDArray[np.uint8], after: NDArray[np.uint8], others: NDArray[n
     if not len(heads):
         nothing = np.empty(0, np.int64)
         return Aligned(at, nothing, nothing)
-    sought_before, sought = (np.flatnonzero(_among(each[:, 0], heads)) for each in (one, other))
+    sought_before, sought = (np.flatnonzero(among(each[:, 0], heads)) for each in (one, other))
     at[sought] = -1
     return Aligned(at, sought_before, sought)
 
@@ -74,7 +74,8 @@ def words(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(digests).view(np.uint64)
 
 
-def _side_by_side(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:
+def side_by_side(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return for each row of ``other (n, k)`` the row of ``one (m, k)`` that it stands beside and equals, or -1."""
     both = min(len(one), len(other))
     same = _equal(one[:both], other[:both])
     made = np.full(len(other), -1, np.int64)
@@ -91,12 +92,12 @@ def _side_by_side(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray
 
 def _equal(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.bool_]:
     made: NDArray[np.bool_] = one[:, 0] == other[:, 0]
-    for column in range(1, 4):
+    for column in range(1, one.shape[1]):
         made &= one[:, column] == other[:, column]
     return made
 
 
-def _among(values: NDArray[np.uint64], some: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def among(values: NDArray[np.uint64], some: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return which values are in ``some``, which is sorted and not empty."""
     made: NDArray[np.bool_] = some[np.minimum(np.searchsorted(some, values), len(some) - 1)] == values
     return made
