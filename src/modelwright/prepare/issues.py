@@ -113,6 +113,11 @@ ADVICE: Mapping[str, Advice] = {
         "review",
         "a column that gives the answer away is often not known in production; kept until somebody decides",
     ),
+    "leaking-time": Advice(
+        "drop",
+        "review",
+        "samples that were taken class by class: a model that learns the time of it knows nothing tomorrow",
+    ),
     "truncated": Advice("review", "keep", "what is there is used; the rest is missing"),
     "camera-lost": Advice("keep", "keep", "what came before is used; another 'take' records anew"),
     "not-a-video": Advice("keep", "keep", "other files beside recordings are passed over"),

@@ -52,6 +52,7 @@ ISSUE_KINDS = (
     "leaking-name",
     "leaking-order",
     "leaking-split",
+    "leaking-time",
     "literal-quotes",
     "low-information",
     "markup",

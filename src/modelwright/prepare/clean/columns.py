@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare import moments
-from modelwright.prepare.clean import column_groups, column_leaks, column_pairs, column_values
+from modelwright.prepare.clean import column_answers, column_groups, column_leaks, column_pairs, column_values
 from modelwright.prepare.clean.column_leaks import LEAST_ROWS, Tally, by_class
 from modelwright.prepare.clean.column_oddities import hidden_missing, rare_categories
 from modelwright.prepare.clean.column_sample import Sample
@@ -24,6 +24,10 @@ from modelwright.tasks.modalities.table import hashing
 
 _MOST_HEADS = 100
 """Beginnings of an identifier's texts beyond which they say nothing."""
+_AGAIN = 0.005
+"""Share of rows (and one more) that may come twice in a table without making its identifiers something else."""
+_MOST_COUNTED = 5_000_000
+"""Rows beyond which numbers that come twice are no count of them."""
 _LOOKED_AT = 5000
 """Different texts of a column by which it is told whether they are made of words."""
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?\Z|\d{1,2}[./]\d{1,2}[./]\d{2,4}([ T].*)?\Z")
@@ -83,9 +87,10 @@ def check(
     for name in columns:
         column = read(rows, name, values, found.gaps, scratch)
         found.summary[name] = {"type": column.kind, "missing": column.missing, "distinct": column.distinct}
-        found.issues.extend(_of_column(column, sample, usable, codes, numbers, found.keys, words=words))
+        found.issues.extend(_of_column(column, sample, usable, codes, numbers, found.keys, names, words=words))
         release()
-    found.issues.extend(_together(sample, names))
+    already = frozenset(each.column for each in found.issues if each.column and each.kind.startswith("leaking"))
+    found.issues.extend(_together(sample, names, already))
     return found
 
 
@@ -96,6 +101,7 @@ def _of_column(
     codes: NDArray[np.signedinteger[Any]],
     numbers: NDArray[np.float64],
     keys: NDArray[np.uint64],
+    names: Sequence[str],
     *,
     words: bool,
 ) -> Iterator[Issue]:
@@ -110,8 +116,9 @@ def _of_column(
     sampled = column.at(sample.places)
     identifier = _identifier(column)
     if identifier:
-        yield from _telling_identifier(column, sampled, sample)
-        if not (words and kind == "text" and _has_words(column.some_words(_LOOKED_AT))):
+        learned = words and kind == "text" and _has_words(column.some_words(_LOOKED_AT))
+        yield from _telling_identifier(column, sampled, sample, names, learned=learned)
+        if not learned:
             yield Issue(
                 "identifier-column",
                 0.6,
@@ -127,6 +134,8 @@ def _of_column(
     leak = column_leaks.of_sample(sampled, kind, distinct, sample.codes, sample.numbers)
     if leak and len(sample.places) < int(np.count_nonzero(usable)):
         leak = column_leaks.of_all(column, usable, codes, numbers, sampled)
+    if not leak and not _of_dates(column):
+        leak = column_answers.of_column(column, sampled, sample, names)
     if leak:
         yield Issue(
             "leaking-column",
@@ -149,8 +158,14 @@ def _lacking(name: str, missing: int, rows: int) -> Issue:
     )
 
 
-def _together(sample: Sample, names: Sequence[str]) -> Iterator[Issue]:
-    """Yield what the sampled columns say: each by its values, and all beside each other."""
+def _together(sample: Sample, names: Sequence[str], already: frozenset[str]) -> Iterator[Issue]:
+    """Yield what the sampled columns say: each by its values, and all beside each other.
+
+    Parameters
+    ----------
+    already
+        Columns that are known to tell the answer.
+    """
     days: dict[str, NDArray[np.float64]] = {}
     for column in sample.columns:
         dated = column_values.days_of(column)
@@ -163,6 +178,7 @@ def _together(sample: Sample, names: Sequence[str]) -> Iterator[Issue]:
         yield from mixed
         if not mixed:
             yield from column_values.far_values(sample, column)
+    yield from column_answers.by_moments(sample, days, already)
     yield from column_pairs.correlated(sample)
     moment = moments.find(sample.columns)
     if moment is None:
@@ -198,25 +214,39 @@ def _mix(keys: NDArray[np.uint64], values: NDArray[np.float64]) -> None:
 
 def _identifier(column: Whole) -> str:
     distinct, present = column.distinct, column.present
+    again = present - distinct
+    few = again <= _AGAIN * present + 1
     if present < LEAST_ROWS or column.kind == "number":
         return ""
     if column.kind == "text":
-        if distinct * 2 < present or (distinct <= 100 and distinct < present):
-            return ""
-        some = column.words[:50]
-        if sum(bool(_DATE.match(value)) for value in some) > len(some) // 2:
+        if distinct * 2 < present or (distinct <= 100 and not few) or _of_dates(column):
             return ""
         return f"{distinct} different texts in {present} rows"
-    if distinct == present:
-        if column.steps():
-            return "it counts the rows"
+    but = f", but for {again}" if again else ""
+    if few:
+        if _counts(column) if again else column.steps():
+            return f"it counts the rows{but}"
         if re.search(
             r"(?:^|[_\W])(?:id|no|nr|key|index)$|(?<=[a-z])(?:Id|ID|No|Nr)$",
             column.name,
             re.IGNORECASE if column.name.islower() else 0,
         ):
-            return "its name says so, and it is different in every row"
+            return f"its name says so, and it is different in every row{but}"
     return ""
+
+
+def _counts(column: Whole) -> bool:
+    """Say whether numbers of which some come twice count the rows all the same."""
+    if len(column.values) > _MOST_COUNTED:
+        return False
+    known = column.values[~np.isnan(column.values)]
+    steps = np.diff(known[np.sort(np.unique(known, return_index=True)[1])])
+    return len(steps) > 0 and bool((steps == steps[0]).all())
+
+
+def _of_dates(column: Whole) -> bool:
+    some = column.words[:50]
+    return sum(bool(_DATE.match(value)) for value in some) > len(some) // 2
 
 
 def _has_words(some: Sequence[str]) -> bool:
@@ -228,25 +258,29 @@ def _has_words(some: Sequence[str]) -> bool:
     return often * 2 >= len(cut)
 
 
-def _telling_identifier(column: Whole, sampled: NDArray[np.float64], sample: Sample) -> Iterator[Issue]:
-    """Yield ``leaking-identifier`` where a number, or the letters that texts begin with, tell the class."""
+def _telling_identifier(
+    column: Whole, sampled: NDArray[np.float64], sample: Sample, names: Sequence[str], *, learned: bool
+) -> Iterator[Issue]:
+    """Yield ``leaking-identifier`` where a number, or letters, a word, a date or a number in texts tell the answer.
+
+    It is a ``leaking-column`` where its words are ``learned``.
+    """
     known = (sample.codes >= 0) & ~np.isnan(sampled)
-    if known.sum() < LEAST_ROWS:
-        return
-    inside, codes = sampled[known], sample.codes[known]
     what = ""
-    if column.kind == "text":
-        heads = _heads(column, sample.places[known])
+    if known.sum() >= LEAST_ROWS:
+        inside, codes = sampled[known], sample.codes[known]
+        heads = _heads(column, sample.places[known]) if column.kind == "text" else None
         if heads is not None and len(heads[1]) > 1:
             what = by_class([Tally.of(heads[0], codes)], "text", len(heads[1]))
             what = what and f"by the letters that it begins with, {what}"
-    else:
-        what = by_class([Tally.of(inside, codes)], column.kind, len(inside))
+        elif column.kind != "text":
+            what = by_class([Tally.of(inside, codes)], column.kind, len(inside))
+    what = what or column_answers.of_column(column, sampled, sample, names)
     if what:
         yield Issue(
-            "leaking-identifier",
-            0.7,
-            f"identifier column {column.name!r} gives the answer away: {what}",
+            "leaking-column" if learned else "leaking-identifier",
+            0.9 if learned else 0.7,
+            f"{'column' if learned else 'identifier column'} {column.name!r} gives the answer away: {what}",
             column=column.name,
         )
 
