@@ -100,6 +100,11 @@ def different(pieces: Iterable[Numbers], scratch: Scratch) -> int:
     runs = Runs(scratch, 1)
     for piece in pieces:
         runs.add(piece)
+    return different_in(runs)
+
+
+def different_in(runs: Runs) -> int:
+    """Return how many different numbers were added to runs."""
     return sum(int((made[1:] != made[:-1]).sum()) + 1 for made in runs.ranges() if len(made))
 
 

@@ -37,7 +37,7 @@ class Columns:
         self._small: dict[str, Any] = {}
         self._large: tuple[str, Any] | None = None
         self._digests: NDArray[np.uint8] | None = None
-        self._coded: dict[str, tuple[NDArray[np.int32], list[Any]]] = {}
+        self._coded: dict[str, tuple[NDArray[np.signedinteger[Any]], list[Any]]] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._turn = RLock()
         """Held by who reads: another thread waits for a column rather than read it too."""
@@ -127,8 +127,8 @@ class Columns:
                 self._digests = made
             return made
 
-    def coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
-        """Return a column of texts, few of them different, as ``(n,)`` codes, -1 where one is missing, and the texts.
+    def coded(self, name: str) -> tuple[NDArray[np.signedinteger[Any]], list[Any]]:
+        """Return a column of texts, few of them different, as ``(n,)`` narrow codes, -1 for missing, and the texts.
 
         They are numbered as they come up. Both are kept, unless there are many different texts.
         """
@@ -140,10 +140,11 @@ class Columns:
                 self._coded[name] = found
             return found
 
-    def _read_coded(self, name: str) -> tuple[NDArray[np.int32], list[Any]]:
+    def _read_coded(self, name: str) -> tuple[NDArray[np.signedinteger[Any]], list[Any]]:
         from pyarrow import parquet
 
-        made, start = np.empty(self.num_rows, np.int32), 0
+        made: NDArray[np.signedinteger[Any]] = np.empty(self.num_rows, np.int8)
+        start, most = 0, 1 << 7
         known: dict[Any, int] = {}
         with parquet.ParquetFile(self._path, read_dictionary=[name]) as file:
             for group in range(file.num_row_groups):
@@ -151,7 +152,10 @@ class Columns:
                     encoded = piece.dictionary_encode()
                     own = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
                     codes = [known.setdefault(value, len(known)) for value in encoded.dictionary.to_pylist()]
-                    made[start : start + len(piece)] = np.array([*codes, -1], np.int32)[own]
+                    if len(known) > most:
+                        made = made.astype(np.min_scalar_type(-len(known)))
+                        most = int(np.iinfo(made.dtype).max) + 1
+                    made[start : start + len(piece)] = np.array([*codes, -1], made.dtype)[own]
                     start += len(piece)
         return made, list(known)
 

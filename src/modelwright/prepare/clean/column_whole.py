@@ -175,12 +175,23 @@ def read(
             texts = texts or _Texts(made, runs)
             texts.take(part, piece)
         forget(values)
-    made.distinct = len(texts.codes) if texts is not None and not texts.many else _count(runs)
+    made.distinct = len(texts.codes) if texts is not None and not texts.many else sorting.different_in(runs)
     return made
 
 
-def _count(runs: sorting.Runs) -> int:
-    return sum(int((made[1:] != made[:-1]).sum()) + 1 for made in runs.ranges() if len(made))
+def bits_of(piece: Any) -> NDArray[np.uint64]:
+    """Return 64 bits for each value of an Arrow array of numbers or texts, the same for equal ones; none for null.
+
+    For texts, a number for each different one in the array, from its digest.
+    """
+    import pyarrow.types as kinds
+
+    if kinds.is_string(piece.type):
+        return _hashed(piece.drop_null().dictionary_encode().dictionary)
+    known = piece.drop_null().to_numpy(zero_copy_only=False)
+    if known.dtype.kind == "f":
+        known = known[~np.isnan(known)] + 0.0  # -0.0 is 0.0
+    return np.asarray(known.view(np.uint64))
 
 
 def _take_numbers(column: Whole, part: slice, piece: Any, runs: sorting.Runs) -> None:

@@ -192,16 +192,6 @@ def _together(sample: Sample, names: Sequence[str], already: frozenset[str]) -> 
     yield from column_groups.odd_rows(sample)
 
 
-def different(dense: Any) -> int:
-    """Return how many different values an Arrow array of numbers holds, null and NaN aside.
-
-    Sorted, not hashed: for millions of different numbers a hash table takes ten times their own memory.
-    """
-    values = np.sort(dense.drop_null().to_numpy(zero_copy_only=False))
-    known = values[: np.searchsorted(values, np.nan)] if values.dtype.kind == "f" else values
-    return int((np.diff(known) != 0).sum()) + bool(len(known))
-
-
 def _mix(keys: NDArray[np.uint64], values: NDArray[np.float64]) -> None:
     """Fold a column into the rows' keys, in place; an odd multiplier and a rotation keep equal sums apart."""
     for part in parts(len(keys), keys, values):

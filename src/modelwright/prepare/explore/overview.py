@@ -57,7 +57,10 @@ def _synthetic(view: View) -> int:
 
 def sources(view: View) -> Element | None:
     """Return where the samples came from; a source that gave none (production, before there is any) is left out."""
-    counted = np.bincount(view.samples["source"].to_numpy()[view.kept], minlength=len(view.meta["sources"]))
+    counted, start = np.zeros(len(view.meta["sources"]), np.int64), 0
+    for piece in view.samples.pieces("source"):
+        counted += np.bincount(piece.to_numpy()[view.kept[start : start + len(piece)]], minlength=len(counted))
+        start += len(piece)
     rows: list[list[Any]] = [
         [each["location"], each["kind"], int(count), each["digest"][:12]]
         for each, count in zip(view.meta["sources"], counted.tolist(), strict=True)

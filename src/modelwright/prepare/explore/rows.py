@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.clean.columns import different, release
+from modelwright.prepare.clean.column_whole import bits_of
+from modelwright.prepare.clean.columns import names_of, release
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.associations import (
     Codes,
@@ -20,7 +21,10 @@ from modelwright.prepare.explore.associations import (
     explained,
 )
 from modelwright.prepare.explore.view import View
-from modelwright.prepare.rows import columns_of
+from modelwright.prepare.rows import pieces_of
+from modelwright.prepare.scratch import Scratch
+from modelwright.prepare.scratch import evenly as evenly_placed
+from modelwright.prepare.sorting import Runs, different_in
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -111,29 +115,23 @@ class Table:
         self._view = view
         across = max(int(parquet.read_metadata(view.rows).num_columns), 1)
         most = min(MOST_ROWS, max(_LEAST_ROWS, MOST_CELLS // across))
-        self.sampled = view.some(np.flatnonzero(view.kept), most)
+        self.sampled = evenly_placed(view.kept, most)
         self.splits = view.splits[self.sampled]
         self.answer = _answer(view, self.sampled)
         self.columns = list(self._read())
 
     def _read(self) -> Iterator[Facts]:
         assert self._view.rows is not None
-        for name, column in columns_of(self._view.rows):
-            yield self._facts(name, column)
-            del column
+        for name in names_of(self._view.rows):
+            yield self._facts(name)
             release()
 
-    def _facts(self, name: str, column: object) -> Facts:
-        import pyarrow as pa
+    def _facts(self, name: str) -> Facts:
         import pyarrow.types as kinds
-        from pyarrow import compute
 
-        dense = column.combine_chunks()  # type: ignore[attr-defined]
-        whole = dense if self._view.kept.all() else dense.filter(pa.array(self._view.kept))
-        kind = "integer" if kinds.is_integer(dense.type) else "number" if kinds.is_floating(dense.type) else "text"
-        texts = kind == "text"
-        distinct = int(compute.count_distinct(whole, mode="only_valid").as_py()) if texts else different(whole)
-        some = dense.take(pa.array(self.sampled))
+        every = _counted(self._view, name, self.sampled)
+        some = every.sampled
+        kind = "integer" if kinds.is_integer(some.type) else "number" if kinds.is_floating(some.type) else "text"
         numbers: Floats | None = None
         codes: Codes | None = None
         names: list[str] = []
@@ -145,15 +143,14 @@ class Table:
             numbers[~np.isfinite(numbers)] = np.nan
             finite = numbers[np.isfinite(numbers)]
             if len(finite):
-                ends = compute.min_max(whole).as_py()
                 low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
-                quantiles = (float(ends["min"]), low, middle, high, float(ends["max"]))
+                quantiles = (every.low, low, middle, high, every.high)
         return Facts(
             name,
             kind,
-            len(whole),
-            int(whole.null_count),
-            distinct,
+            every.rows,
+            every.missing,
+            every.distinct,
             numbers,
             codes,
             names,
@@ -195,6 +192,45 @@ class Table:
         assert facts.numbers is not None
         values = facts.numbers if where is None else facts.numbers[where]
         return bins.counted(values, edges)
+
+
+@dataclass
+class _Counted:
+    """What is counted over all rows of a column that are shown, and those that were sampled, as an Arrow array."""
+
+    sampled: Any
+    rows: int = 0
+    missing: int = 0
+    distinct: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+
+
+def _counted(view: View, name: str, sampled: NDArray[np.int64]) -> _Counted:
+    """Count a column, a part in memory at a time."""
+    import pyarrow as pa
+    import pyarrow.types as kinds
+    from pyarrow import compute
+
+    assert view.rows is not None
+    made, some = _Counted(None), []
+    runs = Runs(Scratch(view.store.cache_dir("scratch")), 1)
+    start, whole = 0, bool(view.kept.all())
+    for piece in pieces_of(view.rows, name):
+        stop = start + len(piece)
+        low, high = np.searchsorted(sampled, [start, stop])
+        some.append(piece.take(pa.array(sampled[low:high] - start)))
+        shown = piece if whole else piece.filter(pa.array(view.kept[start:stop]))
+        made.rows += len(shown)
+        made.missing += shown.null_count
+        runs.add(bits_of(shown))
+        if not kinds.is_string(piece.type) and shown.null_count < len(shown):
+            ends = compute.min_max(shown).as_py()
+            made.low, made.high = min(made.low, float(ends["min"])), max(made.high, float(ends["max"]))
+        start = stop
+    made.distinct = different_in(runs)
+    made.sampled = pa.concat_arrays(some)
+    return made
 
 
 def _answer(view: View, sampled: NDArray[np.int64]) -> Column | None:

@@ -24,6 +24,7 @@ from modelwright.prepare.explore.looks import NO_PICTURES, PLAIN, Gauge, Picture
 from modelwright.prepare.explore.parts import main_parts
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan.scanner import scanner_name
+from modelwright.prepare.scratch import parts
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
@@ -170,7 +171,7 @@ class View:
         seen = [str(value) for value in found]
         values = main_parts(seen, self.parts) if self.label_kind == "structured" else seen
         names = sorted(set(values))
-        into = np.array([*(names.index(value) for value in values), -1], np.int32)
+        into = np.array([*(names.index(value) for value in values), -1], np.min_scalar_type(-max(len(names), 1)))
         return into[codes], names
 
     def parts(self, label: str | None) -> list[str]:
@@ -197,18 +198,31 @@ class View:
         return np.asarray(self.samples["label"].to_numpy(zero_copy_only=False), np.float64)
 
     @cached_property
-    def by_class(self) -> list[tuple[str, NDArray[np.int64]]]:
+    def by_class(self) -> list[tuple[str, NDArray[Any]]]:
         """Name and places of every class that is shown, the largest first."""
-        places = np.flatnonzero(self.kept & (self.codes >= 0))
-        order = places[np.argsort(self.codes[places], kind="stable")]
-        codes = self.codes[order]
-        present, starts = np.unique(codes, return_index=True)
-        pieces = np.split(order, starts[1:]) if len(present) else []
-        named = [(self.classes[code], piece) for code, piece in zip(present.tolist(), pieces, strict=True)]
+        counts = np.zeros(len(self.classes), np.int64)
+        for part in parts(len(self)):
+            here = self.codes[part][self.kept[part]]
+            counts += np.bincount(here[here >= 0], minlength=len(counts))
+        small: Any = np.int32 if len(self) < 2**31 else np.int64
+        ends, order = np.cumsum(counts), np.empty(int(counts.sum()), small)
+        free = ends - counts
+        for part in parts(len(self)):
+            here = self.codes[part]
+            places = np.flatnonzero(self.kept[part] & (here >= 0))
+            places = places[np.argsort(here[places], kind="stable")]
+            mine = np.bincount(here[places], minlength=len(counts))
+            first = np.cumsum(mine) - mine
+            order[np.repeat(free - first, mine) + np.arange(len(places))] = part.start + places
+            free += mine
+        named = [
+            (self.classes[code], order[ends[code] - counts[code] : ends[code]])
+            for code in np.flatnonzero(counts).tolist()
+        ]
         return sorted(named, key=lambda pair: (-len(pair[1]), pair[0]))
 
     @cached_property
-    def groups(self) -> list[tuple[str, NDArray[np.int64]]]:
+    def groups(self) -> list[tuple[str, NDArray[Any]]]:
         """What samples are told apart by: their classes, fifths of a number, or, where nothing is known, one group."""
         if self.label_kind != "number":
             return self.by_class or [("all", np.flatnonzero(self.kept))]
