@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.errors import SpecError
+from modelwright.errors import InputError, SpecError
 from modelwright.project import open_project
 from modelwright.store.dataset import Dataset
 
@@ -85,3 +85,30 @@ def test_files_of_a_manifest_are_grouped_by_a_column_or_by_their_names(project: 
 def test_a_group_that_is_neither_is_refused(project: Project) -> None:
     with pytest.raises(SpecError, match="it has no group"):
         project.spec("sources: [{folder: photos}]\nsplit: {group: rec}\n")
+
+
+def test_folders_named_as_splits_are_no_classes(project: Project) -> None:
+    for number in range(24):
+        place = project.root / "photos" / ("train", "train", "test")[number % 3] / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.jpg").write_bytes(picture(number, (40, 32)))
+    with pytest.raises(InputError, match="classes would be test, train") as error:
+        project.prepare("sources: [{folder: photos}]\n")
+    assert error.value.code == "splits-as-classes"
+    assert "level: 2" in error.value.hint
+    assert project.prepare("sources: [{folder: photos, level: 2}]\n").meta["classes"] == ["a", "b"]
+
+
+def test_what_cannot_be_used_cannot_be_kept(tmp_path: Path) -> None:
+    for number in range(24):
+        place = tmp_path / "photos" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.jpg").write_bytes(picture(number, (40, 32)))
+    (tmp_path / "photos" / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (tmp_path / "modelwright.yaml").write_text("sources: [{folder: photos}]\n")
+    project = open_project(tmp_path)
+    project.run(to="prepare")
+    (broken,) = project.issues(kind="corrupt")
+    with pytest.raises(InputError, match=r"broken\.jpg \(corrupt\) cannot be used and is left out whatever is decided"):
+        project.decide([broken["id"]], "keep", by="ann")
+    assert project.decide([broken["id"]], "drop", by="ann")["decided"] == 1

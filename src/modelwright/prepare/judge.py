@@ -38,7 +38,7 @@ from modelwright.prepare.clean.labels.check import Predict, Result, Samples
 from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.clean.labels.texts import of_texts
 from modelwright.prepare.clean.remembered import Remembered
-from modelwright.prepare.divide import dividing, split, standing
+from modelwright.prepare.divide import dividing, given, split, standing
 from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.embed.choose import open_embedder
 from modelwright.prepare.embed.embedded import Embedded, embed
@@ -130,6 +130,8 @@ class Judge:
             ``(n,)`` which samples came from production.
         """
         gathered = self._gathered
+        if self._target.label_kind == "class" and given.are_splits(self._names):
+            raise _splits_as_classes(self._spec, self._names)
         self._embed()
         self._spellings()
         exact = self._equal()
@@ -425,6 +427,17 @@ class Judge:
         self._kept &= division.splits >= 0
         self._judge(dividing.small_splits(self._spec.split, division.splits))
         return groups, keys, division
+
+
+def _splits_as_classes(spec: Any, names: Sequence[str]) -> InputError:
+    folders = any(source.kind in {"folder", "archive"} for source in spec.sources)
+    return InputError(
+        f"{where(spec)}: the classes would be {', '.join(sorted(names))}: names of splits, not of what is to be told",
+        code="splits-as-classes",
+        hint="'level: 2' in the source takes the folders inside for the classes"
+        if folders
+        else "name the column with the answer as 'label', and this one as 'split: {column: …}'",
+    )
 
 
 def _none_usable(spec: Any, gathered: Gathered) -> InputError:

@@ -149,6 +149,16 @@ class Views:
         known = {row["id"]: row for row in self.issues()}
         if missing := [issue for issue in issues if issue not in known]:
             raise InputError(f"there is no issue {missing[0]!r}", code="unknown-issue", hint="mw issues lists them")
+        from modelwright.prepare.issues import UNUSABLE
+
+        lost = [known[issue] for issue in issues if known[issue]["kind"] in UNUSABLE]
+        if lost and decision not in {"drop", "undo"}:
+            raise InputError(
+                f"{lost[0]['path'] or 'it'} ({lost[0]['kind']}) cannot be used and is left out whatever is decided: "
+                f"{lost[0]['message']}",
+                code="unusable",
+                hint="mend it at its source; the next `mw run` takes it in",
+            )
         for issue in issues:
             if decision == "undo":
                 self.store.decisions.undo(issue, by)

@@ -19,6 +19,17 @@ WORDS = {
 """What a column may say, in any case."""
 
 
+def are_splits(names: Sequence[str]) -> bool:
+    """Say whether all of several names are those of splits.
+
+    Examples
+    --------
+    >>> are_splits(["test", "Train"]), are_splits(["train", "bus"]), are_splits(["test"])
+    (True, False, False)
+    """
+    return len(names) > 1 and all(name.strip().lower() in WORDS for name in names)
+
+
 def read(names: Sequence[str], codes: NDArray[np.int64], column: str) -> NDArray[np.int8]:
     """Return ``(n,)`` splits of samples whose words are ``names[codes]``, -1 for no word (code -1).
 

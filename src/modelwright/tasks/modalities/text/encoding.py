@@ -112,8 +112,8 @@ _UPPER = bytes(code for code in range(32) if code not in b"\t\n\r")
 def _mostly_utf8(raw: bytes) -> bool:
     """Whether what isn't UTF-8 is an accident in what is: two whole sequences for each byte of no sequence.
 
-    An old encoding of single bytes makes hardly a sequence by chance, one of pairs about one in eight letters. A sequence
-    that is cut off at the end speaks against nothing, and halves of surrogate pairs are made by programs that write UTF-8.
+    An old encoding of single bytes makes hardly a sequence by chance, one of pairs about one in eight letters. What is
+    cut off at the end speaks against nothing, and halves of surrogate pairs are made by programs that write UTF-8.
     """
     head = _CUT_OFF.sub(b"", raw[: 4 * _EVIDENCE])
     whole = len(_SEQUENCE.findall(head))
