@@ -8,7 +8,7 @@ from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Child, Element
-from modelwright.prepare.profile.facts import Column, Finding, Numbers
+from modelwright.prepare.profile.facts import Column, Finding, Numbers, percent
 from modelwright.prepare.profile.kinds import moment
 
 HEAD = (
@@ -39,7 +39,7 @@ def row(column: Column) -> list[Any]:
         column.kind,
         _different(column),
         column.missing,
-        _percent(column.missing, column.rows),
+        percent(column.missing, column.rows),
         *(None if value is None else _figure(value, dated=dated) for value in (
             found.low if found else None, middle, found.mean if found else None, found.high if found else None
         )),
@@ -52,7 +52,7 @@ def tile(column: Column, findings: list[Finding]) -> Element:
     """Return a small drawing of a column under its name."""
     said = [f"{column.kind}, {_different(column)} different"]
     if column.missing:
-        said.append(f"{_percent(column.missing, column.rows)} missing")
+        said.append(f"{percent(column.missing, column.rows)} missing")
     said += list(dict.fromkeys(each.kind.replace("-", " ") for each in findings if each.kind != "missing-value"))[:3]
     return draw.h(
         "div", draw.h("h3", _clip(column.name, _NAME)), draw.h("p", " · ".join(said)), _drawn(column), class_="tile"
@@ -62,10 +62,8 @@ def tile(column: Column, findings: list[Finding]) -> Element:
 def _drawn(column: Column) -> Element | None:
     found = column.numbers
     if found is not None and found.bins and column.kind != "boolean":
-        few = len(found.edges) > 1 and all(
-            abs(high - low - 1) < 1e-9 for low, high in zip(found.edges, found.edges[1:], strict=False)
-        )
-        ends = (found.edges[0] + 0.5, found.edges[-1] - 0.5) if few else (found.edges[0], found.edges[-1])
+        half = 0.5 if column.kind == "whole number" and found.edges[0] % 1 == 0.5 else 0.0
+        ends = (found.edges[0] + half, found.edges[-1] - half)
         if column.kind == "date":
             return _dates(column, found)
         return small.tile(list(found.edges), {"": list(found.bins)}, title=column.name, ends=ends)
@@ -106,13 +104,13 @@ def _facts(column: Column) -> list[tuple[str, str]]:
     pairs = [("type", f"{column.kind}: {column.why}"), ("different values", _different(column))]
     if column.distinct_error:
         pairs[-1] = ("different values", f"{_different(column)}, standard error {column.distinct_error:.1%}")
-    pairs.append(("missing", f"{column.missing:,} of {column.rows:,} ({_percent(column.missing, column.rows)})"))
+    pairs.append(("missing", f"{column.missing:,} of {column.rows:,} ({percent(column.missing, column.rows)})"))
     found = column.numbers
     if found is None or column.kind == "date":
         return pairs
     for name, count in (("zeros", found.zeros), ("negative", found.negatives), ("infinite", found.infinite)):
         if count:
-            pairs.append((name, f"{count:,} ({_percent(count, max(column.present, 1))})"))
+            pairs.append((name, f"{count:,} ({percent(count, max(column.present, 1))})"))
     if found.nan:
         pairs.append(("not a number", f"{found.nan:,}, counted as missing"))
     return pairs
@@ -159,7 +157,7 @@ def _lengths(found: Numbers) -> Element:
 def _top(column: Column) -> Element:
     present = max(column.present, 1)
     listed = [(word, count) for word, count in column.top if count > 1 or len(column.top) < _TOP]
-    rows: list[list[Child]] = [[_clip(word, 80), count, _percent(count, present)] for word, count in listed]
+    rows: list[list[Child]] = [[_clip(word, 80), count, percent(count, present)] for word, count in listed]
     rest = column.present - sum(count for _, count in column.top)
     least = f"; a count may be up to {column.top_missed:,} too low" if column.top_missed else ""
     return draw.table(
@@ -175,10 +173,6 @@ def _different(column: Column) -> str:
 
 def _figure(value: float, *, dated: bool) -> str:
     return moment(value) if dated else number(value)
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else ""
 
 
 def _clip(text: str, most: int) -> str:

@@ -215,6 +215,22 @@ class Profile:
         raise KeyError(name)
 
 
+def percent(part: float, whole: float) -> str:
+    """Return a share in percent, never 0% of something or 100% of not all.
+
+    Examples
+    --------
+    >>> percent(1, 3), percent(1, 10_000), percent(9_999, 10_000), percent(0, 5), percent(3, 3)
+    ('33.3%', '< 0.1%', '> 99.9%', '0%', '100%')
+    """
+    if not whole or not part:
+        return "0%"
+    share = 100 * part / whole
+    if share < 0.1:
+        return "< 0.1%"
+    return "> 99.9%" if 99.9 < share < 100 else f"{share:.3g}%"
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}

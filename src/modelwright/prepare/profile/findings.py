@@ -54,7 +54,7 @@ def findings(
     if copies[0]:
         about = "about " if copies[1] else ""
         share = copies[0] / rows
-        words = f"{about}{copies[0]:,} rows ({share:.1%}) are equal to an earlier row"
+        words = f"{about}{copies[0]:,} rows ({facts.percent(copies[0], rows)}) are equal to an earlier row"
         found.append(Finding("duplicate-rows", "", round(min(0.3 + share, 0.8), 3), words))
     for column in columns:
         found.extend(_of_column(column))
@@ -75,7 +75,8 @@ def _of_column(column: facts.Column) -> Iterator[Finding]:
         yield Finding("constant-column", name, 0.5, f"column {name!r} always is {_short(value)!r}")
     if column.missing and column.missing >= _MUCH_MISSING * rows:
         share = column.missing / rows
-        words = f"column {name!r}: {column.missing:,} of {rows:,} values are missing ({share:.1%})"
+        of = facts.percent(column.missing, rows)
+        words = f"column {name!r}: {column.missing:,} of {rows:,} values are missing ({of})"
         yield Finding("missing-value", name, round(min(0.2 + share, 0.9), 3), words)
     if column.kind == "identifier":
         words = f"column {name!r} looks like an identifier: {column.why}"
@@ -89,7 +90,7 @@ def _of_column(column: facts.Column) -> Iterator[Finding]:
     if column.kind in {"category", "boolean"} and column.distinct > 1 and present >= _LEAST_ROWS and column.top:
         word, count = column.top[0]
         if count >= _IMBALANCED * present:
-            words = f"column {name!r}: {count / present:.1%} of the values are {_short(word)!r}"
+            words = f"column {name!r}: {facts.percent(count, present)} of the values are {_short(word)!r}"
             yield Finding("imbalance", name, 0.3, words)
     if column.kind == "category":
         yield from _twins(column)
@@ -106,7 +107,9 @@ def _of_numbers(column: facts.Column, found: facts.Numbers, present: int) -> Ite
         words = f"column {name!r} is skewed: skewness {found.skewness:.1f}; its logarithm may be easier to work with"
         yield Finding("skewed", name, 0.2, words)
     if found.zeros >= _MOST_ZEROS * present and column.distinct > 2:
-        words = f"column {name!r}: {found.zeros:,} of {present:,} values are zero ({found.zeros / present:.1%})"
+        words = (
+            f"column {name!r}: {found.zeros:,} of {present:,} values are zero ({facts.percent(found.zeros, present)})"
+        )
         yield Finding("zeros", name, 0.25, words)
 
 
@@ -141,9 +144,8 @@ def _codes(column: facts.Column, sketch: Column, each: Sampled) -> Iterator[Find
         found = ((repr(word), often, "") for word, often in column.top if word.lower() in MISSING)
     for code, often, more in found:
         share = often / column.rows
-        words = (
-            f"column {column.name!r}: {code} occurs {often:,} times ({share:.1%}) and probably means 'missing'{more}"
-        )
+        of = facts.percent(often, column.rows)
+        words = f"column {column.name!r}: {code} occurs {often:,} times ({of}) and probably means 'missing'{more}"
         yield Finding("hidden-missing", column.name, round(min(0.4 + share, 0.8), 3), words)
 
 

@@ -86,7 +86,7 @@ def _kind_of_numbers(
     strays = len(column.tally.strays)
     but = f"; {strays} different words among them count as missing" if strays else ""
     if not whole:
-        return "number", f"numbers with fractions{but}"
+        return "number", f"some values have fractions{but}"
     if distinct == 2 and found.low == 0 and found.high == 1:
         return "boolean", "only 0 and 1"
     if column.distinct.exact and distinct == present >= _LEAST_ROWS and not strays:
@@ -94,7 +94,7 @@ def _kind_of_numbers(
             return "identifier", "it counts the rows"
         if _named(column.name):
             return "identifier", "its name says so, and it is different in every row"
-    return "whole number", f"whole numbers{but}"
+    return "whole number", f"every value is a whole number{but}"
 
 
 def _named(name: str) -> bool:

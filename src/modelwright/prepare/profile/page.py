@@ -11,12 +11,13 @@ from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
 from modelwright.prepare.profile import column_page
 from modelwright.prepare.profile.cloud import cloud
-from modelwright.prepare.profile.facts import Finding, Pairs, Profile
+from modelwright.prepare.profile.facts import Finding, Pairs, Profile, percent
 
 _DRAWN = 150
 """Columns that are drawn, each with its details; all of them are in a table, up to …"""
 _LISTED = 2000
 _FINDINGS = 200
+_WORST = 25
 _GLANCE = 8
 _STRONG = 0.3
 _NAME = 40
@@ -61,16 +62,6 @@ def size(count: float) -> str:
     return f"{count:,.0f} bytes"
 
 
-def share(part: float, whole: float) -> str:
-    """Return a share in percent, never 0% of something or 100% of not all."""
-    if not whole or not part:
-        return "0%"
-    percent = 100 * part / whole
-    if percent < 0.1:
-        return "< 0.1%"
-    return "> 99.9%" if 99.9 < percent < 100 else f"{percent:.3g}%"
-
-
 def _cards(found: Profile) -> Element:
     cells = found.rows * len(found.columns)
     about = "about " if found.copies_error else ""
@@ -81,10 +72,10 @@ def _cards(found: Profile) -> Element:
     memory = f"{size(found.bytes_in_memory)} in memory"
     return draw.cards(
         [
-            ("Rows", f"{found.rows:,}", f"{share(found.complete_rows, found.rows)} complete" if found.rows else ""),
+            ("Rows", f"{found.rows:,}", f"{percent(found.complete_rows, found.rows)} complete" if found.rows else ""),
             ("Columns", f"{len(found.columns):,}", common),
-            ("Missing cells", share(found.missing, cells), f"{found.missing:,} of {cells:,}"),
-            ("Duplicate rows", f"{about}{found.copies:,}", share(found.copies, found.rows) if found.copies else ""),
+            ("Missing cells", percent(found.missing, cells), f"{found.missing:,} of {cells:,}"),
+            ("Duplicate rows", f"{about}{found.copies:,}", percent(found.copies, found.rows) if found.copies else ""),
             ("Size", "–" if found.bytes_on_disk is None else size(found.bytes_on_disk), memory),
         ]
     )
@@ -125,14 +116,23 @@ def _sentence(text: str) -> str:
 def _findings(found: Profile) -> Element | None:
     if len(found.findings) < 2:
         return None
-    rows = [[f"{each.severity:.2f}", each.kind.replace("-", " "), _sentence(each.message)] for each in
-            found.findings[:_FINDINGS]]  # fmt: skip
+    rows = [
+        [f"{each.severity:.2f}", each.kind.replace("-", " "), _sentence(each.message)]
+        for each in found.findings[:_FINDINGS]
+    ]
+    head = ("how bad", "what", "where and why")
     more = len(found.findings) - len(rows)
-    caption = f"and {more:,} more" if more > 0 else ""
+    rest = rows[_WORST:]
     return draw.section(
         "What to look at",
         draw.h("p", "The worst first, from 0 to 1.", class_="muted"),
-        draw.table(["how bad", "what", "where and why"], rows, caption=caption),
+        draw.table(head, rows[:_WORST]),
+        draw.details(
+            f"{len(rest) + more:,} more, less bad",
+            draw.table(head, rest, caption=f"and {more:,} more" if more > 0 else ""),
+        )
+        if rest
+        else None,
     )
 
 
