@@ -59,6 +59,8 @@ def test_mistakes_are_said(mw: Mw, tmp_path: Path) -> None:
     assert mw("explore", "--sheet", "a", cwd=tmp_path).returncode == 2
     path = table(tmp_path / "a.csv")
     assert mw("explore", str(path), "--split", "test", cwd=tmp_path).returncode == 2
+    with pytest.raises(InputError, match="is the table itself"):
+        _pages([str(path)], path, REPORTS)
     with pytest.raises(InputError, match="must be a folder"):
         _pages([str(path), str(tmp_path)], tmp_path / "none", REPORTS)
 

@@ -65,6 +65,8 @@ def _pages(sources: list[str], output: Path | None, reports: tuple[str, ...]) ->
         folder = (output or Path()).absolute()
         twice = {name for name in names if names.count(name) > 1}
         return [folder / (f"{number}-{name}" if name in twice else name) for number, name in enumerate(names, 1)]
+    if any(Path(source).exists() and output.exists() and output.samefile(source) for source in sources):
+        raise InputError(f"--output {output} is the table itself", code="usage", hint="name another file for its page")
     if len(sources) > 1:
         raise InputError(
             f"--output {output} must be a folder that is there, for the pages of {len(sources)} tables", code="usage"

@@ -85,11 +85,15 @@ def way_of(kind: Any) -> Asked:
         return Asked("number")
     if kinds.is_timestamp(kind) or kinds.is_date(kind):
         return Asked("time", numbers=False)
-    if kinds.is_nested(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind):
-        return Asked("other", numbers=False)
-    if kinds.is_fixed_size_binary(kind):
-        return Asked("other", numbers=False)
-    return Asked("text")
+    texts = (
+        kinds.is_string,
+        kinds.is_large_string,
+        kinds.is_string_view,
+        kinds.is_boolean,
+        kinds.is_time,
+        kinds.is_null,
+    )
+    return Asked("text") if any(test(kind) for test in texts) else Asked("other", numbers=False)
 
 
 def plain(column: Any) -> Any:
