@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,16 @@ from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.axes import HALF, SPLIT_PAINTS
 from modelwright.drawing.page import Element
+from modelwright.engine.here import map_ordered
+from modelwright.engine.threads import usable_cores
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.associations import Column, explained
 from modelwright.prepare.explore.looks import Gauge
 from modelwright.prepare.explore.rows import PAIRED
 from modelwright.prepare.explore.view import View, clip
 
+_MANY = 100_000
+"""Samples from which threads pay for their start."""
 _TELLING = 0.15
 """Share of the answer that one measure explains from which it is said: a model may learn it and not the thing."""
 
@@ -29,19 +35,9 @@ def drawn(view: View, names: Sequence[str], what: str) -> list[Element]:
     what
         What one sample is called, such as ``sound``.
     """
-    tiles: list[Element] = []
-    same: list[str] = []
-    for name in names:
-        if name not in view.measures:
-            continue
-        values = view.measure(name)
-        kept = values[view.kept & np.isfinite(values)]
-        if not len(kept):
-            continue
-        if kept.min() == kept.max():
-            same.append(f"{_spaced(name)} {view.gauge(name).words(float(kept[0]))}")
-        else:
-            tiles.append(_tile(view, name, values, kept))
+    found = _each(view, names, partial(_told_of, view))
+    tiles = [each for each in found if isinstance(each, Element)]
+    same = [each for each in found if isinstance(each, str)]
     splits = [name for _, name in view.present]
     made = [small.swatches(splits, paints(view))] if len(splits) > 1 and tiles else []
     if tiles:
@@ -49,6 +45,24 @@ def drawn(view: View, names: Sequence[str], what: str) -> list[Element]:
     if same:
         made.append(draw.h("p", f"The same in every {what}: {', '.join(same)}."))
     return made
+
+
+def _each(view: View, names: Sequence[str], draw_one: Callable[[str], Any]) -> list[Any]:
+    """Return what is drawn of each measure that was stored, two at a time where there are many samples."""
+    stored = [name for name in names if name in view.measures]
+    view.group_codes  # noqa: B018 - what all need is made before threads ask for it
+    return list(map_ordered(draw_one, stored, usable_cores() if len(view) > _MANY else 1))
+
+
+def _told_of(view: View, name: str) -> Element | str | None:
+    """Return a measure's tile, what it is where it is the same in all, or nothing where it was not measured."""
+    values = view.measure(name)
+    kept = values[view.kept & np.isfinite(values)]
+    if not len(kept):
+        return None
+    if kept.min() == kept.max():
+        return f"{_spaced(name)} {view.gauge(name).words(float(kept[0]))}"
+    return _tile(view, name, values, kept)
 
 
 def paints(view: View) -> list[str]:
@@ -104,23 +118,25 @@ def by_class(view: View, names: Sequence[str], most: int) -> Element | None:
     groups = view.groups[:most]
     if len(groups) < 2:
         return None
-    made = []
-    for name in names:
-        if name not in view.measures:
-            continue
-        values, gauge, rows = view.measure(name), view.gauge(name), []
-        if len(np.unique(values[view.kept & np.isfinite(values)])) < 2:
-            continue  # said with what is the same in all
-        for group, places in groups:
-            mine = values[places]
-            mine = mine[np.isfinite(mine)]
-            if len(mine):
-                low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95]).tolist()
-                rows.append((clip(group, 40), middle, low, high))
-        if rows:
-            percent = gauge.unit == "%"
-            shown = _spaced(name) + (f", {gauge.unit}" if gauge.unit and not percent else "")
-            words = f"{_spaced(name)}: median of each class, and the range of nine tenths of it."
-            plot = chart.intervals(rows, title=f"{shown} by class", x_label=shown, percent=percent, width=HALF)
-            made.append(draw.figure(plot, words))
+    made = [each for each in _each(view, names, partial(_by_class, view, groups)) if each is not None]
     return draw.details("By class", draw.columns(*made)) if made else None
+
+
+def _by_class(view: View, groups: Sequence[tuple[str, NDArray[np.int64]]], name: str) -> Element | None:
+    values, gauge, rows = view.measure(name), view.gauge(name), []
+    known = view.kept & np.isfinite(values)
+    if not values.min(initial=np.inf, where=known) < values.max(initial=-np.inf, where=known):
+        return None  # said with what is the same in all
+    for group, places in groups:
+        mine = values[places]
+        mine = mine[np.isfinite(mine)]
+        if len(mine):
+            low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95]).tolist()
+            rows.append((clip(group, 40), middle, low, high))
+    if not rows:
+        return None
+    percent = gauge.unit == "%"
+    shown = _spaced(name) + (f", {gauge.unit}" if gauge.unit and not percent else "")
+    words = f"{_spaced(name)}: median of each class, and the range of nine tenths of it."
+    plot = chart.intervals(rows, title=f"{shown} by class", x_label=shown, percent=percent, width=HALF)
+    return draw.figure(plot, words)
