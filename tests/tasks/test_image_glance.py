@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from modelwright.prepare.scan.sample_scan import pack
 from modelwright.prepare.scan.eye import Eye
+from modelwright.prepare.scan.sample_scan import pack
 from modelwright.tasks.abilities import Glancing
 from modelwright.tasks.base import UndecodableError
+from modelwright.tasks.modalities.image import decoding as image_decoding
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image.modality import Image
 
@@ -157,6 +158,56 @@ def test_every_length_of_a_cut_file_is_judged_alike() -> None:
     for length in range(0, len(raw), 97):
         assert verdict(raw[:length], small=True) == verdict(raw[:length], small=False)
         assert verdict(raw[:length], small=True)[0]
+
+
+def seen(raw: bytes, monkeypatch: pytest.MonkeyPatch, *, alone: bool) -> Any:
+    """Return the pixels of a glance, or the words of a rejection; ``alone``: by Pillow."""
+    with monkeypatch.context() as patch:
+        if alone:
+            patch.setattr(image_decoding, "_simplejpeg", lambda: None)
+        try:
+            found = IMAGE.glance(raw, {})
+        except UndecodableError as error:
+            return error.problem.message
+    return {name: (values.shape, values.tobytes()) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"quality": 5}])
+def test_pillow_alone_sees_the_same_pixels(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    for height, width in random.integers(320, 800, (2, 2)).tolist():
+        raw = jpeg(photo(height, height, width), exif=exif, **how)
+        expected = seen(raw, monkeypatch, alone=True)
+        assert expected["orientation"][1] == np.int64(6).tobytes()
+        assert seen(raw, monkeypatch, alone=False) == expected
+        for _ in range(12):
+            broken = damaged(raw, random)
+            assert seen(broken, monkeypatch, alone=False) == seen(broken, monkeypatch, alone=True)
+
+
+def test_a_plain_photo_goes_to_simplejpeg_and_an_odd_one_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode_jpeg, asked = image_decoding._simplejpeg(), []
+    assert decode_jpeg is not None
+
+    def noted(*arguments: Any, **named: Any) -> NDArray[np.uint8]:
+        asked.append(False)
+        made = decode_jpeg(*arguments, **named)
+        asked[-1] = True
+        return made
+
+    monkeypatch.setattr(image_decoding, "_simplejpeg", lambda: noted)
+    raw = jpeg(photo(6, 400, 700))
+    IMAGE.glance(raw, {})
+    assert asked == [True]
+    IMAGE.glance(jpeg(photo(6, 400, 700), "CMYK"), {})
+    IMAGE.glance(jpeg(photo(6, 400, 700), "L"), {})
+    IMAGE.decode(raw, {})
+    assert asked == [True]
+    with pytest.raises(UndecodableError, match="cut off"):
+        IMAGE.glance(raw[:-900], {})
+    assert asked == [True, False]
 
 
 def test_a_pass_glances() -> None:
