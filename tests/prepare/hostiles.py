@@ -167,6 +167,13 @@ def coco_nested(root: Path) -> Job:
     return made
 
 
+def coco_of_blanks(root: Path) -> Job:
+    made = FORMS["coco"](root)
+    text = (root / made["file"]).read_bytes()
+    put(root, {made["file"]: text[:-1] + b" " * (250 << 20) + text[-1:]})
+    return made
+
+
 def labelstudio_of_odd_values(root: Path) -> Job:
     made = FORMS["labelstudio"](root)
     places = [
@@ -319,6 +326,10 @@ def series_of_odd_times(root: Path) -> Job:
     rows += [f"2026-01-02 00:00:{second:02},{second},p" for second in range(1, 50)]
     put(root, {"x.csv": "\n".join(["time,flow,y", *rows, ""])})
     return job(root, "series", "x.csv", "x.csv", input="series", label="y", options={"window": 5})
+
+
+def csv_of_quotations(root: Path) -> Job:
+    return table(root, "x.csv", "a,y\n" + "1,p\n2,q\n" * 200 + 'x"y,"\n' * 40_000)
 
 
 def csv_of_odd_cells(root: Path) -> Job:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from modelwright.errors import InputError
-from modelwright.prepare.collect import bounded, delimited, typed
+from modelwright.prepare.collect import bounded, delimited, replayed, typed
 from modelwright.prepare.collect.base import Item, Rejected, Settings, make
 from modelwright.store.packed import unpacked
 
@@ -214,3 +214,50 @@ def test_whole_numbers_beyond_fifty_bits_are_drawn(project: Project) -> None:
     same = "".join(f"1.2e16,{n % 7},{'pq'[n % 2]}\n" for n in range(40))
     (project.root / "data.csv").write_text("wide,b,y\n" + same)
     assert len(project.prepare(f"sources: [{{table: data.csv}}]\nlabel: y\noutput: category\n{keep}").samples()) == 40
+
+
+def lines_given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the lines that the reader of CSV gives to the parser."""
+    count = [0]
+
+    class Counting(replayed.Replayed):
+        def __next__(self) -> str:
+            count[0] += 1
+            return super().__next__()
+
+    monkeypatch.setattr(delimited, "Replayed", Counting)
+    return count
+
+
+def rows_of(path: Path, text: str) -> list[list[str]]:
+    path.write_text(text, "utf-8")
+    found = list(delimited.Reader(path, delimited.sniff(path, delimited.Wanted())))
+    return [each[1] for each in found if not isinstance(each, Rejected)]
+
+
+def test_quotations_that_nothing_ends_are_not_read_over_and_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = lines_given(monkeypatch)
+    monkeypatch.setattr(replayed, "_AGAIN", 10_000)
+    found = rows_of(tmp_path / "x.csv", "a,y\n" + "1,p\n" * 300 + 'x"y,"\n' * 3000)
+    assert found[300:] == [['x"y', '"']] * 3000
+    assert count[0] < 20 * 3300
+
+
+def test_a_quotation_open_at_the_end_swallows_no_lines(tmp_path: Path) -> None:
+    found = rows_of(tmp_path / "x.csv", 'a,y\n1,p\n2,"q\n3,p\n4,q\n')
+    assert found == [["1", "p"], ["2", '"q'], ["3", "p"], ["4", "q"]]
+    whole = rows_of(tmp_path / "y.csv", 'a,y\n1,p\n2,"q\n3,p"')
+    assert whole == [["1", "p"], ["2", "q\n3,p"]]
+
+
+def test_a_row_of_far_too_many_lines_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,y\n" + "1,p\n" * 300 + '2,"' + "x,\n" * 500 + '",q\n' + "3,q\n" * 300, "utf-8")
+    dialect = delimited.sniff(path, delimited.Wanted())
+    monkeypatch.setattr(delimited, "LONGEST_LINE", 1000)
+    found = list(delimited.Reader(path, dialect))
+    assert (301 + 1, ["2", '"x']) not in found
+    assert [each for each in found if not isinstance(each, tuple)]
+    assert sum(each == (302 + 500 + number, ["3", "q"]) for number, each in enumerate(found[-300:], 1)) == 300

@@ -27,6 +27,7 @@ CASES: list[tuple[str, Callable[[Path], Job], int, str]] = [
     ("jsonl nested", made.jsonl_nested, 2, "corrupt: x.jsonl line 1 is no JSON: maximum recursion"),
     ("coco of odd values", made.coco_of_odd_values, 4, "bad-annotation: notes.json: annotation 0 of 0.png has the box"),
     ("coco nested", made.coco_nested, 4, "corrupt: notes.json is no JSON: is nested too deeply .*what came before"),
+    ("coco of blanks", made.coco_of_blanks, 4, ""),
     ("labelstudio of odd values", made.labelstudio_of_odd_values, 10, "bad-annotation: export.json#4, result 1"),
     ("labelstudio nested", made.labelstudio_nested, 0, "empty-source: .*export.json is no JSON: is nested too deeply"),
     ("yolo of odd values", made.yolo_of_odd_values, 2, "bad-annotation: 1.txt, line 1, begins with 'nan'"),
@@ -50,6 +51,7 @@ CASES: list[tuple[str, Callable[[Path], Job], int, str]] = [
     ("manifest that leads elsewhere", made.manifest_that_leads_elsewhere, 2, "unsafe-name: list.jsonl#1: '../x' leads"),
     ("database of nothing", made.database_of_nothing, 0, "database: .*x.db.* too big"),
     ("series of odd times", made.series_of_odd_times, 11, "repeated-time: x.csv"),
+    ("csv of quotations", made.csv_of_quotations, 40_400, "literal-quotes: x.csv: 40000 lines have a quotation mark"),
     ("csv of odd cells", made.csv_of_odd_cells, 28, "nul-bytes: x.csv line 6 holds NUL bytes"),
 ]
 GROUPS = sorted({name.partition(" ")[0] for name, *_ in CASES})

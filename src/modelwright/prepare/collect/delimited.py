@@ -18,6 +18,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.collect.base import Rejected, reason
 from modelwright.prepare.collect.member_files import File
 from modelwright.prepare.collect.regular import MOST_COLUMNS
+from modelwright.prepare.collect.replayed import Replayed
 from modelwright.store.packed.unpacked import watched
 
 LONGEST_LINE = 8 << 20
@@ -331,28 +332,6 @@ def _has_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
     return True, "its words don't come again below"
 
 
-class _Replayed:
-    """Lines, of which those that one row took can be had again but for the first."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self.taken: list[str] = []
-        self.waiting: list[str] = []
-        """To be had before any new one, the next one last."""
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self.waiting.pop() if self.waiting else next(self._lines)
-        self.taken.append(line)
-        return line
-
-    def again(self) -> None:
-        """Put back what was taken since ``taken`` was cleared, but for the first line."""
-        self.waiting.extend(reversed(self.taken[1:]))
-
-
 class _Returns(io.RawIOBase):
     """Bytes with every CR read as a line end."""
 
@@ -390,7 +369,7 @@ class Reader:
     def __iter__(self) -> Iterator[tuple[int, list[str]] | Rejected]:
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
         width = len(self._dialect.names) + self._dialect.index_column
-        lines = _Replayed(self._lines())
+        lines = Replayed(self._lines(), LONGEST_LINE)
         options: dict[str, Any] = {"delimiter": self._dialect.delimiter, "skipinitialspace": True}
         if self._dialect.literal:
             options["quoting"] = csv.QUOTE_NONE
@@ -398,7 +377,7 @@ class Reader:
         skip = self._dialect.header
         while True:
             start = self._line + 1 - len(lines.waiting)
-            lines.taken.clear()
+            lines.begin()
             row: list[str] = []
             problem = ""
             try:
@@ -410,7 +389,8 @@ class Reader:
             finally:
                 yield from self._faults
                 self._faults.clear()
-            if len(lines.taken) > 1 and (problem or (width and len(row) != width)):
+            several = len(lines.taken) > 1 or lines.cut
+            if several and (problem or (width and len(row) != width) or lines.unclosed(row)):
                 # A quote that is never closed makes one row of all that follows: only its own line is given up.
                 problem = f"opens a quote that is not closed before line {start + len(lines.taken)}"
                 lines.again()

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 WINDOW = 1 << 18
 LONGEST = 64 << 20
 """Characters of the longest single element."""
-_BLANK = " \t\r\n"
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _NUMBER = "0123456789.eE+-"
 _LONGEST_TAIL = 8
 """Characters behind what looks like a number from which it is one."""
@@ -77,8 +77,7 @@ class _Text:
     def peek(self) -> str:
         """Return the next character that is no blank, without taking it; empty at the end."""
         while True:
-            while self.at < len(self.text) and self.text[self.at] in _BLANK:
-                self.at += 1
+            self.at = _BLANKS.match(self.text, self.at).end()  # type: ignore[union-attr]  # it always matches
             if self.at < len(self.text):
                 return self.text[self.at]
             if self.ended:
