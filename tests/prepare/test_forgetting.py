@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
 from modelwright.prepare.cache import scanned as scanned_module
+from modelwright.prepare.cache.index import Index
 from modelwright.prepare.cache.journal import Journal, replacement
 from modelwright.prepare.cache.scanned import Scanned
 from modelwright.prepare.scan.columns import digest_array
@@ -220,3 +221,22 @@ def test_files_of_a_folder_that_is_not_named_now_stay_known(project: Project, mo
     project.prepare(SPEC.replace("photos", "few"))
     assert journal.stat().st_size < size / 2
     assert len(list((cache / "files").iterdir())) == 1
+
+
+def test_files_of_other_sources_stay_known_while_those_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanned_module, "_LEAST", 0)
+    there, gone = tmp_path / "list.csv", tmp_path / "gone.csv"
+    there.touch()
+    with Index(tmp_path / "cache") as index:
+        index.scanned("any").add([scan(seed, 12) for seed in range(40)])
+        for path, seeds in ((there, range(1, 4)), (gone, range(4, 30))):
+            index.remember_files(
+                f"manifest:{path}", [((b"%d" % seed, 1, 2, 3, 4), digest_bytes(b"%d" % seed)) for seed in seeds]
+            )
+        assert index.forget("any", {"manifest:other"}, digests([35])) > 0
+        told(index.scanned("any"), [1, 2, 3, 35], 12)
+        assert len(index.scanned("any")) == 4
+        assert len(index.known(f"manifest:{there}", [b"1", b"2", b"3"])) == 3
+        assert not index.known(f"manifest:{gone}", [b"5"])
