@@ -183,3 +183,10 @@ def test_small_parts() -> None:
     assert 'class="columns"' in columns("a", None, ["b", 3]).render()
     assert h("br").render() == "<br/>"
     assert h("input", disabled=True, checked=False, value=None).render() == '<input disabled="disabled"/>'
+
+
+def test_pictures_that_belong_together_stand_in_one_row() -> None:
+    made = page.pairs([([(PNG, "before"), (PNG, "after")], "one sample")]).render()
+    assert made.count("<img") == 2
+    assert made.count("<figcaption>one sample</figcaption>") == 1
+    assert 'class="strip"' in made

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from modelwright import registry
 from modelwright.prepare import prepare
-from modelwright.prepare.explore import bins, page
+from modelwright.prepare.explore import bins, boxes, page
 from modelwright.prepare.explore.looks import Gauge, Pictures
 from modelwright.prepare.explore.parts import main_parts
 from modelwright.spec import loads
@@ -121,3 +121,9 @@ def test_the_first_lines_say_nothing_twice(tmp_path: Path) -> None:
     leaks = _section(html, "no-leaks-between-splits")
     assert leaks.count("No two samples") == 1
     assert "0 groups" not in leaks
+
+
+def test_boxes_are_counted_by_class_where_colours_would_not_do() -> None:
+    named = [{"class": name} for name in ("hen", "cat", "hen", "dog", "cow", "owl")]
+    assert boxes._counted(named) == "2 hen, 1 cat, 1 dog, 1 cow, 1 more"
+    assert boxes._counted([]) == "no boxes"

@@ -280,6 +280,18 @@ def gallery(pictures: Iterable[tuple[bytes, str]], *, width: int = 96, sheet: bo
     return h("div", shown, class_=f"{kind} even" if _even([data for data, _ in listed]) else kind)
 
 
+def pairs(rows: Iterable[tuple[Sequence[tuple[bytes, str]], str]], *, width: int = 128) -> Element:
+    """Return rows of pictures that belong together, each above its caption; a picture is data and its name."""
+    listed = list(rows)
+    shown = [
+        h("figure", h("div", [image(data, name, width=width) for data, name in row], class_="strip"),
+          h("figcaption", caption))
+        for row, caption in listed
+    ]  # fmt: skip
+    even = _even([data for row, _ in listed for data, _ in row]) if listed else False
+    return h("div", shown, class_="gallery pairs even" if even else "gallery pairs")
+
+
 def _even(pictures: Sequence[bytes]) -> bool:
     """Say whether all pictures have one shape: then they need no frame of another."""
     shapes = [_shape(data) for data in pictures]

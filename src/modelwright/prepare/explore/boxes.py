@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ PALETTE = (
 )  # fmt: skip
 """Colours of classes, the most frequent first; later ones begin again."""
 _SHOWN = 12
+_NAMED = 4
+"""Classes that a picture's caption counts."""
 _SIDE = 320
 _WORST = 18
 _CLASSES = 12
@@ -79,14 +82,27 @@ def _sheet(view: View, labels: Mapping[int, Boxes], names: Sequence[str], paints
     for place in chosen:
         data = with_boxes(view, place, labels[place], paints)
         if data is not None:
-            many = len(labels[place])
-            shown.append(
-                (data, f"{many} box{'' if many == 1 else 'es'}: {clip(view.path(place).rpartition('/')[2], 40)}")
-            )
+            shown.append((data, f"{_counted(labels[place])}: {clip(view.path(place).rpartition('/')[2], 40)}"))
     if not shown:
         return None
-    legend = _legend(names[:20], paints)
-    return draw.section("Boxes on the pictures", legend, wide(shown))
+    more = len(names) - len(PALETTE)
+    again = f"{more:,} further classes have these colours again: the captions say which classes are on a picture."
+    return draw.section(
+        "Boxes on the pictures",
+        _legend(names[: len(PALETTE)], paints),
+        draw.h("p", again, class_="muted") if more > 0 else None,
+        wide(shown),
+    )
+
+
+def _counted(boxes: Boxes) -> str:
+    """Say how many boxes of each class there are, the most frequent first."""
+    if not boxes:
+        return "no boxes"
+    most = Counter(box["class"] for box in boxes).most_common()
+    rest = sum(count for _, count in most[_NAMED:])
+    named = [f"{count:,} {clip(name, 24)}" for name, count in most[:_NAMED]]
+    return ", ".join([*named, f"{rest:,} more"] if rest else named)
 
 
 def wide(pictures: Sequence[tuple[bytes, str]]) -> Element:
@@ -203,7 +219,7 @@ def _figures(view: View, labels: Mapping[int, Boxes], names: Sequence[str], coun
     return draw.section(
         "What the boxes are like",
         draw.table(
-            ["class", "boxes", "pictures", "median size", "of the picture"], rows, caption=f"Boxes by class{of}."
+            ["class", "boxes", "pictures", "median size, px", "of the picture"], rows, caption=f"Boxes by class{of}."
         ),
         draw.columns(*drawn),
         draw.h("h3", "Where the middles of boxes lie") if maps else None,

@@ -112,7 +112,7 @@ def _thirds(values: NDArray[np.float64], gauge: Gauge) -> tuple[NDArray[np.int64
     codes = np.where(values <= low, 0, np.where(values >= high, 2, 1)).astype(np.int64)
     codes[~np.isfinite(values)] = -1
     first, last = gauge.words(float(low)), gauge.words(float(high))
-    names = [first if low == finite.min() else f"{first} or less", f"between {first} and {last}",
+    names = [first if low == finite.min() else f"{first} or less", f"{first} to {last}",
              last if high == finite.max() else f"{last} or more"]  # fmt: skip
     return codes, names
 

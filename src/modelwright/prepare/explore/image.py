@@ -21,6 +21,8 @@ from modelwright.tasks.modalities.image.modality import MAX_PIXELS, decode_rgb
 
 _MEASURES = ("brightness", "contrast", "sharpness", "saturation", "width", "height")
 _CLASSES = 20
+_FEW = 3
+"""Pictures of a class up to which such classes are shown together, each picture with its class."""
 _SKETCHES = 4000
 """Thumbnails that mean and eigen-images are made of."""
 _EIGEN = 8
@@ -115,13 +117,24 @@ def _sheet(view: View) -> Element | None:
         return None
     each_class = max(4, min(10, 120 // len(shown_classes))) if len(shown_classes) > 1 else 40
     parts: list[Any] = []
-    for name, places in shown_classes:
+    few = [(name, places) for name, places in shown_classes if len(places) <= _FEW]
+    alone = few if len(few) > 2 else []
+    for name, places in shown_classes[: len(shown_classes) - len(alone)]:
         shown = [
             (small_, clip(view.path(place).rpartition("/")[2], 40))
             for place in view.some(places, each_class).tolist()
             if (small_ := view.small(place)) is not None
         ]
         parts.extend([draw.h("h3", f"{name} ", draw.h("small", f"{len(places):,}")), draw.gallery(shown, sheet=True)])
+    if alone:
+        shown = [
+            (small_, clip(name, 40))
+            for name, places in alone
+            for place in places.tolist()
+            if (small_ := view.small(place)) is not None
+        ]
+        parts += [draw.h("h3", f"Classes of {'one picture' if len(alone[0][1]) == 1 else 'a few pictures'}"),
+                  draw.gallery(shown)]  # fmt: skip
     more = len(view.groups) - _CLASSES
     if more > 0:
         parts.append(draw.h("p", f"and {more:,} smaller classes", class_="muted"))

@@ -102,12 +102,11 @@ def _closest(view: View) -> Element | None:
     shown: list[Any] = []
     for place in order.tolist():
         pair = int(places[~learned][place]), int(places[learned][near[place]])
-        pictures = [view.small(each, 96) for each in pair]
+        pictures = [view.small(each, 128) for each in pair]
         if pictures[0] is not None and pictures[1] is not None:
             names = [clip(view.path(each), 40) for each in pair]
-            drawn = [draw.image(data, name, width=96) for data, name in zip(pictures, names, strict=True) if data]
-            shown.append(draw.h("figure", draw.h("div", drawn, class_="strip"),
-                                draw.h("figcaption", f"{names[0]} (test), {names[1]} (train)")))  # fmt: skip
+            drawn = [(data, name) for data, name in zip(pictures, names, strict=True) if data]
+            shown.append((drawn, f"{names[0]} (test), {names[1]} (train)"))
     if not shown:
         return None
     return draw.h(
@@ -115,7 +114,7 @@ def _closest(view: View) -> Element | None:
         draw.h("h3", "The closest that test and training samples come"),
         draw.h("p", f"Of {len(other):,} test and {len(one):,} training samples. If two of a pair show the same thing, "
                     "name what ties them together: split: {group: …}."),
-        draw.h("div", shown, class_="gallery pairs"),
+        draw.pairs(shown),
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def sections(view: View) -> list[Element]:
     sessions = [_session(view, stage.schema) for stage in stages]
     made: list[list[NDArray[np.uint8]]] = []
     shown: list[Element] = []
+    before_after: list[tuple[list[tuple[bytes, str]], str]] = []
     for place in _one_of_each(view):
         inputs, before = view.decoded(place), view.small(place, _WIDTH)
         if inputs is None or before is None:
@@ -43,7 +44,8 @@ def sections(view: View) -> list[Element]:
             (before, "before"),
             *((each, stage.name) for each, stage in zip(after, stages, strict=True) if each),
         ]
-        shown.append(_strip(name, labelled) if len(stages) > 1 else _pair(name, labelled))
+        before_after.append(([(data, f"{name}, {when}") for data, when in labelled], name))
+        shown.append(_strip(name, labelled))
     if not shown:
         return []
     height, width = made[0][-1].shape[:2]
@@ -60,7 +62,7 @@ def sections(view: View) -> list[Element]:
                 + (f" {view.looks.seen}" if view.looks.seen else ""),
             ),
             *_explained(stages, made),
-            draw.h("div", shown, class_="columns" if len(stages) > 1 else "gallery pairs"),
+            draw.h("div", shown, class_="columns") if len(stages) > 1 else draw.pairs(before_after),
         )
     ]
 
@@ -86,11 +88,6 @@ def _jpeg(view: View, pixels: NDArray[np.uint8]) -> bytes | None:
     from PIL import Image
 
     return view.spend(jpeg(Image.fromarray(pixels), 85))
-
-
-def _pair(name: str, labelled: Sequence[tuple[bytes, str]]) -> Element:
-    pair = [draw.image(data, f"{name}, {when}", width=_WIDTH) for data, when in labelled]
-    return draw.h("figure", draw.h("div", pair, class_="strip"), draw.h("figcaption", name))
 
 
 def _strip(name: str, labelled: Sequence[tuple[bytes, str]]) -> Element:
