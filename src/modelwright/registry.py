@@ -47,7 +47,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "table": "modelwright.prepare.collect.table:TableSource",
         "archive": "modelwright.prepare.collect.archive:ArchiveSource",
         "arrays": "modelwright.prepare.collect.arrays:ArraysSource",
-        "manifest": "modelwright.prepare.collect.manifest:ManifestSource",
+        "manifest": "modelwright.prepare.collect.manifests:ManifestsSource",
         "sql": "modelwright.prepare.collect.sql:SqlSource",
         "series": "modelwright.prepare.collect.series:SeriesSource",
         "coco": "modelwright.prepare.collect.coco:CocoSource",

@@ -23,7 +23,9 @@ from modelwright.prepare.clean import (
     checks,
     detected,
     empties,
+    file_times,
     giveaways,
+    group_sizes,
     mislabelled,
     near,
     near_vectors,
@@ -38,14 +40,15 @@ from modelwright.prepare.clean.labels.check import Predict, Result, Samples
 from modelwright.prepare.clean.labels.features import of_files, of_rows, sketches_of
 from modelwright.prepare.clean.labels.texts import of_texts
 from modelwright.prepare.clean.remembered import Remembered
-from modelwright.prepare.divide import dividing, given, split, standing
+from modelwright.prepare.divide import dividing, split, standing
 from modelwright.prepare.divide.proof import Tie
+from modelwright.prepare.divide.words import are_splits
 from modelwright.prepare.embed.choose import open_embedder
 from modelwright.prepare.embed.embedded import Embedded, embed
 from modelwright.prepare.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.read_again import decoded
+from modelwright.prepare.read_again import decoded, raws
 from modelwright.prepare.scratch import parts
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
@@ -130,7 +133,7 @@ class Judge:
             ``(n,)`` which samples came from production.
         """
         gathered = self._gathered
-        if self._target.label_kind == "class" and given.are_splits(self._names):
+        if self._target.label_kind == "class" and are_splits(self._names):
             raise _splits_as_classes(self._spec, self._names)
         self._embed()
         self._spellings()
@@ -284,6 +287,9 @@ class Judge:
             if not self._tabular:
                 self._judge(giveaways.named_otherwise(gathered, codes, self._names, usable, shown))
                 self._judge(giveaways.form(gathered, modality, codes, self._names, usable))
+                again = partial(raws, gathered, self._sources, self._store, self._rows)
+                self._judge(file_times.issues(gathered, modality, codes, usable, shown, again, self._memory))
+        self._judge(group_sizes.issues(gathered, usable))
 
     def _parts(self) -> None:
         """Check structured labels against their samples, and mend what is to be mended."""

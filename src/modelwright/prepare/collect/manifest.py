@@ -31,7 +31,7 @@ from modelwright.store.sample_names import os_path
 if TYPE_CHECKING:
     from modelwright.prepare.cache.index import Index
 
-_USUAL = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+USUAL = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _PATHS = ("file_name", "path", "file", "filename", "file_path", "filepath", "image", "image_path")
 _LABELS = ("label", "class", "category", "target", "labels", "tags")
 _MORE = ("group", "time", "split")
@@ -77,11 +77,11 @@ class ManifestSource:
         must_exist(path, self._where)
         if not path.is_dir():
             return path
-        for name in _USUAL:
+        for name in USUAL:
             if (path / name).is_file():
                 return path / name
         raise InputError(
-            f"{self._where}: the folder {path} has no {', '.join(_USUAL)}",
+            f"{self._where}: the folder {path} has no {', '.join(USUAL)}",
             code="no-such-path",
             hint="name the manifest itself",
         )

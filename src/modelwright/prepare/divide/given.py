@@ -10,24 +10,10 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.prepare.divide import split
 from modelwright.prepare.divide.split import NAMES, TEST, TRAIN, VALIDATION, Plan
+from modelwright.prepare.divide.words import WORDS
 
-WORDS = {
-    **dict.fromkeys(("train", "training", "trn", "learn", "fit"), TRAIN),
-    **dict.fromkeys(("validation", "valid", "val", "validate", "dev", "development", "tune"), VALIDATION),
-    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "hold-out", "heldout"), TEST),
-}
-"""What a column may say, in any case."""
-
-
-def are_splits(names: Sequence[str]) -> bool:
-    """Say whether all of several names are those of splits.
-
-    Examples
-    --------
-    >>> are_splits(["test", "Train"]), are_splits(["train", "bus"]), are_splits(["test"])
-    (True, False, False)
-    """
-    return len(names) > 1 and all(name.strip().lower() in WORDS for name in names)
+PLACES = {word: NAMES.index(name) for word, name in WORDS.items()}
+"""Word to the number of the split that it means."""
 
 
 def read(names: Sequence[str], codes: NDArray[np.int64], column: str) -> NDArray[np.int8]:
@@ -54,7 +40,7 @@ def read(names: Sequence[str], codes: NDArray[np.int64], column: str) -> NDArray
                 code="bad-split",
                 hint=f"write {', '.join(NAMES)}; also known: {', '.join(each for each in WORDS if each not in NAMES)}",
             )
-        of_name[place] = WORDS[word]
+        of_name[place] = PLACES[word]
     return np.asarray(of_name[codes])
 
 
