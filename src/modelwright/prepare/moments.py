@@ -9,7 +9,7 @@ anything; they count as year, month, day and hour by their names, where what the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ _LEAST = 30
 """Steps within a day that speak for a clock."""
 _FORWARD = 0.95
 """Share of them that must go forward."""
+_GLANCE = 50
+"""Different texts by which most columns are told to hold no times of day."""
 _MOST = 0.9
 """Share of a column's different texts that must be times of day."""
 _GROUPS = 3
@@ -76,6 +78,9 @@ def clocks(column: Column) -> NDArray[np.float64] | None:
     """Return ``(m,)`` seconds of the day, NaN where there is none; None where a column holds no times of day."""
     if column.kind != "text" or not column.words:
         return None
+    first = [clock(word) for word in column.words[:_GLANCE]]
+    if sum(each is not None for each in first) * 2 < len(first):
+        return None
     used = np.unique(column.values[column.known]).astype(np.int64)
     found = [clock(column.words[code]) for code in used.tolist()]
     if not found or sum(each is not None for each in found) < _MOST * len(found):
@@ -91,14 +96,25 @@ def _by_code(column: Column, by_code: NDArray[np.float64]) -> NDArray[np.float64
     return made
 
 
-def find(columns: Sequence[Column]) -> Moment | None:
-    """Return which columns are one moment together, or None."""
-    return beside(columns) or _parts(columns)
+def find(columns: Sequence[Column], days: Mapping[str, NDArray[np.float64]] | None = None) -> Moment | None:
+    """Return which columns are one moment together, or None.
+
+    ``days``: those of the columns of dates, ``(m,)`` each since 1970, where they were read already.
+    """
+    return _beside(columns, dates_of(columns) if days is None else days) or _parts(columns)
 
 
-def beside(columns: Sequence[Column], date: str | None = None) -> Moment | None:
-    """Return a column of dates (that one, if named) and the time of day that goes with it, or None."""
-    days = {each.name: found[0] for each in columns if date in {None, each.name} and (found := days_of(each))}
+def dates_of(columns: Sequence[Column], date: str | None = None) -> dict[str, NDArray[np.float64]]:
+    """Return ``(m,)`` days since 1970 of the columns of dates, or of the one that is named."""
+    return {each.name: found[0] for each in columns if date in {None, each.name} and (found := days_of(each))}
+
+
+def beside(columns: Sequence[Column], date: str) -> Moment | None:
+    """Return a column of dates and the time of day that goes with it, or None."""
+    return _beside(columns, dates_of(columns, date))
+
+
+def _beside(columns: Sequence[Column], days: Mapping[str, NDArray[np.float64]]) -> Moment | None:
     days = {name: each for name, each in days.items() if not (each[np.isfinite(each)] % 1).any()}
     if not days:
         return None
@@ -266,13 +282,13 @@ def told(rows: Path) -> Moment | None:
     Of several columns of dates the one along which the rows go forward most, if it is more than nine in ten steps.
     """
     columns = _head(rows)
-    found = find(columns)
+    dated = dates_of(columns)
+    found = find(columns, dated)
     if found is not None:
         return found
-    dated = [(each.name, days[0]) for each in columns if (days := days_of(each)) is not None]
     if len(dated) == 1:
-        return Moment((dated[0][0],), "it is the one column of dates")
-    for name, each in dated:
+        return Moment(tuple(dated), "it is the one column of dates")
+    for name, each in dated.items():
         steps = np.diff(each[np.isfinite(each)])
         if len(steps) >= _LEAST and (steps >= 0).mean() >= _MOST and steps.any():
             return Moment((name,), "the rows go forward along it")

@@ -180,7 +180,7 @@ def _together(sample: Sample, names: Sequence[str], already: frozenset[str]) -> 
             yield from column_values.far_values(sample, column)
     yield from column_answers.by_moments(sample, days, already)
     yield from column_pairs.correlated(sample)
-    moment = moments.find(sample.columns)
+    moment = moments.find(sample.columns, days)
     if moment is None:
         yield from column_pairs.out_of_order(sample, days, {})
     else:
