@@ -119,3 +119,44 @@ def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatc
             next(stream(tmp_path, f"postgresql://me@127.0.0.1:{deaf.getsockname()[1]}/db"))
     assert time.monotonic() - began < 30.0
     assert caught.value.code == "database"
+
+
+ENDLESS = "WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n) SELECT a, 'p' AS y FROM n WHERE a < 0"
+LATE = (
+    "WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n) SELECT a, 'p' AS y FROM n WHERE a < 250 OR a < 0"
+)
+
+
+@pytest.mark.parametrize(("query", "after"), [(ENDLESS, ""), (LATE, " after 200 rows")])
+def test_a_query_that_works_for_ever_without_a_row_is_ended(tmp_path: Path, query: str, after: str) -> None:
+    database(tmp_path / "t.db")
+    options = {"query": query, "timeout": "300ms"}
+    source = make("sql", Settings("sqlite:///t.db", options, tmp_path, "table", "category", "y"))
+    with pytest.raises(InputError, match=f"t.db.* gave no row for 0.3 s{after}, so it was ended") as caught:
+        list(source.items({"a": "integer"}))
+    assert caught.value.code == "database-timeout"
+
+
+def test_time_spent_with_rows_is_not_the_querys(tmp_path: Path) -> None:
+    database(tmp_path / "t.db")
+    options = {"query": "SELECT * FROM t", "timeout": "100ms"}
+    rows = iter(make("sql", Settings("sqlite:///t.db", options, tmp_path, "table", "category", "y")).items({}))
+    next(rows)
+    time.sleep(0.3)
+    assert sum(1 for _ in rows) == ROWS - 1
+
+
+def test_a_server_that_works_for_ever_is_not_waited_for(tmp_path: Path, postgres: str) -> None:
+    query = "SELECT i AS a, CASE WHEN i > 150 THEN pg_sleep(60)::text ELSE 'p' END AS y FROM generate_series(1, 300) i"
+    port = int(postgres.rpartition(":")[2])
+    options = {"query": query, "timeout": "1s"}
+    location = f"postgresql://modelwright@127.0.0.1:{port}/postgres"
+    source = make("sql", Settings(location, options, tmp_path, "table", "category", "y"))
+    with pytest.raises(InputError, match=r"gave no row for 1 s after 100 rows, so it was ended"):
+        list(source.items({"a": "integer"}))
+
+
+def test_the_time_that_is_waited_is_said(tmp_path: Path) -> None:
+    database(tmp_path / "t.db")
+    source = make("sql", Settings("sqlite:///t.db", {"query": "SELECT * FROM t"}, tmp_path, "table", "category", "y"))
+    assert "the query is ended if it gives no row for 600 s ('timeout' says otherwise)" in source.survey().remarks

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +219,46 @@ def test_cameras_that_are_not_there_are_said_soon(tmp_path: Path, store: Store) 
         watch(tmp_path, store, "file:///etc/passwd")
     with pytest.raises(InputError, match="NO_SUCH_SECRET"):
         watch(tmp_path, store, "rtsp://user:${NO_SUCH_SECRET}@127.0.0.1/x").record()
+
+
+@contextmanager
+def rtsp(*answers: bytes) -> Iterator[str]:
+    """A camera of the network that accepts, gives these answers (RFC 2326), and then says nothing any more."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    line, _ = server.accept()
+                    held.append(line)
+                    for number, answer in enumerate(answers, 1):
+                        line.recv(4096)
+                        line.sendall(answer.replace(b"CSEQ", b"%d" % number))
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"rtsp://127.0.0.1:{server.getsockname()[1]}/main"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            for line in held:
+                line.close()
+            thread.join(5)
+
+
+_OPTIONS = b"RTSP/1.0 200 OK\r\nCSeq: CSEQ\r\nPublic: DESCRIBE, SETUP, PLAY\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answers", [(), (_OPTIONS,), (_OPTIONS[:20],), (_OPTIONS, b"RTSP/1.0 200 OK\r\nContent-Length: 99999\r\n")]
+)
+def test_a_camera_that_answers_half_is_not_waited_for(tmp_path: Path, store: Store, answers: tuple[bytes, ...]) -> None:
+    with rtsp(*answers) as address:
+        made = CameraSource(Settings(address, {"timeout": "1s"}, tmp_path, store=store))
+        with pytest.raises(InputError, match=r"no picture came \((it could not be opened|it said nothing)") as caught:
+            made.survey()
+    assert caught.value.code == "camera-unreachable"
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ class SeriesSource:
         "level": "depth of the folder whose name is the class, where no column and no file says it",
         "classes": "list of the class folders to use; default: all",
         "query": "the SELECT whose rows are the steps, where the location is a database's address",
+        "timeout": "time in which that query has to give a row, such as 30s or 2h; default: 600s",
         "sequence": "column that says which recording a row belongs to",
         "time": "column of times; default: detected",
         "window": "steps of a window such as 60, or its length in time such as 30m; default: whole recordings",

@@ -133,7 +133,7 @@ class Steps:
         self._known: dict[Table, Recorded] = {}
         self._query: Query | None = None
         if is_address(settings.location):
-            asked_of = {key: value for key, value in settings.options.items() if key in {"query", "missing"}}
+            asked_of = {key: value for key, value in settings.options.items() if key in {"query", "missing", "timeout"}}
             self._query = Query(SqlSource(replace(settings, options=asked_of)))
         self.troubles: list[Rejected] = []
         self.surveyed = False

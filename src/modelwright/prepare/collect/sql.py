@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -14,6 +15,7 @@ from modelwright import canonical
 from modelwright.errors import InputError, MissingExtraError
 from modelwright.prepare.collect import text_rows, typing_columns
 from modelwright.prepare.collect.base import Item, Kept, Rejected, Settings, Survey
+from modelwright.prepare.collect.frames import seconds_of
 from modelwright.prepare.collect.json_lines import plain
 from modelwright.prepare.collect.options import Options
 from modelwright.prepare.collect.regular import most_samples, too_many
@@ -30,6 +32,10 @@ LONGEST_CELL = 16 << 20
 """Bytes of a cell of an SQLite database; views of a hostile one make gigabytes of nothing."""
 _PATIENCE = 8
 """Seconds to wait for a server to answer a connection, or for a lock that another program holds."""
+_SILENCE = 600.0
+"""Seconds in which a query has to give a row, where nothing else is said."""
+_STEPS = 1_000_000
+"""Instructions of SQLite's machine after which the clock is looked at: some 20 ms."""
 _GONE = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -57,6 +63,7 @@ class SqlSource:
         "time": "column with a row's time, for splits by time",
         "split": "column that says train, validation or test",
         "ignore": "list of columns to leave out",
+        "timeout": f"time in which the query has to give a row, such as 30s or 2h; default: {_SILENCE:g}s",
         "text": "list of columns that hold words, whatever they look like; of texts: those that are the text",
     }
     kept: ClassVar[Kept] = "rows"
@@ -73,6 +80,7 @@ class SqlSource:
         self._group = options.text("group")
         self._ignore = options.texts("ignore")
         self._missing = frozenset(options.texts("missing") or typing_columns.MISSING) | {""}
+        self._patience = _Patience(max(0.1, seconds_of(options, "timeout", _SILENCE, 7 * 86_400.0)))
         self._texts = settings.input == "text"
         self._words = options.texts("text")
         self._rows = (TextMaker if self._texts else RowMaker)(
@@ -113,7 +121,9 @@ class SqlSource:
             path = self.settings.root / (url.database or "")
             if not path.is_file():
                 raise InputError(f"{self._where}: there is no database at {path}", code="no-such-path")
-            return sa.create_engine("sqlite://", creator=lambda: _connect_sqlite(path), poolclass=sa.pool.NullPool)
+            return sa.create_engine(
+                "sqlite://", creator=lambda: _connect_sqlite(path, self._patience), poolclass=sa.pool.NullPool
+            )
         try:
             patience = {"connect_timeout": _PATIENCE, **_GONE}
             patience = {name: value for name, value in patience.items() if name not in url.query}
@@ -133,10 +143,12 @@ class SqlSource:
         cursor = None
         try:
             with engine.connect() as connection:
-                options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _BATCH}
                 if engine.dialect.name == "postgresql":
-                    options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
-                connection = connection.execution_options(**options)
+                    connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+                    # holds for each batch of rows that is fetched
+                    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {1000 * self._patience.seconds:.0f}")
+                connection.execution_options(stream_results=True, max_row_buffer=_BATCH)
+                self._patience.begin()
                 result = connection.exec_driver_sql(self._query)
                 if not result.returns_rows:
                     raise InputError(
@@ -147,6 +159,12 @@ class SqlSource:
         except (sa.exc.SQLAlchemyError, OSError, ValueError, OverflowError) as error:
             cause = getattr(error, "orig", None) or error
             after = f" after {seen[0]:,} rows" if seen[0] else ""
+            if self._patience.ended or (type(cause).__name__ == "QueryCanceled" and self._patience.over()):
+                raise InputError(
+                    f"{self._where}: the query gave no row for {self._patience.seconds:g} s{after}, so it was ended",
+                    code="database-timeout",
+                    hint="'timeout: 2h' beside the source waits longer",
+                ) from None
             raise InputError(
                 f"{self._where}: the database failed{after}: {first_line(cause)}",
                 code="database",
@@ -163,7 +181,7 @@ class SqlSource:
         with self._result() as (result, seen):
             names = _distinct(list(result.keys()), self._where)
             most = most_samples()
-            while rows := result.fetchmany(_BATCH):
+            while rows := self._fetched(result):
                 for row in rows:
                     seen[0] += 1
                     if seen[0] > most:
@@ -173,6 +191,11 @@ class SqlSource:
                         for name, value in zip(names, row, strict=True)
                         if not isinstance(value, (dict, list))
                     }
+
+    def _fetched(self, result: Any) -> Sequence[Any]:
+        self._patience.begin()
+        rows: Sequence[Any] = result.fetchmany(_BATCH)
+        return rows
 
     def fingerprint(self, index: Index) -> str:  # noqa: ARG002 - the seam's signature
         """Return the digest of all rows, in order."""
@@ -202,9 +225,13 @@ class SqlSource:
         return Survey(columns, remarks)
 
     def _remarks(self) -> tuple[str, ...]:
+        waits = f"the query is ended if it gives no row for {self._patience.seconds:g} s ('timeout' says otherwise)"
         if "order by" in self._query.lower():
-            return ()
-        return ("the query has no ORDER BY: if the database returns rows in another order, that is another dataset",)
+            return (waits,)
+        return (
+            waits,
+            "the query has no ORDER BY: if the database returns rows in another order, that is another dataset",
+        )
 
     def items(self, columns: Mapping[str, str]) -> Iterator[Item | Rejected]:
         """Stream the rows."""
@@ -214,7 +241,26 @@ class SqlSource:
         yield from stray_issues("query", strays)
 
 
-def _connect_sqlite(path: Path) -> Any:
+class _Patience:
+    """How long a query may work for a row; what is done with the row does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.ended = False
+        self._end = 0.0
+
+    def begin(self) -> None:
+        """Wait anew."""
+        self._end = time.monotonic() + self.seconds
+        self.ended = False
+
+    def over(self) -> bool:
+        """Say whether it has taken too long: SQLite asks now and then, and ends the query if so."""
+        self.ended = time.monotonic() > self._end
+        return self.ended
+
+
+def _connect_sqlite(path: Path, patience: _Patience) -> Any:
     import sqlite3
 
     uri = f"{path.resolve().as_uri()}?mode=ro"
@@ -222,6 +268,7 @@ def _connect_sqlite(path: Path) -> Any:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.set_progress_handler(patience.over, _STEPS)
     return connection
 
 
