@@ -29,9 +29,11 @@ def slow_way(
     return made
 
 
+@pytest.mark.parametrize("small", [0, 1000])
 @pytest.mark.parametrize("width", [7, 90])
-def test_predictions_are_exactly_out_of_fold(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_are_exactly_out_of_fold(width: int, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ridge, "_BLOCK", 17)
+    monkeypatch.setattr(ridge, "_SMALL", small)  # by SciPy, by numpy
     random = np.random.default_rng(0)
     features = random.normal(3, 2, (60, width))
     targets = random.normal(0, 1, (60, 3))

@@ -191,9 +191,9 @@ def _fill(
 
 
 def _fit(features: NDArray[Any], truth: Truth, *, search: bool = True) -> ridge.Best:
-    import scipy.linalg  # noqa: F401 - it brings a BLAS of its own, and only those that are there are limited
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    ridge.ready(*features.shape)
     # BLAS waits by spinning: threads on cores that others use would slow both down.
     with threadpool_limits(limits=idle_cores()):
         of = ridge.OutOfFold(features, truth.targets, truth.folds)
