@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.canonical import digest_bytes
+from modelwright.prepare.cache import scanned as scanned_module
 from modelwright.prepare.cache.scanned import Scanned
 from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
@@ -47,6 +49,9 @@ def test_scans_come_back_as_they_were(tmp_path_factory: object, put: list[int], 
         digests = digest_array([each.digest for each in wanted])
         rows = scanned.rows(digests)
         assert [row >= 0 for row in rows.tolist()] == [seed in put for seed in asked]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scanned_module, "_LOOKED_THROUGH", 0)  # as where many are asked for
+            assert scanned.rows(digests).tolist() == rows.tolist()
         mine = np.flatnonzero(rows >= 0)
         found = scanned.take(rows[mine])
         there, sketches = scanned.sketches(digests, 12)

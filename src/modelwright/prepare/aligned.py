@@ -77,20 +77,21 @@ def words(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def side_by_side(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return for each row of ``other (n, k)`` the row of ``one (m, k)`` that it stands beside and equals, or -1."""
     both = min(len(one), len(other))
-    same = _equal(one[:both], other[:both])
+    same = equal_rows(one[:both], other[:both])
     made = np.full(len(other), -1, np.int64)
     if len(one) == len(other):
         made[same] = np.flatnonzero(same)
         return made
     first = both if same.all() else int(np.argmin(same))
-    back = _equal(one[len(one) - both :], other[len(other) - both :])[::-1]
+    back = equal_rows(one[len(one) - both :], other[len(other) - both :])[::-1]
     last = min(both if back.all() else int(np.argmin(back)), both - first)
     made[:first] = np.arange(first)
     made[len(other) - last :] = np.arange(len(one) - last, len(one))
     return made
 
 
-def _equal(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def equal_rows(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which rows of two tables ``(n, k)`` are equal: ``(one == other).all(1)`` in a quarter of its time."""
     made: NDArray[np.bool_] = one[:, 0] == other[:, 0]
     for column in range(1, one.shape[1]):
         made &= one[:, column] == other[:, column]
@@ -113,7 +114,7 @@ def _nth(
     at = np.searchsorted(heads, wanted) + np.arange(len(wanted)) - np.searchsorted(wanted, wanted)
     fits = np.flatnonzero(at < np.searchsorted(heads, wanted, side="right"))
     mine, theirs = order[at[fits]], others[fits]
-    same = _equal(one[mine], other[theirs])
+    same = equal_rows(one[mine], other[theirs])
     made = np.full(len(there), -1, np.int64)
     made[theirs[same]] = here[mine[same]]
     return made

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
+from modelwright.prepare.aligned import among, equal_rows, words
 from modelwright.prepare.cache.journal import Frame, Journal, replacement
 from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array, joined
 from modelwright.prepare.scan.sample_scan import Scan, unpack
@@ -27,6 +28,8 @@ _LEAST = 4 << 20
 """Bytes of a journal from which it is worth writing anew."""
 _FRAME = 4096
 """Samples that are put into one frame when it is."""
+_LOOKED_THROUGH = 64
+"""Digests up to which all others are looked through once rather than sorted."""
 _RUNS = 8
 """Runs of digests that are looked through one by one."""
 
@@ -330,25 +333,25 @@ class _Run:
         made = np.full(len(wanted), -1, np.int64)
         # Files that did not change lie here in the order in which they were scanned.
         both = min(len(wanted), len(self.digests))
-        same = np.flatnonzero((_words(wanted[:both]) == _words(self.digests[:both])).all(1))
+        same = np.flatnonzero(equal_rows(words(wanted[:both]), words(self.digests[:both])))
         made[same] = self._first + same
         left = np.flatnonzero(made < 0)
-        if len(left) and len(self.digests):
-            keys, order = self._by_key()
-            mine = wanted[left]
-            at = order[np.minimum(np.searchsorted(keys, _words(mine)[:, 0]), len(keys) - 1)]
-            there = (_words(self.digests[at]) == _words(mine)).all(1)
+        mine = wanted[left]
+        keys, order = self._by_key(words(mine)[:, 0]) if len(left) else (words(mine)[:, 0], left)
+        if len(keys):
+            at = order[np.minimum(np.searchsorted(keys, words(mine)[:, 0]), len(keys) - 1)]
+            there = (words(self.digests[at]) == words(mine)).all(1)
             made[left[there]] = self._first + at[there]
         return made
 
-    def _by_key(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def _by_key(self, wanted: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return first words in their order, and whose they are: all, or, where few are wanted, those that may be."""
+        keys = words(self.digests)[:, 0]
+        if self._sorted is None and len(wanted) <= _LOOKED_THROUGH:
+            some = np.flatnonzero(among(keys, np.unique(wanted)))
+            some = some[np.argsort(keys[some], kind="stable")]
+            return keys[some], some
         if self._sorted is None:
-            keys = _words(self.digests)[:, 0]
             order = np.argsort(keys, kind="stable")
             self._sorted = keys[order], order
         return self._sorted
-
-
-def _words(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return ``(n, 32)`` bytes as ``(n, 4)`` numbers."""
-    return np.ascontiguousarray(digests).view(np.uint64)
