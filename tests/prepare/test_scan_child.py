@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from modelwright.prepare import framing
 from modelwright.prepare.collect.base import Item, os_path
-from modelwright.prepare.scan.child import answer, found, question, receive, send
+from modelwright.prepare.scan.child import answer, found, question
 from modelwright.prepare.scan.children import Children
 from modelwright.prepare.scan.eye import Eye
 from modelwright.tasks import base as tasks
@@ -49,14 +50,24 @@ def test_an_answer_is_what_scanning_here_finds(items: list[Item], tmp_path: Path
 
 def test_messages_come_one_by_one_and_whole() -> None:
     stream = io.BytesIO()
-    send(stream)
-    send(stream, b"a" * 60_000, memoryview(b"a" * 10_000))
+    framing.write(stream)
+    framing.write(stream, b"a" * 60_000, memoryview(b"a" * 10_000))
     whole = stream.getvalue()
     stream.seek(0)
-    assert [receive(stream), receive(stream)] == [b"", b"a" * 70_000]
+    assert [framing.read(stream), framing.read(stream)] == [b"", b"a" * 70_000]
     with pytest.raises(EOFError):
-        receive(stream)
+        framing.read(stream)
     stream = io.BytesIO(whole[:-1])
-    receive(stream)
+    framing.read(stream)
     with pytest.raises(EOFError):
-        receive(stream)
+        framing.read(stream)
+
+
+def test_a_message_longer_than_agreed_is_not_taken() -> None:
+    stream = io.BytesIO()
+    framing.write(stream, b"a" * 100)
+    stream.seek(0)
+    with pytest.raises(EOFError):
+        framing.read_by(stream.read, 99)
+    stream.seek(0)
+    assert framing.read_by(stream.read, 100) == b"a" * 100

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import selectors
-import struct
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
 from modelwright.errors import MissingExtraError
+from modelwright.prepare import framing
 from modelwright.prepare.collect.options import Options
 
 PATIENCE = 10.0
@@ -180,14 +180,15 @@ def _message(pipe: IO[bytes], patience: float) -> tuple[dict[str, Any], bytes]:
         If the pipe ends, or holds no message.
     """
     end = time.monotonic() + patience
-    head, body = struct.unpack(">II", _exactly(pipe, 8, end))
-    if head > 1 << 16 or body > LARGEST_FRAME:
-        raise EOFError
+
+    def take(count: int) -> bytes:
+        return _exactly(pipe, count, end)
+
     try:
-        message: dict[str, Any] = json.loads(_exactly(pipe, head, end))
+        message: dict[str, Any] = json.loads(framing.read_by(take, 1 << 16))
     except ValueError:
         raise EOFError from None
-    return message, _exactly(pipe, body, end)
+    return message, framing.read_by(take, LARGEST_FRAME)
 
 
 def _exactly(pipe: IO[bytes], count: int, end: float) -> bytes:

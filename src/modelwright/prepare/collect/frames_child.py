@@ -1,8 +1,8 @@
 """The process that decodes a video or a camera: frames go out through a pipe, one message each.
 
 Decoders are large bodies of C that meet whatever somebody filmed, and a camera may say nothing for ever: so they run in
-a process of their own, with bounded memory, which the reader may end at any time (:mod:`.frames`). A message is two
-lengths (big-endian, four bytes each), a JSON object, and the bytes of a picture, if any.
+a process of their own, with bounded memory, which the reader may end at any time (:mod:`.frames`). It says each
+thing in two messages (:mod:`modelwright.prepare.framing`): a JSON object, and the bytes of a picture, if any.
 
 Run as ``python -P -m modelwright.prepare.collect.frames_child REQUEST``.
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
 import time
 from typing import Any
 
+from modelwright.prepare import framing
 from modelwright.prepare.collect.frames_sizes import Sizes
 from modelwright.prepare.collect.frames_work import LARGEST, TAKEN, Work, code_of
 
@@ -41,7 +41,8 @@ class Pipe:
     def send(self, kind: str, payload: bytes = b"", **facts: Any) -> None:
         """Write one message; ``facts`` are its JSON."""
         head = json.dumps({"kind": kind, **facts}).encode()
-        self._out.write(struct.pack(">II", len(head), len(payload)) + head + payload)
+        framing.write(self._out, head)
+        framing.write(self._out, payload)
         self._out.flush()
         self._last = time.monotonic()
 

@@ -1,35 +1,34 @@
 """A process that lists part of a folder: looking at a million files keeps one core busy for seconds.
 
 Run as ``python -m modelwright.prepare.collect.listing_child``, with the source's settings as JSON in its first line of
-input. Each further line names a folder, and is answered with what lies in it, as columns behind their lengths. It ends
-when its input does, so it never outlives who started it.
+input. Each further line names a folder, and is answered with what lies in it, by column, in three messages
+(:mod:`modelwright.prepare.framing`). It ends when its input does, so it never outlives who started it.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 import sys
 from array import array
 from pathlib import Path
 from typing import IO, Any, Self
 
+from modelwright.prepare import framing
 from modelwright.prepare.collect.base import Settings
 from modelwright.prepare.collect.listing import Listing
 
-_LENGTHS = struct.Struct("<QQQ")
 
-
-def pack(listing: Listing) -> bytes:
-    """Return a listing as bytes: three lengths, JSON of runs and problems, names, stamps."""
+def send(stream: IO[bytes], listing: Listing) -> None:
+    """Write a listing as three messages: JSON of runs and problems, names, stamps."""
     runs = [[folder.decode("utf-8", "surrogateescape"), count] for folder, count in listing.runs]
     text = json.dumps([runs, list(listing.problems.items())]).encode()
-    names, stamps = listing.names, listing.stamps.tobytes()
-    return _LENGTHS.pack(len(text), len(names), len(stamps)) + text + names + stamps
+    for each in (text, listing.names, listing.stamps.tobytes()):
+        framing.write(stream, each)
+    stream.flush()
 
 
-def unpack(stream: IO[bytes]) -> Listing:
+def receive(stream: IO[bytes]) -> Listing:
     """Return the next listing of a stream.
 
     Raises
@@ -37,13 +36,7 @@ def unpack(stream: IO[bytes]) -> Listing:
     EOFError
         If the other end is gone.
     """
-    head = stream.read(_LENGTHS.size)
-    if len(head) < _LENGTHS.size:
-        raise EOFError
-    lengths = _LENGTHS.unpack(head)
-    text, names, stamps = (stream.read(length) for length in lengths)
-    if len(stamps) < lengths[2]:
-        raise EOFError
+    text, names, stamps = (framing.read(stream) for _ in range(3))
     runs, problems = json.loads(text)
     made = Listing([(folder.encode("utf-8", "surrogateescape"), count) for folder, count in runs])
     made.stamps = array("q", stamps)
@@ -94,7 +87,7 @@ class Helper:
         """
         assert self._child.stdout is not None
         self._write(folder.decode("utf-8", "surrogateescape"))
-        return unpack(self._child.stdout)
+        return receive(self._child.stdout)
 
 
 def main() -> None:
@@ -104,8 +97,7 @@ def main() -> None:
     told = json.loads(sys.stdin.buffer.readline())
     source = FolderSource(Settings(told["location"], told["options"], Path(told["root"])))
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(pack(source.listed(json.loads(line).encode("utf-8", "surrogateescape"))))
-        sys.stdout.buffer.flush()
+        send(sys.stdout.buffer, source.listed(json.loads(line).encode("utf-8", "surrogateescape")))
 
 
 if __name__ == "__main__":

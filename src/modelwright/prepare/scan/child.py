@@ -1,53 +1,24 @@
 """A process that scans files: so that many small ones keep every core busy, which the interpreter's lock prevents.
 
-Run as ``python -m modelwright.prepare.scan.child MODALITY``. Messages are bytes behind their length. A request is one:
-a folder, and names of files in it, with NUL between them. The answer are two: JSON of the files that cannot be read
-(place, kind, message), and what was found of the others, by column. It ends when its input does, so it never outlives
-who started it.
+Run as ``python -m modelwright.prepare.scan.child MODALITY``. A request is one message
+(:mod:`modelwright.prepare.framing`): a folder, and names of files in it, with NUL between them. The answer are two:
+JSON of the files that cannot be read (place, kind, message), and what was found of the others, by column. It ends when
+its input does, so it never outlives who started it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
 
+from modelwright.prepare import framing
 from modelwright.prepare.collect.base import RejectedFileError, read_regular
 from modelwright.prepare.scan.columns import Columns, joined
 from modelwright.prepare.scan.eye import Eye
 from modelwright.tasks import base as tasks
-
-_LENGTH = struct.Struct("<I")
-
-
-def send(stream: IO[bytes], *pieces: bytes | memoryview) -> None:
-    """Write one message in pieces."""
-    stream.write(_LENGTH.pack(sum(len(each) for each in pieces)))
-    for each in pieces:
-        stream.write(each)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> bytes:
-    """Return the next message.
-
-    Raises
-    ------
-    EOFError
-        If the other end is gone.
-    """
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    data = stream.read(length)
-    if len(data) < length:
-        raise EOFError
-    return data
 
 
 def question(root: bytes, names: Sequence[bytes]) -> bytes:
@@ -88,12 +59,13 @@ def main(modality: str) -> None:
     eye = Eye(tasks.modality(modality))
     while True:
         try:
-            asked = receive(sys.stdin.buffer)
+            asked = framing.read(sys.stdin.buffer)
         except EOFError:
             return
         unreadable, found = answer(eye, asked)
-        send(sys.stdout.buffer, unreadable)
-        send(sys.stdout.buffer, *found)
+        framing.write(sys.stdout.buffer, unreadable)
+        framing.write(sys.stdout.buffer, *found)
+        sys.stdout.buffer.flush()
 
 
 def found(message: bytes) -> Columns | None:

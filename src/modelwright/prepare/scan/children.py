@@ -12,8 +12,9 @@ from queue import SimpleQueue
 from typing import Self
 
 from modelwright.errors import ModelwrightError
+from modelwright.prepare import framing
 from modelwright.prepare.collect.base import Rejected, printable
-from modelwright.prepare.scan.child import found, question, receive, send
+from modelwright.prepare.scan.child import found, question
 from modelwright.prepare.scan.columns import Columns
 
 
@@ -82,8 +83,9 @@ class Children:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            send(child.stdin, question(root, names))
-            unreadable, columns = receive(child.stdout), receive(child.stdout)
+            framing.write(child.stdin, question(root, names))
+            child.stdin.flush()
+            unreadable, columns = framing.read(child.stdout), framing.read(child.stdout)
         except (EOFError, OSError) as error:
             raise ModelwrightError(
                 f"a process that scans files died, at {printable(names[0])} or one of the {len(names)} from there on",
