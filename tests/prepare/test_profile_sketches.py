@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -103,6 +104,13 @@ def test_texts_hash_alike_wherever_they_stand(texts: list[str], cut: int) -> Non
 def test_long_texts_hash_by_all_of_their_places() -> None:
     long = "a" * 200_000
     texts = [long, long[:-1], f"{long[:-1]}b", f"b{long[1:]}", long[:131_072] + "b" + long[131_073:]]
+    assert len(set(hashing.of_texts(pa.array(texts)).tolist())) == len(texts)
+
+
+def test_texts_that_differ_little_hash_apart() -> None:
+    words = ["".join(letters) for size in range(1, 14) for letters in product("ab", repeat=size)]
+    ends = [f"{one}{'x' * 7}{other}{'y' * 7}" for one in "abcdefgh\0" for other in "abcdefgh\0"]
+    texts = [*words, *ends, "a\0", "a\0\0", ""]
     assert len(set(hashing.of_texts(pa.array(texts)).tolist())) == len(texts)
 
 

@@ -1,9 +1,8 @@
 """Hashes of cells and rows, 64 bits each, many at once: equal values, equal hashes, in whatever block they come.
 
-A number is hashed by its bits as a double, so that 5 and 5.0 are one value; whole numbers that no double holds by their
-own. Texts are hashed by a sum of products with fixed random numbers, one a place (multilinear hashing: Carter and
-Wegman 1979; Lemire and Kaser 2014): two different texts fall together with a chance of 2^-57. Nothing here depends on
-the process, so the same table gives the same page.
+A number is hashed by its bits as a double, so that 5 and 5.0 are one value; whole numbers that no double holds by
+their own. A text's hash is a sum over its stretches of eight bytes, each mixed with a fixed random number of its place.
+Nothing here depends on the process, so the same table gives the same page.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _WHOLE = np.uint64(0xD6E8FEB86659FD93)
 _BYTES = 1 << 20
 """Bytes of text hashed at a time."""
 _EXACT = 2**53
-_MOST_PLACES = 1 << 16
+_PLACES = 1 << 13
 
 
 def mix(values: Hashes) -> Hashes:
@@ -79,35 +78,38 @@ def of_texts(texts: Any) -> Hashes:
 
 
 def _summed(letters: NDArray[np.uint8], ends: NDArray[np.int64]) -> Hashes:
-    """Return the sum over each text of its bytes times the numbers of their places."""
-    if not len(letters):
-        return np.zeros(len(ends) - 1, np.uint64)
+    """Return the sum over each text of its stretches of eight bytes, mixed; the last one is filled up with zeros."""
     starts, lengths = ends[:-1], np.diff(ends)
-    places = np.arange(len(letters)) - np.repeat(starts, lengths)
+    stretches = (lengths + 7) // 8
+    total = int(stretches.sum())
+    sums = np.zeros(len(starts), np.uint64)
+    if not total:
+        return sums
+    padded = np.concatenate([letters, np.zeros(8, np.uint8)])
+    wide = np.ndarray((len(letters) + 1,), "<u8", padded, strides=(1,))  # eight bytes from each place on
+    firsts = np.cumsum(stretches) - stretches
+    places = np.arange(total) - np.repeat(firsts, stretches)
+    values = wide[np.repeat(starts, stretches) + 8 * places]
+    filled = stretches > 0
+    over = (8 * stretches - lengths)[filled].astype(np.uint64) * np.uint64(8)
+    last = (firsts + stretches - 1)[filled]
     with np.errstate(over="ignore"):
-        factors = _factors(int(lengths.max()))
-        if len(factors) > _MOST_PLACES:  # places of very long texts take their numbers from a formula: see _factors
-            factors = factors[:_MOST_PLACES]
-        products = factors[places % len(factors)]
-        laps = places // len(factors)
-        if laps.any():
-            products = mix(products + laps.astype(np.uint64) * _WHOLE) | np.uint64(1)
-        products *= letters.astype(np.uint64) + np.uint64(1)
-        sums = np.zeros(len(starts), np.uint64)
-        filled = lengths > 0
-        sums[filled] = np.add.reduceat(products, starts[filled])
+        values[last] &= np.uint64(2**64 - 1) >> over
+        laps, places = np.divmod(places, _PLACES) if int(stretches.max()) > _PLACES else (None, places)
+        values += _numbers()[places]
+        if laps is not None:
+            values += laps.astype(np.uint64) * _WHOLE
+        sums[filled] = np.add.reduceat(mix(values), firsts[filled])
     return sums
 
 
 _KNOWN: list[Hashes] = []
 
 
-def _factors(longest: int) -> Hashes:
-    """Return the fixed random numbers of the places, at least ``longest`` or :data:`_MOST_PLACES` of them."""
-    wanted = min(max(longest, 64), _MOST_PLACES)
-    if not _KNOWN or len(_KNOWN[0]) < wanted:
-        made = mix(mix(np.arange(1, _MOST_PLACES + 1, dtype=np.uint64)) ^ _WHOLE)
-        _KNOWN[:] = [made]
+def _numbers() -> Hashes:
+    """Return the fixed random numbers of the places."""
+    if not _KNOWN:
+        _KNOWN.append(mix(mix(np.arange(1, _PLACES + 1, dtype=np.uint64)) ^ _WHOLE))
     return _KNOWN[0]
 
 
