@@ -14,6 +14,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, share
+from modelwright.prepare.scratch import parts
 
 _TILES = 6
 _MOVED = 0.01
@@ -165,7 +166,10 @@ def _classes(view: View) -> Element | None:
         return None
     after = Counter({name: len(places) for name, places in view.by_class})
     codes = view.codes
-    counted = np.bincount(codes[codes >= 0], minlength=len(view.classes))
+    counted = np.zeros(len(view.classes), np.int64)
+    for part in parts(len(codes)):
+        here = codes[part]
+        counted += np.bincount(here[here >= 0], minlength=len(counted))
     before = Counter(dict(zip(view.classes, counted.tolist(), strict=True)))
     changed = _given_everywhere(view)
     for one, other in changed:

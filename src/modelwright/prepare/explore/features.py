@@ -36,7 +36,7 @@ def sections(view: View) -> list[Element]:
 
 def _of_columns(view: View) -> Element | None:
     """Show the columns that tell most about the answer, and the features made of each."""
-    places = view.some(np.flatnonzero(view.kept), _ROWS)
+    places = view.shown(_ROWS)
     schema = without_directions(view.schema["input"])
     features = view.features(places, "dense", schema)
     if features is None or not features.shape[1]:

@@ -46,7 +46,7 @@ class Attribute:
 
 def sections(view: View) -> list[Element]:
     """Return groups with hardly any samples of a class, and how answers differ between groups."""
-    places = view.some(np.flatnonzero(view.kept), _SAMPLED)
+    places = view.shown(_SAMPLED)
     if len(places) < 50 or view.label_kind == "none":
         return []
     attributes = list(_attributes(view, places))
@@ -84,7 +84,7 @@ def _listed(thin: list[dict[str, Any]]) -> Element:
 
 
 def _attributes(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
-    sources = view.samples["source"].to_numpy()[places]
+    sources = view.samples.take("source", places).to_numpy()
     if len(np.unique(sources)) > 1:
         names = [str(each["location"]) for each in view.meta["sources"]]
         yield Attribute("source", names, sources.astype(np.int64))

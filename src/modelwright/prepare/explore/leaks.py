@@ -11,6 +11,8 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.divide import proof, split
 from modelwright.prepare.explore.view import View, clip
+from modelwright.prepare.scratch import Scratch, parts
+from modelwright.prepare.sorting import Runs
 from modelwright.tasks import abilities
 
 _TEST, _TRAIN = 1500, 4000
@@ -19,10 +21,9 @@ _PAIRS = 8
 
 def sections(view: View) -> list[Element]:
     """Return what was counted over the finished splits, and the likest samples of training and test."""
-    groups, sizes, spread = _groups(view)
-    straddling = int((spread > 1).sum())
+    groups, several, straddling = _groups(view)
     told = view.meta.get("division", {}).get("proof")
-    view.figures["groups"] = {"groups": groups, "of_several": int((sizes > 1).sum()), "straddling": straddling}
+    view.figures["groups"] = {"groups": groups, "of_several": several, "straddling": straddling}
     holds = straddling == 0 and (told is None or bool(told["holds"]))
     view.figures["leaks"] = not holds
     listed = [] if told is None else [line for line in proof.words(told) if line != proof.UNTIED]
@@ -31,7 +32,7 @@ def sections(view: View) -> list[Element]:
             "No leaks between splits" if holds else "Leaks between splits",
             draw.banner(
                 "good" if holds else "bad",
-                _said(int((sizes > 1).sum()), straddling),
+                _said(several, straddling),
             ),
             draw.h("ul", [draw.h("li", line) for line in listed]) if listed else None,
             _closest(view),
@@ -55,29 +56,32 @@ def _number(groups: Any) -> NDArray[np.uint64]:
     return np.frombuffer(bytes.fromhex(text.decode("ascii")), ">u8").astype(np.uint64)
 
 
-def _groups(view: View) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of groups, and of each its size, and 1 if it lies in one split, 2 if in more."""
+def _groups(view: View) -> tuple[int, int, int]:
+    """Return the number of groups, of those with several samples, and of those that lie in more than one split."""
     # As numbers: a dictionary of millions of different texts would take ten times their own memory.
-    numbers, start = np.empty(len(view), np.uint64), 0
+    scratch = Scratch(view.store.cache_dir("scratch"))
+    numbers, start, runs = scratch.zeros(len(view), np.uint64), 0, Runs(scratch, 2)
     for piece in view.samples.pieces("group"):
-        numbers[start : start + len(piece)] = _number(piece)
+        part = slice(start, start + len(piece))
+        numbers[part] = _number(piece)
+        runs.add(numbers[part][view.kept[part]])
         start += len(piece)
-    known = numbers[view.kept]
-    if not len(known):
-        return 0, np.empty(0, np.int64), np.empty(0, np.int64)
-    del numbers
-    ordered = np.sort(known)
-    if (ordered[1:] != ordered[:-1]).all():
-        alone: NDArray[np.int64] = np.broadcast_to(np.int64(1), len(known))
-        return len(known), alone, alone
-    del ordered
-    order = np.argsort(known)
-    known = known[order]
-    starts = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1]]))
-    where = view.splits[view.kept][order]
-    del order
-    torn = np.maximum.reduceat(where, starts) != np.minimum.reduceat(where, starts)
-    return len(starts), np.diff(starts, append=len(known)), torn.astype(np.int64) + 1
+    count, found = 0, [np.empty(0, np.uint64)]
+    for ordered in filter(len, runs.ranges()):
+        different = np.unique(ordered)
+        count += len(different)
+        if len(different) < len(ordered):
+            found.append(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+    several = np.concatenate(found)
+    if not len(several):
+        return count, 0, 0
+    low, high = np.full(len(several), np.iinfo(np.int8).max, np.int8), np.full(len(several), -1, np.int8)
+    for part in parts(len(view), numbers):
+        at = np.minimum(np.searchsorted(several, numbers[part]), len(several) - 1)
+        inside = view.kept[part] & (several[at] == numbers[part])
+        np.minimum.at(low, at[inside], view.splits[part][inside])
+        np.maximum.at(high, at[inside], view.splits[part][inside])
+    return count, len(several), int((low != high).sum())
 
 
 def _closest(view: View) -> Element | None:

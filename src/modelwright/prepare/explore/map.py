@@ -103,7 +103,7 @@ def _inside(view: View) -> str:
 
 def _chosen(view: View, marked: dict[int, list[str]]) -> NDArray[np.int64]:
     """Return samples evenly spaced, some of every class however rare, and those with an issue."""
-    every = view.some(np.flatnonzero(view.kept), _POINTS)
+    every = view.shown(_POINTS)
     rare = [view.some(places, _EACH) for _, places in view.groups[:MOST_CLASSES]]
     return np.unique(np.concatenate([every, *rare, np.fromiter(marked, np.int64, len(marked))]))
 

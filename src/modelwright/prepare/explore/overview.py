@@ -18,6 +18,7 @@ from modelwright.prepare.divide import split
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.measured import paints
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
+from modelwright.prepare.scratch import parts
 from modelwright.tasks import abilities
 from modelwright.tasks.modalities.series.time import in_words, length_in_words
 
@@ -80,8 +81,8 @@ def labels(view: View) -> list[Element]:
         return []
     rows: list[list[Any]] = []
     for name, places in view.by_class:
-        inside = np.bincount(view.splits[places], minlength=3).tolist()
-        rows.append([name, *inside, len(places)])
+        inside = sum(np.bincount(view.splits[places[part]], minlength=3) for part in parts(len(places)))
+        rows.append([name, *np.asarray(inside).tolist(), len(places)])
     view.figures["classes"] = {row[0]: dict(zip((*split.NAMES, "all"), row[1:], strict=True)) for row in rows}
     return [_classes(rows, "Samples of each class, by split.")]
 
@@ -129,7 +130,7 @@ def _numbers(view: View) -> list[Element]:
 
 
 def _parts(view: View) -> list[Element]:
-    places = view.some(np.flatnonzero(view.kept), _READ)
+    places = view.shown(_READ)
     per: dict[int, Counter[str]] = {number: Counter() for number, _ in view.present}
     sizes: Counter[int] = Counter()
     for number, label in zip(view.splits[places].tolist(), view.samples.take("label", places).to_pylist(), strict=True):
@@ -210,7 +211,7 @@ def _taken(view: View) -> tuple[NDArray[np.float64], NDArray[np.int8], str] | No
     moment = moments.told(view.rows)
     if moment is None:
         return None
-    places = view.some(np.flatnonzero(view.kept), _READ)
+    places = view.shown(_READ)
     seconds = moments.joined(moments.read(view.rows, moment.columns, places))
     sampled = "" if len(places) == int(view.kept.sum()) else f" Of {len(places):,} rows, evenly spaced."
     return seconds, view.splits[places], _by(view, moment.columns, moment.reason) + sampled

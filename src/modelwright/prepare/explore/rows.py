@@ -23,7 +23,6 @@ from modelwright.prepare.explore.associations import (
 from modelwright.prepare.explore.view import View
 from modelwright.prepare.rows import pieces_of
 from modelwright.prepare.scratch import Scratch
-from modelwright.prepare.scratch import evenly as evenly_placed
 from modelwright.prepare.sorting import Runs, different_in
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -115,7 +114,7 @@ class Table:
         self._view = view
         across = max(int(parquet.read_metadata(view.rows).num_columns), 1)
         most = min(MOST_ROWS, max(_LEAST_ROWS, MOST_CELLS // across))
-        self.sampled = evenly_placed(view.kept, most)
+        self.sampled = view.shown(most)
         self.splits = view.splits[self.sampled]
         self.answer = _answer(view, self.sampled)
         self.columns = list(self._read())

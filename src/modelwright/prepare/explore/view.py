@@ -24,7 +24,7 @@ from modelwright.prepare.explore.looks import NO_PICTURES, PLAIN, Gauge, Picture
 from modelwright.prepare.explore.parts import main_parts
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan.scanner import scanner_name
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.scratch import evenly, parts
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws
@@ -161,6 +161,10 @@ class View:
             return places
         return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
 
+    def shown(self, most: int) -> NDArray[np.int64]:
+        """Return at most ``most`` of the samples that are shown, evenly spaced."""
+        return evenly(self.kept, most)
+
     # ------------------------------------------------------------------ labels
 
     @cached_property
@@ -243,7 +247,8 @@ class View:
         """``(n,)``: which of :attr:`groups` each sample is in; -1 for none."""
         made = np.full(len(self), -1, np.int32)
         for number, (_, places) in enumerate(self.groups):
-            made[places] = number
+            for part in parts(len(places)):
+                made[places[part]] = number
         return made
 
     def label(self, place: int) -> Any:
