@@ -205,10 +205,11 @@ def far_values(sample: Sample, column: Column) -> Iterator[Issue]:
     if not listed:
         return
     shown = ", ".join(f"{values[place]:g}" for place in listed[:5])
+    lie = "one value lies" if len(listed) == 1 else f"{len(listed)} values lie"
     yield Issue(
         "odd-value",
         round(min(0.3 + float(np.abs(z[listed]).max()) / 200, 0.7), 3),
-        f"column {column.name!r}: {len(listed)} values lie far from all others ({shown}; usual: {np.median(values):g})",
+        f"column {column.name!r}: {lie} far from all others ({shown}; usual: {np.median(values):g})",
         column=column.name,
         evidence={
             "rows": sample.places[known[listed[:20]]].tolist(),
