@@ -127,6 +127,8 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     vectors
         ``(n, d)`` light features on one scale; they are projected on their principal axes.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     axes = principal(vectors)
     chosen = axes[np.unique(np.linspace(0, len(axes) - 1, min(len(axes), REFERENCE)).astype(np.int64))]
     # Each sample of the reference is its own nearest one, at distance 0; nearly so for copies of it.
@@ -140,7 +142,8 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(between[:, neighbour].copy(), np.float64)
 
     starts = range(0, len(axes), _COMPARED)
-    made = np.concatenate(list(map_ordered(farther, starts, usable_cores() if len(starts) > 1 else 1)))
+    with threadpool_limits(limits=1):  # these are threads enough
+        made = np.concatenate(list(map_ordered(farther, starts, usable_cores() if len(starts) > 1 else 1)))
     logs = 0.5 * np.log(np.maximum(made, 1e-12 * max(float(made.max()), 1e-12)))
     around = logs - np.median(logs)
     spread = 1.4826 * float(np.median(np.abs(around)))
@@ -149,7 +152,7 @@ def farness(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def principal(vectors: NDArray[np.float32], most: int = AXES) -> NDArray[np.float64]:
     """Return ``(n, k)`` centred vectors on their first ``most`` principal axes, in bounded memory."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     middle = vectors.mean(0, dtype=np.float64)
     width = vectors.shape[1]
