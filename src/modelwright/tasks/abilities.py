@@ -241,6 +241,15 @@ class Bordered(Protocol):
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """What a modality may have whose samples say when they were made."""
+
+    def made(self, raw: bytes) -> float:
+        """Return days since 1970 with fractions; NaN where a sample does not say it."""
+        ...
+
+
+@runtime_checkable
 class Carried(Protocol):
     """What a modality may have whose samples come in a form that is no part of what they show."""
 

@@ -37,7 +37,6 @@ def under_represented(sample: Sample, names: list[str]) -> Iterator[Issue]:
     names
         Class names by code; empty for numbers.
     """
-    least = max(5, len(sample.places) // 50) if len(sample.places) < 1000 else _FEW
     coded = [
         (each, codes)
         for each in sample.columns
@@ -45,7 +44,7 @@ def under_represented(sample: Sample, names: list[str]) -> Iterator[Issue]:
     ]
     for column, codes in coded:
         counts = np.bincount(codes)
-        few = [code for code in np.flatnonzero(counts).tolist() if code and counts[code] < _few(sample, least)]
+        few = [code for code in np.flatnonzero(counts).tolist() if code and counts[code] < few_rows(len(sample.places))]
         if few and len(few) < len(counts) - 1:
             listed = ", ".join(f"{column.shown(code)} ({counts[code]})" for code in few[:8])
             yield Issue(
@@ -59,8 +58,10 @@ def under_represented(sample: Sample, names: list[str]) -> Iterator[Issue]:
             yield from _rates(sample, column, codes, names)
 
 
-def _few(sample: Sample, least: int) -> float:
-    return max(float(least), min(_RARE * len(sample.places), 3.0 * least))
+def few_rows(rows: int) -> float:
+    """Return of how many rows a group must be, of so many in all, for a model to learn about it."""
+    least = max(5, rows // 50) if rows < 1000 else _FEW
+    return max(float(least), min(_RARE * rows, 3.0 * least))
 
 
 def _rates(sample: Sample, column: Column, codes: NDArray[np.int64], names: list[str]) -> Iterator[Issue]:

@@ -22,6 +22,8 @@ LEAST = 20
 """Samples needed to say what is usual."""
 SHARE = 0.02
 """More than this share of far samples is a second population, and no oddity of single samples."""
+FLOOR = 5
+"""Far samples that may be oddities in a small set, as long as they are at most a tenth of it."""
 MOST = 200
 """Issues of one kind at most, the farthest first."""
 
@@ -43,7 +45,7 @@ def issues(
             continue
         z = distance(values[places])
         far = np.flatnonzero(np.abs(z) > FAR)
-        if not 0 < len(far) <= max(1, SHARE * len(places)):
+        if not 0 < len(far) <= max(1, SHARE * len(places), min(FLOOR, len(places) // 10)):
             continue
         middle = float(np.median(values[places]))
         for position in far[np.argsort(-np.abs(z[far]), kind="stable")][:MOST].tolist():

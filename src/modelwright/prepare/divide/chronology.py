@@ -87,6 +87,14 @@ class Moments:
         for time in times.to_pylist():
             self.append(time)
 
+    def __len__(self) -> int:
+        return self._missing or len(self._numbers)
+
+    @property
+    def worded(self) -> bool:
+        """Whether any of them is a text."""
+        return bool(self._texts)
+
     def numbers(self) -> NDArray[np.float64]:
         """Return ``(n,)`` those that came as numbers, NaN for all others."""
         if self._missing:

@@ -17,6 +17,7 @@ from modelwright.tasks import crops
 from modelwright.tasks.abilities import Sketch, Sketches, Stage, Way
 from modelwright.tasks.base import Arrays, Encoding, Problem
 from modelwright.tasks.modalities.image import decoding as image_decoding
+from modelwright.tasks.modalities.image import made as image_made
 from modelwright.tasks.modalities.image import measures as image_measures
 from modelwright.tasks.modalities.image import plain_png
 from modelwright.tasks.modalities.image import sketch as image_sketch
@@ -102,6 +103,10 @@ class Image:
     def measure(self, inputs: Arrays, schema: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return ``(n,)`` float64 per name of :data:`~modelwright.tasks.modalities.image.measures.NAMES`."""
         return image_measures.measure(inputs["image"], inputs.get("size"))
+
+    def made(self, raw: bytes) -> float:
+        """Return when it was taken, by its EXIF; see :mod:`.made`."""
+        return image_made.made(raw)
 
     ways: ClassVar[Mapping[str, Way]] = image_synthesis.WAYS
 
