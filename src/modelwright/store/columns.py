@@ -6,7 +6,7 @@ from binascii import unhexlify
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import RLock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -39,19 +39,20 @@ class Columns:
         self._digests: NDArray[np.uint8] | None = None
         self._coded: dict[str, tuple[NDArray[np.signedinteger[Any]], list[Any]]] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
-        self._turn = RLock()
-        """Held by who reads: another thread waits for a column rather than read it too."""
+        self._turns: dict[str, Lock] = {}
+        """Of each column, held by who reads it: another thread waits for it rather than read it too."""
 
     def __len__(self) -> int:
         return self.num_rows
 
     def __getitem__(self, name: str) -> Any:
         """Return a column as a ``pyarrow.ChunkedArray``."""
-        with self._turn:
+        with self._turns.setdefault(name, Lock()):
             if name in self._small:
                 return self._small[name]
-            if self._large is not None and self._large[0] == name:
-                return self._large[1]
+            large = self._large
+            if large is not None and large[0] == name:
+                return large[1]
             if name not in self.column_names:
                 raise KeyError(name)
             from pyarrow import parquet
@@ -67,7 +68,7 @@ class Columns:
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers as ``(n,) float64``, NaN where one is missing; not to be written to."""
-        with self._turn:
+        with self._turns.setdefault(name, Lock()):
             if name in self._numbers:
                 return self._numbers[name]
             made, start = np.empty(self.num_rows, np.float64), 0
@@ -115,7 +116,7 @@ class Columns:
 
     def digests(self) -> NDArray[np.uint8]:
         """Return the column ``id``, none of it missing, as ``(n, 32)`` bytes: half of what texts take."""
-        with self._turn:
+        with self._turns.setdefault("id", Lock()):
             if self._digests is not None:
                 return self._digests
             made, start = np.empty((self.num_rows, 32), np.uint8), 0
@@ -132,7 +133,7 @@ class Columns:
 
         They are numbered as they come up. Both are kept, unless there are many different texts.
         """
-        with self._turn:
+        with self._turns.setdefault(name, Lock()):
             if name in self._coded:
                 return self._coded[name]
             found = self._read_coded(name)
