@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from modelwright.errors import InputError
+from modelwright.prepare.guess.guessing import guess
 from modelwright.store.dataset import Dataset
 
 from .conftest import Project, picture
@@ -87,3 +89,32 @@ def test_bytes_and_names_are_two_sources(project: Project) -> None:
     parquet.write_table(pa.table({"path": ["x.jpg"], "label": ["cat"]}), project.root / "ds" / "b.parquet")
     with pytest.raises(InputError, match="some of its manifests hold bytes, some name files"):
         project.prepare("sources: [{manifest: ds}]\n")
+
+
+def test_init_knows_them(project: Project) -> None:
+    shard(project.root / "ds" / "data" / "train-00000-of-00001.parquet", range(16))
+    shard(project.root / "ds" / "data" / "test-00000-of-00001.parquet", range(16, 24))
+    found = guess(project.root / "ds")
+    assert (found.input, found.output) == ("image", "category")
+    assert found.sources == [{"manifest": str(project.root / "ds")}]
+    assert any("named test, train" in reason for reason in found.reasons)
+    parquet.write_table(pa.table({"a": [1.5], "b": ["x"]}), project.root / "rows.parquet")
+    (project.root / "rows").mkdir()
+    (project.root / "rows.parquet").rename(project.root / "rows" / "rows.parquet")
+    assert guess(project.root / "rows").input == "table"
+
+
+def test_the_arrays_of_mnist_are_all_named(project: Project) -> None:
+    random = np.random.default_rng(0)
+    made = {name: random.integers(0, 255, (count, 9, 9), np.uint8) for name, count in (("x_train", 20), ("x_test", 8))}
+    labels = {name: np.arange(count) % 2 for name, count in (("y_train", 20), ("y_test", 8))}
+    np.savez(project.root / "mnist.npz", allow_pickle=False, **made, **labels)
+    found = guess(project.root / "mnist.npz")
+    assert [each["images"] for each in found.sources] == ["x_train", "x_test"]
+    lines = "".join(f"  - {json.dumps({**each, 'arrays': 'mnist.npz'})}\n" for each in found.sources)
+    assert len(splits(project.prepare(f"sources:\n{lines}"))) == 28
+    project.prepare("sources: [{arrays: mnist.npz}]\n")
+    assert any("mnist.npz also holds x_test, y_test" in line for line in project.listener.said)
+    np.savez(project.root / "other.npz", a=labels["y_test"])
+    with pytest.raises(InputError, match=r"other\.npz holds the arrays a; which are pictures"):
+        guess(project.root / "other.npz")

@@ -93,7 +93,17 @@ class ArraysSource:
         turned = "; channels come first in it" if pictures.turned else ""
         names = class_names(self._names, self._classes, self.settings)
         said = "" if names else "; classes are called by their numbers: name them with 'names:' or 'classes:'"
-        return Survey(remarks=(f"{self.settings.path.name}: {len(labels)} pictures as PNG samples{turned}{said}",))
+        remarks = [f"{self.settings.path.name}: {len(labels)} pictures as PNG samples{turned}{said}"]
+        if self._packed and (left := self._left()):
+            remarks.append(f"{self.settings.path.name} also holds {', '.join(left)}: another source can read them")
+        return Survey(remarks=tuple(remarks))
+
+    def _left(self) -> list[str]:
+        """Return the names of arrays in an ``.npz`` that this source does not read."""
+        from modelwright.store.packed.arrays import LABELS, parts_of
+
+        mine = {self.part, self._pick(self._labels, LABELS, "labels")}
+        return [name for name in parts_of(self.settings.path) if name not in mine]
 
     def _open(self) -> tuple[Any, Any]:
         from modelwright.store.packed.arrays import LABELS, ArrayPictures, open_array

@@ -113,6 +113,11 @@ class ManifestsSource:
         root = self._found[0]
         return str(root) if Path(self.settings.location).is_absolute() else os.path.relpath(root, self.settings.root)
 
+    @property
+    def splits(self) -> list[str]:
+        """Words for splits in the names of several manifests, each once."""
+        return sorted({part.split for part in self._parts if part.split is not None})
+
     def fingerprint(self, index: Index) -> str:
         """Return the digest of all of them."""
         if not self._parts:
@@ -125,9 +130,8 @@ class ManifestsSource:
             return self._one.survey()
         remarks = list(self._parts[0].source.survey().remarks)
         remarks.append(f"{len(self._parts)} manifests are read as one, from {self._found[1][0].name} on")
-        said = sorted({part.split for part in self._parts if part.split is not None})
-        if said and self.settings.split_by != "column":
-            words = ", ".join(said)
+        if self.splits and self.settings.split_by != "column":
+            words = ", ".join(self.splits)
             remarks.append(f"their names say {words}: 'split: {{column: split}}' would divide samples so")
         return Survey(remarks=tuple(remarks))
 

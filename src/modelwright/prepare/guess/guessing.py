@@ -20,6 +20,7 @@ from modelwright.prepare.collect.delimited import NEEDS, Reader, Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
 from modelwright.prepare.collect.typing_columns import MISSING, Tally
 from modelwright.prepare.guess import drawings as guessing_drawings
+from modelwright.prepare.guess import named as guessing_named
 from modelwright.prepare.guess import series as guessing_series
 from modelwright.prepare.guess import sounds as guessing_sounds
 from modelwright.prepare.guess import texts as guessing_texts
@@ -95,6 +96,10 @@ def guess(path: str | os.PathLike[str]) -> Guess:
 
 
 def _guess(path: Path, *, is_folder: bool) -> Guess:
+    named = guessing_named.guess(path)
+    if named is not None:
+        reasons = [*named.reasons, "f1_macro counts every class alike, whatever its size"]
+        return Guess(named.input, "category", None, "f1_macro", named.sources, reasons)
     films = guessing_videos.guess(path)
     if films is not None:
         reasons = [*films.reasons, "the frames of one recording stay in one split"]
