@@ -40,8 +40,16 @@ def wanted(dataset: Dataset, target: str, form: str, hint: str = "") -> None:
         raise InputError(
             f"{form} holds pictures with {target}; this dataset is {meta['modality']} → {meta['target']}",
             code="wrong-form",
-            hint=hint or "mw export dataset-csv (or -jsonl, -parquet)",
+            hint=hint or _other(meta),
         )
+
+
+def _other(meta: Mapping[str, Any]) -> str:
+    if meta["target"] == "mask":
+        return "mw export dataset-pairs"
+    if meta["target"] == "boxes":
+        return OTHERWISE
+    return "mw export dataset-csv (or -jsonl, -parquet)"
 
 
 def pictures(dataset: Dataset) -> Iterator[Drawn]:

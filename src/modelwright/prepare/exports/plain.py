@@ -38,10 +38,12 @@ def export_folder(dataset: Dataset, destination: Path) -> Path:
     """
     if dataset.meta["modality"] == "table" or dataset.meta["target"] != "category":
         raise InputError(
-            "class folders hold files with classes; this dataset has "
-            + ("rows" if dataset.meta["modality"] == "table" else "numbers"),
+            f"class folders hold files with one class each; this dataset is {dataset.meta['modality']} → "
+            f"{dataset.meta['target']}",
             code="wrong-form",
-            hint="mw export dataset-csv (or -jsonl, -parquet)",
+            hint="mw export dataset-pairs"
+            if dataset.meta["target"] == "mask"
+            else "mw export dataset-csv (or -jsonl, -parquet)",
         )
     for name in dataset.meta["classes"]:
         raw = name.encode("utf-8", "surrogatepass")
