@@ -15,6 +15,8 @@ from pyarrow import parquet
 
 from modelwright.prepare.clean.checks import copies
 from modelwright.prepare.divide import split
+from modelwright.prepare.learning import training_rows
+from modelwright.prepare.rows import pieces_of
 from modelwright.prepare.scratch import Scratch
 from modelwright.store.columns import SMALL, Columns
 
@@ -94,6 +96,19 @@ def test_a_few_cells_of_a_large_column_are_looked_up_without_the_others(tmp_path
     assert pa.total_allocated_bytes() - before < SMALL
     assert columns.take("same", [5, 1]).to_pylist() == ["a", "a"]
     assert columns.take("same", []).to_pylist() == []
+
+
+def test_rows_are_read_without_those_that_were_read_before(tmp_path: Path) -> None:
+    noise, rows = np.random.default_rng(0), 1_500_000
+    table = pa.table({"a": noise.normal(size=rows), "b": noise.normal(size=rows)})
+    parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=8192, use_dictionary=False)
+    del table
+    before, most = pa.total_allocated_bytes(), 0
+    every = np.ones(rows, bool)
+    for reading in (pieces_of(tmp_path / "rows.parquet", "a"), training_rows(tmp_path / "rows.parquet", every)):
+        for _ in reading:
+            most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 10 << 20
 
 
 @pytest.mark.slow

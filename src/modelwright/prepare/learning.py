@@ -38,7 +38,7 @@ def training_rows(rows: Path, train: NDArray[np.bool_]) -> Iterator[dict[str, An
     from pyarrow import parquet
 
     start = 0
-    with parquet.ParquetFile(rows) as file:
+    with parquet.ParquetFile(rows, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=8192, use_threads=False):
             some = batch.filter(pa.array(train[start : start + len(batch)]))
             start += len(batch)

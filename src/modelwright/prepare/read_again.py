@@ -81,7 +81,7 @@ def texts_of(rows: Path, places: NDArray[np.int64]) -> Iterator[bytes]:
     if not len(places):
         return
     start = 0
-    with parquet.ParquetFile(rows) as file:
+    with parquet.ParquetFile(rows, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=256, columns=[ROW_TEXT], use_threads=False):
             low, high = np.searchsorted(places, [start, start + len(batch)])
             yield from (text.encode() for text in batch[ROW_TEXT].take(places[low:high] - start).to_pylist())

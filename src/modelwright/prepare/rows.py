@@ -99,7 +99,8 @@ def pieces_of(path: Path, name: str) -> Iterator[Any]:
     """Yield a column of a Parquet file as Arrow arrays, a part in memory at a time."""
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    # Read ahead, Arrow would keep all of the file that it has passed.
+    with parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(PART, columns=[name], use_threads=False):
             yield batch.column(0)
 

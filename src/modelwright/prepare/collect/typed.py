@@ -142,7 +142,7 @@ class ParquetTable:
         try:
             self._footer = read_footer(pread, bounded.size_of(path), f"{where}: {path}")
             bounded.check_parquet(self._footer, pread, path, where, most)
-            self._file = parquet.ParquetFile(place)
+            self._file = parquet.ParquetFile(place, pre_buffer=False)
             _names_readable(self._file.schema_arrow)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(
@@ -176,7 +176,7 @@ class ParquetTable:
         most, coded = bounded.parquet_plan(self._footer, present, rows)
         file = self._file
         if coded:
-            file = parquet.ParquetFile(seekable(self._path, self._where), read_dictionary=coded)
+            file = parquet.ParquetFile(seekable(self._path, self._where), read_dictionary=coded, pre_buffer=False)
         for batch in file.iter_batches(batch_size=most, columns=present, use_threads=threads):
             yield from watch.split(batch, most)
 
