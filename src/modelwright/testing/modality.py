@@ -25,6 +25,7 @@ from modelwright.errors import InputError
 from modelwright.tasks.abilities import Answering, Paired, Sketched, Staged, Worded
 from modelwright.tasks.base import Arrays, Modality, UndecodableError, modality
 from modelwright.testing import sounds, texts
+from modelwright.testing.batches import check_samples_looked_at_together_are_as_each_alone
 
 
 @dataclass(frozen=True)
@@ -328,6 +329,7 @@ CHECKS: tuple[Check, ...] = (
     check_measures_keep_their_names,
     check_measures_of_a_batch_are_those_of_its_samples,
     check_many_pairs_are_alike_as_each_is,
+    check_samples_looked_at_together_are_as_each_alone,
     check_checks_find_problems_not_exceptions,
     check_graph_has_one_form,
     check_graph_gives_the_same_at_any_batch,
