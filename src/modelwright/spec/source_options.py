@@ -87,6 +87,7 @@ SOURCE_OPTIONS: dict[str, Mapping[str, Type]] = {
         "level": Number(1, 32, whole=True),
         "classes": ListOf(Text("a folder's name")),
         "query": Text("a SELECT", lines=True),
+        "timeout": _EVERY,
         "sequence": _COLUMN,
         "time": _COLUMN,
         "window": _SIZE,
