@@ -68,10 +68,10 @@ def _groups(view: View) -> tuple[int, int, int]:
         start += len(piece)
     count, found = 0, [np.empty(0, np.uint64)]
     for ordered in filter(len, runs.ranges()):
-        different = np.unique(ordered)
-        count += len(different)
-        if len(different) < len(ordered):
-            found.append(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]))
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        count += len(ordered) - len(again)
+        if len(again):
+            found.append(again[np.concatenate([[True], again[1:] != again[:-1]])])
     several = np.concatenate(found)
     if not len(several):
         return count, 0, 0
