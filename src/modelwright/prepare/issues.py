@@ -216,6 +216,8 @@ ADVICE: Mapping[str, Advice] = {
     "soft-mask": Advice("fix", "fix", "values between two classes go to the nearer one"),
     "unknown-mask-value": Advice("fix", "fix", "pixels whose value stands for no class are ignored"),
     "empty-mask": Advice("review", "keep", "right where there is nothing to be seen; else somebody forgot to draw"),
+    "tiny-mask": Advice("review", "keep", "a few pixels are a slip of the hand, or of a conversion"),
+    "duplicate-mask": Advice("review", "keep", "one of the two pictures got the mask of the other"),
     "small-split": Advice("review", "review", "figures on so few samples have wide intervals"),
     "split-conflict": Advice("drop", "drop", "it would carry a locked test sample's likeness into training"),
 }

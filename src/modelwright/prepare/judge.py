@@ -30,6 +30,7 @@ from modelwright.prepare.clean import (
     near,
     near_vectors,
     outliers,
+    same_masks,
     structured,
     swapped,
     together,
@@ -55,6 +56,7 @@ from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities
 from modelwright.tasks import base as tasks
 from modelwright.tasks.targets.boxes import Boxes
+from modelwright.tasks.targets.mask import Mask
 from modelwright.tasks.targets.tags import Tags
 
 MIXED = 0.5
@@ -299,6 +301,10 @@ class Judge:
             )
             told = self._judge(empties.sharpened(found, self._labels, self._usable, self._shown))
             structured.mend(told, self._gathered, self._target, self._labels, self._names)
+        if isinstance(self._target, Mask):
+            tied = np.concatenate([tie.pairs for tie in self._ties])
+            about_masks = self._gathered, self._target, self._labels, self._names, self._usable, tied, self._shown
+            self._judge(same_masks.issues(*about_masks))
 
     def _vouching(self) -> list[Tie]:
         """Return the ties of samples that would vouch for each other's mistakes, one learned and the other checked.

@@ -23,6 +23,8 @@ from modelwright.tasks.targets.category import Category
 IGNORED = 255
 """The value of pixels that are nobody's."""
 MOST_CLASSES = 255
+_TINY = 9
+"""Pixels that are something else than the rest of a mask, below which they are a slip: 3 × 3, as of a tiny box."""
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _NOTES = {"wrong-size-mask": "from", "soft-mask": "soft", "unknown-mask-value": "unknown"}
 """Which note of the source is behind which kind of problem."""
@@ -68,7 +70,8 @@ class Mask:
         """Return what is wrong with one mask.
 
         ``wrong-size-mask``: the file had another size than the picture. ``empty-mask``: one class alone, or nothing but
-        ignored pixels. ``soft-mask``: values between two classes. ``unknown-mask-value``: values of no class.
+        ignored pixels. ``tiny-mask``: fewer than nine pixels of anything else. ``soft-mask``: values between two
+        classes. ``unknown-mask-value``: values of no class.
         """
         return list(_problems(json.loads(label), measures))
 
@@ -154,6 +157,11 @@ def _problems(found: Mapping[str, Any], measures: Mapping[str, float]) -> Iterat
     if len(counts) < 2:
         what = f"all of it is {next(iter(counts))}" if counts else "no pixel has a class"
         yield Problem("empty-mask", 0.3 if counts else 0.6, f"its mask is empty: {what}", {"classes": dict(counts)})
+    small = sum(counts.values()) - max(counts.values(), default=0)
+    if 0 < small < _TINY:
+        most = max(counts, key=lambda name: counts[name])
+        what = f"{small} pixels" if small > 1 else "one pixel"
+        yield Problem("tiny-mask", 0.5, f"all of its mask but {what} is {most}", {"classes": dict(counts)})
     if (before := found.get("from")) is not None:
         width, height = before
         turn = abs(math.log(max(width, 1) * found["height"] / max(height * found["width"], 1)))
