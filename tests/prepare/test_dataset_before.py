@@ -44,7 +44,7 @@ def test_what_is_shut_out_of_all_splits_says_what_it_is_like(tmp_path: Path) -> 
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{number}.png").write_bytes(picture(number, (64, 56), kind="PNG"))
     (tmp_path / "modelwright.yaml").write_text(
-        "sources: [{folder: pictures}]\nsplit: {group: '([0-9]+)'}\nclean: {keep: [duplicate, mislabelled], review: []}\n"
+        "sources: [{folder: pictures}]\nsplit: {group: '([0-9]+)'}\nclean: {keep: [duplicate], review: []}\n"
     )
     project = open_project(tmp_path)
     project.run(to="prepare")

@@ -172,7 +172,7 @@ def test_the_sample_is_the_same_in_whatever_pieces() -> None:
             hashed, places = sample.chosen(first, min(step, 5000 - first))
             sample.add(hashed, places + first, [pa.array(places + first)])
         assert [value for array in sample.column(0) for value in array.to_pylist()] == sample.rows().tolist()
-        return sample.rows().tolist()
+        return [int(row) for row in sample.rows()]
 
     assert drawn(5000) == drawn(37) == drawn(400)
     assert len(drawn(37)) == 50

@@ -78,7 +78,8 @@ def test_codes_are_as_narrow_as_their_words_let_them_be(tmp_path: Path, words: l
         assert [names[made[place]] for place in range(len(made))] == want * 2
     many = Codes()
     many.extend(pa.array([str(number) for number in range(200)]), 200)
-    assert (made.numpy().dtype, many.numpy().dtype) == (np.int8 if len(made.values) <= 128 else np.int16, np.int16)
+    assert made.numpy().dtype == np.dtype("int8" if len(made.values) <= 128 else "int16")
+    assert many.numpy().dtype == np.dtype("int16")
 
 
 @given(some.lists(some.tuples(some.integers(0, 4), some.integers(0, 5)), max_size=8), some.integers(0, 10))

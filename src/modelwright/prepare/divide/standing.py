@@ -92,7 +92,7 @@ def splits_before(gathered: Gathered, parent: Dataset) -> NDArray[np.int8]:
     codes, names = columns.coded("split")
     splits = np.array([*(split.NAMES.index(name) if name in split.NAMES else -1 for name in names), -1], np.int8)[codes]
     side = align(before, now, np.concatenate(checks.repeated(gathered.id_array(), scratch=gathered.scratch)))
-    made = splits[side.at]
+    made: NDArray[np.int8] = splits[side.at]
     made[side.at < 0] = -1
     known = side.before[splits[side.before] >= 0]
     if len(known) and len(side.after):
