@@ -61,12 +61,22 @@ def decoded(
     InputError
         If one of them changed since it was scanned.
     """
+    from modelwright.engine.here import map_ordered
+    from modelwright.engine.threads import usable_cores
+
     read = modality.glance if isinstance(modality, Glancing) else modality.decode
-    for place, raw in zip(places.tolist(), raws(gathered, sources, store, rows, places), strict=True):
+
+    def one(sample: tuple[int, bytes]) -> Arrays:
         try:
-            yield read(raw, {})
+            return read(sample[1], {})
         except UndecodableError as error:
-            raise changed(gathered.paths[place], error) from error
+            raise changed(gathered.paths[sample[0]], error) from error
+
+    again = zip(places.tolist(), raws(gathered, sources, store, rows, places), strict=True)
+    # What can be glanced at takes milliseconds and leaves the interpreter alone meanwhile; a text is read in less time
+    # than it takes to hand it over.
+    workers = usable_cores() if isinstance(modality, Glancing) else 1
+    yield from map_ordered(one, again, workers=workers, window=2 * workers)
 
 
 def changed(name: str, error: Exception) -> InputError:
