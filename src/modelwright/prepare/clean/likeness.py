@@ -56,7 +56,9 @@ def joined(hashes: NDArray[np.uint64], near: hamming.Near) -> NDArray[np.int64]:
     """
     unique, first, equal = hamming.equal(hashes)
     places = np.concatenate([equal, np.sort(first[np.searchsorted(unique, near.pairs)], 1)])
-    return places[np.lexsort((places[:, 1], places[:, 0]))].astype(np.int64)
+    keys = places[:, 0] * len(hashes) + places[:, 1]  # one number a pair: sorted in half the time
+    keys.sort()
+    return np.stack(np.divmod(keys, max(len(hashes), 1)), 1)
 
 
 def between(
