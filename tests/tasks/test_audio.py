@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import fft, signal
 
 from modelwright.errors import InputError
+from modelwright.tasks.base import UndecodableError
 from modelwright.tasks.modalities.audio import clips as audio_clips
 from modelwright.tasks.modalities.audio import features as audio_features
 from modelwright.tasks.modalities.audio import spectrum as audio_spectrum
@@ -339,3 +340,11 @@ def test_components_take_the_place_of_the_other_features(words: list[bytes]) -> 
     np.testing.assert_array_equal(run(schema, "trees", *words)[:, -rank:], dense)
     assert learned(words, features=("pca",))["features"] == list(audio_features.WORDS)
     assert "pca: " in schema["reason"]
+
+
+def test_samples_that_are_no_numbers_are_counted_among_all() -> None:
+    samples = np.zeros(8000)
+    samples[5] = np.nan
+    with pytest.raises(UndecodableError) as error:
+        AUDIO.decode(wav(samples, 8000, "float32"), {})
+    assert error.value.problem.message == "1 of 8,000 samples are NaN or infinite"

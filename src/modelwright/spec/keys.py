@@ -105,7 +105,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "features",
-        WordOr("auto", "auto", ListOf(Text("a word of the input's own, such as resize or log-mel"), least=1)),
+        WordOr("auto", "auto", ListOf(Text("a word of the input's own, such as edges or log-mel"), least=1)),
         "auto",
         "auto",
         "What the packaged graph makes of an input before the model sees it; auto takes what suits the data, and says "

@@ -99,7 +99,7 @@ def _read(opened: Opened) -> Sound:
             Problem("empty", 1.0, f"the {opened.kind} file holds no sound: 0 samples", {"samples": 0})
         )
     if tally.strange:
-        message = f"{tally.strange:,} of {frames * opened.channels:,} samples are NaN or infinite"
+        message = f"{tally.strange:,} of {tally.frames * opened.channels:,} samples are NaN or infinite"
         raise UndecodableError(Problem("corrupt", 1.0, message, {"samples": tally.strange}))
     if opened.channels > 1 and energy(samples) < _OPPOSED * tally.power.mean():
         samples = _one_channel(opened, int(tally.power.argmax()), frames)
@@ -133,14 +133,14 @@ class _Tally:
         self.peak = 0.0
         self.clipped = 0
         self.strange = 0
+        self.frames = 0
 
     def join(self, blocks: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return ``(frames,)``: the mean of the channels."""
         whole = _Growing()
-        frames = 0
         for block in blocks:
-            frames += len(block)
-            if frames > MAX_FRAMES or frames * self._opened.channels > MAX_VALUES:
+            self.frames += len(block)
+            if self.frames > MAX_FRAMES or self.frames * self._opened.channels > MAX_VALUES:
                 raise UndecodableError(_too_long(self._opened))
             strange = len(block) * self._opened.channels - int(np.isfinite(block).sum())
             if strange:
