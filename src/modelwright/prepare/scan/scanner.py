@@ -19,7 +19,7 @@ from modelwright.tasks.base import Modality
 if TYPE_CHECKING:
     from modelwright.prepare.scan.small_files import Part
 
-VERSION = 5
+VERSION = 6
 _COMMIT_EVERY = 2048
 _COMMIT_SECONDS = 2.0
 _LOOKED_UP = 256
