@@ -129,6 +129,37 @@ def test_any_masks_come_back_the_same(kinds: list[int], seed: int, names: list[s
         assert samples(read_back(export(first, "dataset-pairs", root / "out"))) == samples(first)
 
 
+@pytest.mark.slow
+@given(seed=st.integers(0, 1000), classes=st.integers(2, 4))
+@ONCE
+def test_masks_on_a_background_come_back_through_coco(seed: int, classes: int) -> None:
+    random = np.random.default_rng(seed)
+    names = sorted(["background", "tin", "bolt", "zinc"][:classes])
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for number, data in enumerate(PICTURES):
+            coarse = random.integers(0, classes, (4, 5)).astype(np.uint8)
+            coarse[0] = np.arange(5) % classes  # every class is somewhere
+            full = coarse.repeat(20, 0).repeat(20, 1)[: SIZE[1], : SIZE[0]]
+            put(root / "data", {f"images/{number}.jpg": data, f"masks/{number}.png": png(full)})
+        spec = f"sources: [{{pairs: data, names: {json.dumps(names)}}}]\ninput: image\noutput: mask\n"
+        (root / "modelwright.yaml").write_text(spec)
+        first = prepare(specs.load(root / "modelwright.yaml"), Store.open(root / ".modelwright"))
+        assert same(first, read_back(export(first, "dataset-coco", root / "out")))
+
+
+def test_masks_that_coco_cannot_hold_are_refused(tmp_path: Path) -> None:
+    for number, data in enumerate(PICTURES):
+        full = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+        full[:, : 10 + number] = 1
+        put(tmp_path / "data", {f"images/{number}.jpg": data, f"masks/{number}.png": png(full)})
+    (tmp_path / "modelwright.yaml").write_text("sources: [{pairs: data, names: [wood, knot]}]\noutput: mask\n")
+    first = prepare(specs.load(tmp_path / "modelwright.yaml"), Store.open(tmp_path / ".modelwright"))
+    with pytest.raises(InputError, match="no class 'background'") as error:
+        export(first, "dataset-coco", tmp_path / "out")
+    assert error.value.hint == "mw export dataset-pairs"
+
+
 @pytest.mark.parametrize("output", ["category", "number", "tags"])
 def test_answers_come_back_through_label_studio(tmp_path: Path, output: str) -> None:
     labels: dict[str, list[Any]] = {
