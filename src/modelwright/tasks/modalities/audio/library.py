@@ -130,10 +130,14 @@ def _blocks(data: bytes) -> Blocks:
 class _Bytes(io.BytesIO):
     """Bytes as a file that libsndfile may seek in beyond either end: an exception in its callbacks would be lost."""
 
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._size = len(data)  # asked of the buffer, it would make a copy of its own
+
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to the place meant, or to the nearest there is."""
-        base = {0: 0, 1: self.tell(), 2: len(self.getbuffer())}.get(whence, 0)
-        return super().seek(min(max(base + offset, 0), len(self.getbuffer())))
+        base = {0: 0, 1: self.tell(), 2: self._size}.get(whence, 0)
+        return super().seek(min(max(base + offset, 0), self._size))
 
 
 def _whole(raw: bytes, kind: str, most: int) -> tuple[bytes, float]:
