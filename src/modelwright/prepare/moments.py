@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.prepare.clean.column_sample import Column
 from modelwright.prepare.clean.column_values import days_of
-from modelwright.prepare.rows import columns_of
+from modelwright.prepare.rows import columns_of, taken_of
 from modelwright.tasks.modalities.table import dates
 
 DAY = 86_400.0
@@ -242,7 +242,9 @@ def _bad(column: Column, right: str) -> InputError:
 
 def read(rows: Path, names: Sequence[str], places: NDArray[np.int64] | None = None) -> list[Column]:
     """Return columns of ``rows.parquet``, whole, or their values at ascending ``places``."""
-    return [_column(name, found if places is None else found.take(places)) for name, found in columns_of(rows, names)]
+    if places is None:
+        return [_column(name, found) for name, found in columns_of(rows, names)]
+    return [_column(name, taken_of(rows, name, places)) for name in names]
 
 
 def _head(rows: Path, names: Sequence[str] | None = None) -> list[Column]:

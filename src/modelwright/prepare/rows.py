@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from modelwright.prepare.scratch import PART
 from modelwright.store.dataset import ROW_TEXT
 
@@ -103,6 +106,18 @@ def pieces_of(path: Path, name: str) -> Iterator[Any]:
     with parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(PART, columns=[name], use_threads=False):
             yield batch.column(0)
+
+
+def taken_of(path: Path, name: str, places: NDArray[np.int64]) -> Any:
+    """Return the values of a column at ascending ``places`` as an Arrow array, without the whole column."""
+    import pyarrow as pa
+
+    made, start = [], 0
+    for piece in pieces_of(path, name):
+        low, high = np.searchsorted(places, [start, start + len(piece)])
+        made.append(piece.take(pa.array(places[low:high] - start)))
+        start += len(piece)
+    return pa.concat_arrays(made)
 
 
 def columns_of(path: Path, names: Sequence[str] | None = None) -> Iterator[tuple[str, Any]]:

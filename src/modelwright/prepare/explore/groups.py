@@ -17,10 +17,11 @@ from modelwright.drawing import chart
 from modelwright.drawing import page as draw
 from modelwright.drawing.axes import number
 from modelwright.drawing.page import Element
+from modelwright.prepare.clean.columns import names_of
 from modelwright.prepare.explore.associations import by_frequency
 from modelwright.prepare.explore.looks import Gauge
 from modelwright.prepare.explore.view import View, clip
-from modelwright.prepare.rows import columns_of
+from modelwright.prepare.rows import taken_of
 
 _VALUES = 12
 """Different values up to which a column is one of groups."""
@@ -118,14 +119,13 @@ def _thirds(values: NDArray[np.float64], gauge: Gauge) -> tuple[NDArray[np.int64
 
 
 def _columns(view: View, places: NDArray[np.int64]) -> Iterator[Attribute]:
-    import pyarrow as pa
     import pyarrow.types as kinds
 
     assert view.rows is not None
-    for name, column in columns_of(view.rows):
+    for name in names_of(view.rows):
         if name in view.meta["dropped_columns"]:
             continue
-        some = column.combine_chunks().take(pa.array(places))
+        some = taken_of(view.rows, name, places)
         if kinds.is_string(some.type):
             codes, values_of = by_frequency(some.dictionary_encode(), most=_VALUES + 1)
         else:
