@@ -20,6 +20,7 @@ from modelwright.prepare.cache.index import Index
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean import (
     appearance,
+    channels,
     checks,
     detected,
     empties,
@@ -146,6 +147,7 @@ class Judge:
             self._near()
         self._judge(unusual.issues(gathered, self._modality, self._usable, self._shown))
         self._judge(unusual.mixtures(gathered, self._modality, self._usable))
+        self._judge(channels.issues(gathered, self._modality, self._usable, self._shown))
         self._judge(appearance.odd_colours(gathered, self._usable, self._shown))
         self._giveaways()
         self._parts()

@@ -241,6 +241,15 @@ class Bordered(Protocol):
 
 
 @runtime_checkable
+class Channelled(Protocol):
+    """What a modality may have whose samples have channels of their own names."""
+
+    of_channels: ClassVar[tuple[str, ...]]
+    """Figures that are measured of each channel, as ``<figure> of <channel>``: ``mean``, ``std``, ``min``, ``max`` and
+    ``missing``, the share of missing values, among them. A sample without the channel lacks them."""
+
+
+@runtime_checkable
 class Dated(Protocol):
     """What a modality may have whose samples say when they were made."""
 

@@ -21,7 +21,7 @@ IRREGULAR = 0.2
 """Share of steps that differ from the usual one, from which one sample counts as irregular; of a recording, a tenth."""
 _SHORT = 8
 """Sequences of fewer steps are not called stuck or constant."""
-_FIGURES = ("mean", "std", "min", "max", "missing", "stuck")
+FIGURES = ("mean", "std", "min", "max", "missing", "stuck")
 
 
 def measure(inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -36,7 +36,7 @@ def measure(inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         made["step"] = np.array([usual_step(row) for row in inputs["time"]], np.float64)
     for place, name in enumerate(names):
         figures = [_channel(values[row, :, place]) for row in range(count)]
-        for number, figure in enumerate(_FIGURES):
+        for number, figure in enumerate(FIGURES):
             made[f"{figure} of {name}"] = np.array([row[number] for row in figures], np.float64)
     return made
 

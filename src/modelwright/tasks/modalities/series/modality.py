@@ -34,6 +34,7 @@ class Series:
     learns_from: ClassVar[int] = 2000
     sketch_bytes: ClassVar[int] = series_sketch.SIZE
     unusual: ClassVar[Mapping[str, str]] = {"length": "odd-length", "step": "odd-rate"}
+    of_channels: ClassVar[tuple[str, ...]] = series_measures.FIGURES
 
     def decode(self, raw: bytes, schema: Mapping[str, Any]) -> Arrays:
         """Read JSON ``{"values": {channel: [numbers or null]}, "time": […]}`` or delimited text, one row a step.
