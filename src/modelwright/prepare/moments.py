@@ -265,7 +265,8 @@ def _column(name: str, values: Any) -> Column:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if kinds.is_integer(values.type) or kinds.is_floating(values.type):
-        figures = np.array(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        rounded = values.cast(pa.float64(), safe=False)  # whole numbers beyond 53 bits are rounded
+        figures = np.array(rounded.to_numpy(zero_copy_only=False), np.float64)
         return Column(name, "integer" if kinds.is_integer(values.type) else "number", figures, (), 0)
     coded = values.cast(pa.string()).dictionary_encode()
     codes = np.array(coded.indices.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
