@@ -261,3 +261,13 @@ def test_a_row_of_far_too_many_lines_is_one_line(tmp_path: Path, monkeypatch: py
     assert (301 + 1, ["2", '"x']) not in found
     assert [each for each in found if not isinstance(each, tuple)]
     assert sum(each == (302 + 500 + number, ["3", "q"]) for number, each in enumerate(found[-300:], 1)) == 300
+
+
+def test_times_in_nanoseconds_divide(project: Project) -> None:
+    rows = (f"{1_700_000_000_000_000_001 + n * 1_000_003},{n % 7},{'pq'[n % 2]}\n" for n in range(60))
+    (project.root / "x.csv").write_text("t,a,y\n" + "".join(rows), "utf-8")
+    dataset = project.prepare("input: table\nlabel: y\noutput: category\nsources: [{table: x.csv}]\nsplit: {time: t}\n")
+    found = [(each["path"], each["split"]) for each in dataset.samples().to_pylist()]
+    last = [split for _, split in sorted(found, key=lambda each: int(each[0].rpartition("#")[2]))]
+    assert last[0] == "train"
+    assert last[-1] == "test"

@@ -127,7 +127,8 @@ def read(column: Any) -> Times:
     from pyarrow import compute
 
     if not (kinds.is_string(column.type) or kinds.is_large_string(column.type)):
-        return Times(np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64), "number")
+        rounded = column.cast(pa.float64(), safe=False)  # nanoseconds since 1970 have more than 53 bits
+        return Times(np.asarray(rounded.to_numpy(zero_copy_only=False), np.float64), "number")
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     trimmed = compute.utf8_trim_whitespace(column)
