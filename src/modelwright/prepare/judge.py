@@ -29,6 +29,7 @@ from modelwright.prepare.clean import (
     group_sizes,
     mislabelled,
     near,
+    near_rows,
     near_vectors,
     outliers,
     same_masks,
@@ -240,6 +241,13 @@ class Judge:
         alike = checks.copies(self._columns.keys, self._labels, self._usable, gathered.scratch)
         self._ties.append(Tie("alike", "equal values but for identifiers", alike.pairs))
         self._columns.forget_rows()
+        if len(self._usable) > near_rows.MOST_ROWS:
+            self._progress.say(f"rows that are nearly the same are not looked for in more than {near_rows.MOST_ROWS:,}")
+        single = self._usable.copy()
+        single[exact.pairs[:, 1]] = False
+        close = near_rows.pairs(self._rows, self._columns.summary, self._dropped, single)
+        self._judge(near_rows.issues(gathered, close, self._shown))
+        self._ties.append(Tie("near-duplicate", "nearly equal values", close))
         self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
         if len(self._dropped) >= len(gathered.columns):
             raise InputError(
