@@ -6,7 +6,7 @@ looked at, and a sample that was dropped is in nobody's split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,7 @@ class Judge:
     def _spellings(self) -> None:
         if self._target.label_kind == "class":
             found = self._judge(checks.spelling_issues(_counts(self._labels, self._names, self._usable)))
-            self._labels = _respell(found, self._labels, self._names)
+            self._labels = checks.respell(found, self._labels, self._names)
         elif isinstance(self._target, Tags):
             counts = structured.counts(self._target, self._labels[self._usable], self._names)
             found = self._judge(checks.spelling_issues(counts))
@@ -243,12 +243,10 @@ class Judge:
         self._columns.forget_rows()
         if len(self._usable) > near_rows.MOST_ROWS:
             self._progress.say(f"rows that are nearly the same are not looked for in more than {near_rows.MOST_ROWS:,}")
-        single = self._usable.copy()
-        single[exact.pairs[:, 1]] = False
-        close = near_rows.pairs(self._rows, self._columns.summary, self._dropped, single)
+        close = near_rows.pairs(self._rows, self._columns.summary, self._dropped, self._usable, exact.pairs[:, 1])
         self._judge(near_rows.issues(gathered, close, self._shown))
         self._ties.append(Tie("near-duplicate", "nearly equal values", close))
-        self._judge(_alike_rows(len(alike.extra) - len(exact.extra)))
+        self._judge(checks.alike_rows(len(alike.extra) - len(exact.extra)))
         if len(self._dropped) >= len(gathered.columns):
             raise InputError(
                 f"no column is left to learn from: {', '.join(self._dropped[:8])} are constant or identifiers",
@@ -480,26 +478,6 @@ def where(spec: Any) -> str:
     """Return the sources that the user of a spec named, in words."""
     named = [f"'{each.kind}: {each.location}'" for each in spec.sources if each.kind != "feedback"]
     return f"source {named[0]}" if len(named) == 1 else f"sources {', '.join(named)}"
-
-
-def _respell(found: Sequence[Decided], labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:
-    made = labels.copy()
-    for each in found:
-        if each.decision == "fix":
-            into = names.index(each.issue.evidence["into"])
-            for variant in each.issue.evidence["variants"]:
-                made[labels == names.index(variant)] = into
-    return made
-
-
-def _alike_rows(count: int) -> Iterator[Issue]:
-    if count > 0:
-        yield Issue(
-            "duplicate-rows",
-            0.2,
-            f"{count} rows equal another one but for identifier-like columns; they stay in one split with it",
-            evidence={"rows": count},
-        )
 
 
 def _looker(index: Index, scanner: str) -> Look:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelwright.prepare import about, sorting
 from modelwright.prepare.clean import wording
 from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.issues import Issue
+from modelwright.prepare.issues import Decided, Issue
 from modelwright.prepare.scratch import Scratch, forget, parts
 
 IMBALANCE = 10.0
@@ -282,3 +282,25 @@ def spelling_issues(counts: Mapping[str, int]) -> Iterator[Issue]:
                 column=best,
                 evidence={"into": best, "variants": others},
             )
+
+
+def respell(found: Sequence[Decided], labels: NDArray[np.int64], names: Sequence[str]) -> NDArray[np.int64]:
+    """Return ``(n,)`` class codes in which labels spelled in several ways are the one that was decided on."""
+    made = labels.copy()
+    for each in found:
+        if each.decision == "fix":
+            into = names.index(each.issue.evidence["into"])
+            for variant in each.issue.evidence["variants"]:
+                made[labels == names.index(variant)] = into
+    return made
+
+
+def alike_rows(count: int) -> Iterator[Issue]:
+    """Yield ``duplicate-rows`` for rows that are equal but for identifiers."""
+    if count > 0:
+        yield Issue(
+            "duplicate-rows",
+            0.2,
+            f"{count} rows equal another one but for identifier-like columns; they stay in one split with it",
+            evidence={"rows": count},
+        )

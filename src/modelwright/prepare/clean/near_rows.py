@@ -42,7 +42,11 @@ Values = NDArray[np.float64]
 
 
 def pairs(
-    rows: Path, summary: Mapping[str, Mapping[str, Any]], left_out: Sequence[str], usable: NDArray[np.bool_]
+    rows: Path,
+    summary: Mapping[str, Mapping[str, Any]],
+    left_out: Sequence[str],
+    usable: NDArray[np.bool_],
+    copies: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return ``(m, 2)`` places of rows that are nearly, but not exactly, the same; the earlier row first.
 
@@ -52,9 +56,13 @@ def pairs(
         Column to its ``type`` and number of ``distinct`` values.
     left_out
         Columns that do not count: identifiers, constants.
+    copies
+        Places of rows that equal an earlier one, which speaks for them.
     """
     none = np.empty((0, 2), np.int64)
-    places = np.flatnonzero(usable)
+    single = usable.copy()
+    single[copies] = False
+    places = np.flatnonzero(single)
     columns = [name for name in summary if name not in left_out]
     numeric = [name for name in columns if summary[name]["type"] != "text"]
     varied = [name for name in numeric if summary[name]["distinct"] >= min(_VARIED, len(places) / 2)]
