@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from modelwright.prepare.aligned import align, places
+from modelwright.prepare.gather.aligned import align, places
 from modelwright.store.columns import Columns
 
 LISTS = st.lists(st.integers(0, 6), max_size=12)

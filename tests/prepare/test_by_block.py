@@ -21,7 +21,7 @@ from modelwright.prepare.collect import bulk
 from modelwright.prepare.collect.base import Settings
 from modelwright.prepare.collect.delimited import Wanted, sniff
 from modelwright.prepare.collect.table import TableSource
-from modelwright.prepare.gather import Gatherer
+from modelwright.prepare.gather.gatherer import Gatherer
 from modelwright.progress import SILENT
 from modelwright.tasks import base as tasks
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from modelwright.prepare.clean.checks import first_equal, repeated
-from modelwright.prepare.gathered import Figures, Texts
+from modelwright.prepare.gather.gathered import Figures, Texts
 
 RUN = some.tuples(some.sampled_from(["a.csv", "b"]), some.integers(1, 50), some.integers(1, 20))
 

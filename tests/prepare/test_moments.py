@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.errors import InputError
-from modelwright.prepare import moments
 from modelwright.prepare.clean.column_sample import Column
+from modelwright.prepare.divide import moments
 from modelwright.prepare.explore import page
 from modelwright.store.dataset import Dataset
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelwright.prepare import framing
+from modelwright.engine import framing
 from modelwright.prepare.collect.base import Item, os_path
 from modelwright.prepare.scan.child import answer, found, question
 from modelwright.prepare.scan.children import Children

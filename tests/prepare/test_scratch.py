@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from pyarrow import parquet
 
-from modelwright.prepare import prepare, sorting
+from modelwright.prepare import prepare
 from modelwright.prepare.clean import column_leaks, column_whole
-from modelwright.prepare.gathered import Codes, Origins
-from modelwright.prepare.scratch import Growing, Scratch, evenly
+from modelwright.prepare.gather import sorting
+from modelwright.prepare.gather.gathered import Codes, Origins
+from modelwright.prepare.gather.scratch import Growing, Scratch, evenly
 from modelwright.spec import loads
 from modelwright.store import Store
 from modelwright.store.dataset import Dataset

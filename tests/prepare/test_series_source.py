@@ -20,7 +20,7 @@ from modelwright.prepare.collect.base import Item, Rejected, Settings
 from modelwright.prepare.collect.series import SeriesSource
 from modelwright.prepare.collect.series_rows import Step
 from modelwright.prepare.collect.series_windows import Cutting, Recording, rows_of, rule_label
-from modelwright.prepare.rows import RowWriter
+from modelwright.prepare.gather.rows import RowWriter
 from modelwright.testing import source
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from modelwright.prepare.clean import structured
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue
 from modelwright.tasks.base import Problem
 

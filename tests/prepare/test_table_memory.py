@@ -15,9 +15,9 @@ from pyarrow import parquet
 
 from modelwright.prepare.clean.checks import copies
 from modelwright.prepare.divide import split
+from modelwright.prepare.gather.rows import pieces_of
+from modelwright.prepare.gather.scratch import Scratch
 from modelwright.prepare.learning import training_rows
-from modelwright.prepare.rows import pieces_of
-from modelwright.prepare.scratch import Scratch
 from modelwright.store.columns import SMALL, Columns
 
 ROWS = 400_000

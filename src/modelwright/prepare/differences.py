@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.drawing import chart, page
-from modelwright.prepare.aligned import places
+from modelwright.prepare.gather.aligned import places
 from modelwright.store.columns import Columns
 from modelwright.store.dataset import SPLITS, Dataset
 

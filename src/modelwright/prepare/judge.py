@@ -48,11 +48,11 @@ from modelwright.prepare.divide.proof import Tie
 from modelwright.prepare.divide.words import are_splits
 from modelwright.prepare.embed.choose import open_embedder
 from modelwright.prepare.embed.embedded import Embedded, embed
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.scratch import parts
 from modelwright.prepare.issues import Decided, Issue, Rules, decide, people_of
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.read_again import decoded, raws
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.scan.read_again import decoded, raws
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 from modelwright.tasks import abilities

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.read_again import decoded
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.scan.read_again import decoded
 from modelwright.tasks.abilities import Learning
 from modelwright.tasks.base import Modality
 

@@ -22,11 +22,11 @@ from modelwright.prepare.divide import split, standing
 from modelwright.prepare.divide.dividing import told
 from modelwright.prepare.embed.choose import identity
 from modelwright.prepare.fingerprints import Seen, combine
-from modelwright.prepare.gather import Gatherer, source_key
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.gatherer import Gatherer, source_key
+from modelwright.prepare.gather.scratch import HELD, Scratch, parts
 from modelwright.prepare.judge import Judge, where
 from modelwright.prepare.outcome import Outcome
-from modelwright.prepare.scratch import HELD, Scratch, parts
 from modelwright.prepare.synthesize.synthesis import synthesize
 from modelwright.progress import SILENT, Progress
 from modelwright.store.dataset import Dataset

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from modelwright import canonical
 from modelwright.prepare.divide import split
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.scratch import parts
 from modelwright.prepare.issues import Decided
-from modelwright.prepare.scratch import parts
 
 if TYPE_CHECKING:
     from modelwright.prepare.outcome import Outcome

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare.aligned import among, equal_rows, words
 from modelwright.prepare.cache.journal import Frame, Journal, replacement
+from modelwright.prepare.gather.aligned import among, equal_rows, words
 from modelwright.prepare.scan.columns import HASH, ODD, SKETCH, Columns, digest_array, joined
 from modelwright.prepare.scan.sample_scan import Scan, unpack
 

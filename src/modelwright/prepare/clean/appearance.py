@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.clean.giveaways import GAIN, LEAST, MOST, Sketches
 from modelwright.prepare.clean.labels.folds import FOLDS, deal
 from modelwright.prepare.clean.remembered import Remembered
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Bordered
 from modelwright.tasks.base import Modality

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare import about
 from modelwright.prepare.clean.unusual import FLOOR, LEAST, SHARE
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Channelled
 from modelwright.tasks.base import Modality

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import about, sorting
+from modelwright.prepare import about
 from modelwright.prepare.clean import wording
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather import sorting
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.scratch import Scratch, forget, parts
 from modelwright.prepare.issues import Decided, Issue
-from modelwright.prepare.scratch import Scratch, forget, parts
 
 IMBALANCE = 10.0
 """Largest class over smallest from which imbalance is an issue."""

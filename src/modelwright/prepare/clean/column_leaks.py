@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.column_whole import Whole
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.gather.scratch import parts
 
 LEAST_ROWS = 30
 """Rows below which "predicts perfectly" happens by chance."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.scratch import evenly, forget
+from modelwright.prepare.gather.scratch import evenly, forget
 
 MOST_ROWS = 200_000
 MOST_COLUMNS = 200

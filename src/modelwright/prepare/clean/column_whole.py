@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import sorting
 from modelwright.prepare.clean.column_sample import MOST_ROWS
 from modelwright.prepare.collect.rowtext import digests
-from modelwright.prepare.rows import pieces_of
-from modelwright.prepare.scratch import Scratch, forget, parts, places
+from modelwright.prepare.gather import sorting
+from modelwright.prepare.gather.rows import pieces_of
+from modelwright.prepare.gather.scratch import Scratch, forget, parts, places
 
 MOST_WORDS = MOST_ROWS
 """Different texts of a column that are kept; of a column with more, each is known by 53 bits of its digest."""

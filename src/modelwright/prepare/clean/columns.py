@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare import moments
 from modelwright.prepare.clean import column_answers, column_groups, column_leaks, column_pairs, column_values
 from modelwright.prepare.clean.column_leaks import LEAST_ROWS, Tally, by_class
 from modelwright.prepare.clean.column_oddities import hidden_missing, rare_categories
 from modelwright.prepare.clean.column_sample import Sample
 from modelwright.prepare.clean.column_whole import Whole, read
+from modelwright.prepare.divide import moments
+from modelwright.prepare.gather.scratch import Scratch, parts
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scratch import Scratch, parts
 from modelwright.tasks.modalities.table import hashing
 
 _MOST_HEADS = 100

@@ -13,7 +13,7 @@ from modelwright.prepare.clean import times_told
 from modelwright.prepare.clean.giveaways import LEAST, MOST
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import chronology
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Dated
 from modelwright.tasks.base import Modality

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.clean.outliers import principal
 from modelwright.prepare.clean.remembered import Remembered
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Carried, Sketched
 from modelwright.tasks.base import Modality

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.clean.column_groups import few_rows
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 
 _LEAST = 40

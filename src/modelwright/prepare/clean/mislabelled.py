@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.prepare.clean.labels import check, tags
 from modelwright.prepare.clean.labels.check import Predict, Result, Samples, find
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, fixes_of, people_of
 from modelwright.progress import Progress
 

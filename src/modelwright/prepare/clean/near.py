@@ -17,12 +17,12 @@ from modelwright import canonical
 from modelwright.engine.here import map_ordered
 from modelwright.engine.threads import usable_cores
 from modelwright.prepare import about
-from modelwright.prepare.aligned import among, side_by_side
 from modelwright.prepare.cache.journal import Journal, rewrite
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean import hamming, likeness, wording
 from modelwright.prepare.clean.checks import repeated, worded
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.aligned import among, side_by_side
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Croppable, Paired, Sketched
 

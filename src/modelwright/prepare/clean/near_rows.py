@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare import about
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.rows import pieces_of
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.rows import pieces_of
 
 MOST_ROWS = 1_000_000
 """Rows beyond which nobody looks: memory and time grow with them."""

@@ -15,7 +15,7 @@ from modelwright.engine.threads import idle_cores
 from modelwright.prepare.clean.checks import first_equal
 from modelwright.prepare.clean.outliers import principal
 from modelwright.prepare.embed.embedded import Embedded
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 
 FACTOR = 0.13
 NEIGHBOUR = 10

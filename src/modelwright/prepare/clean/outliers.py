@@ -21,7 +21,7 @@ from modelwright.prepare.clean.labels.features import vectors_of
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.embed.embedded import Embedded
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Sketched
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue
 from modelwright.tasks.abilities import Structured
 

@@ -16,7 +16,7 @@ from modelwright.errors import InputError
 from modelwright.prepare.clean.labels import boxes
 from modelwright.prepare.clean.labels.check import Result, Samples
 from modelwright.prepare.clean.mislabelled import Describe
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, fixes_of, people_of
 from modelwright.progress import Progress
 from modelwright.store.packed import MemberError

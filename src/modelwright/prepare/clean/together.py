@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from modelwright.prepare import about
 from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels.features import sketches_of
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Comparing, Sketched
 from modelwright.tasks.base import Modality

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
+from modelwright.engine import framing
 from modelwright.errors import MissingExtraError
-from modelwright.prepare import framing
 from modelwright.prepare.collect.options import Options
 
 PATIENCE = 10.0

@@ -2,7 +2,7 @@
 
 Decoders are large bodies of C that meet whatever somebody filmed, and a camera may say nothing for ever: so they run in
 a process of their own, with bounded memory, which the reader may end at any time (:mod:`.frames`). It says each
-thing in two messages (:mod:`modelwright.prepare.framing`): a JSON object, and the bytes of a picture, if any.
+thing in two messages (:mod:`modelwright.engine.framing`): a JSON object, and the bytes of a picture, if any.
 
 Run as ``python -P -m modelwright.prepare.collect.frames_child REQUEST``.
 """
@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from modelwright.prepare import framing
+from modelwright.engine import framing
 from modelwright.prepare.collect.frames_sizes import Sizes
 from modelwright.prepare.collect.frames_work import LARGEST, TAKEN, Work, code_of
 

@@ -2,7 +2,7 @@
 
 Run as ``python -m modelwright.prepare.collect.listing_child``, with the source's settings as JSON in its first line of
 input. Each further line names a folder, and is answered with what lies in it, by column, in three messages
-(:mod:`modelwright.prepare.framing`). It ends when its input does, so it never outlives who started it.
+(:mod:`modelwright.engine.framing`). It ends when its input does, so it never outlives who started it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from array import array
 from pathlib import Path
 from typing import IO, Any, Self
 
-from modelwright.prepare import framing
+from modelwright.engine import framing
 from modelwright.prepare.collect.base import Settings
 from modelwright.prepare.collect.listing import Listing
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare import about, moments
+from modelwright.prepare import about
 from modelwright.prepare.collect import rowmaking
-from modelwright.prepare.divide import chronology, folds, given, proof, split
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.divide import chronology, folds, given, moments, proof, split
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.rows import columns_of
+from modelwright.prepare.gather.scratch import Scratch, parts
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.rows import columns_of
-from modelwright.prepare.scratch import Scratch, parts
 
 
 @dataclass(frozen=True)

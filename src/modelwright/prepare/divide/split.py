@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.scratch import parts
-from modelwright.prepare.sorting import quantiles
+from modelwright.prepare.gather.scratch import parts
+from modelwright.prepare.gather.sorting import quantiles
 
 NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2

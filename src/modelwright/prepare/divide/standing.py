@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.aligned import align, words
 from modelwright.prepare.clean import checks
 from modelwright.prepare.divide import split
-from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.scratch import Growing, Scratch, forget, parts
+from modelwright.prepare.gather.aligned import align, words
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.scratch import Growing, Scratch, forget, parts
 from modelwright.store.dataset import Dataset
 
 _SOUGHT = 96

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from modelwright.prepare.embed.base import Embedder
 from modelwright.prepare.embed.vectors import MOST_VALUES, Vectors
-from modelwright.prepare.gathered import Gathered
-from modelwright.prepare.read_again import raws
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.scan.read_again import raws
 from modelwright.progress import Progress
 
 _FIRST = 8

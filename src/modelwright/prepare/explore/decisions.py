@@ -14,7 +14,7 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.view import MOST_CLASSES, View, clip, share
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.gather.scratch import parts
 
 _TILES = 6
 _MOVED = 0.01

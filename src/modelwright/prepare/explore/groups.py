@@ -21,7 +21,7 @@ from modelwright.prepare.clean.columns import names_of
 from modelwright.prepare.explore.associations import by_frequency
 from modelwright.prepare.explore.looks import Gauge
 from modelwright.prepare.explore.view import View, clip
-from modelwright.prepare.rows import taken_of
+from modelwright.prepare.gather.rows import taken_of
 
 _VALUES = 12
 """Different values up to which a column is one of groups."""

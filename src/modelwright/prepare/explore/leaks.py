@@ -11,8 +11,8 @@ from modelwright.drawing import page as draw
 from modelwright.drawing.page import Element
 from modelwright.prepare.divide import proof, split
 from modelwright.prepare.explore.view import View, clip
-from modelwright.prepare.scratch import Scratch, parts
-from modelwright.prepare.sorting import Runs
+from modelwright.prepare.gather.scratch import Scratch, parts
+from modelwright.prepare.gather.sorting import Runs
 from modelwright.tasks import abilities
 
 _TEST, _TRAIN = 1500, 4000

@@ -13,12 +13,11 @@ from modelwright.drawing import chart, small
 from modelwright.drawing import page as draw
 from modelwright.drawing.axes import SPLIT_PAINTS
 from modelwright.drawing.page import Element
-from modelwright.prepare import moments
-from modelwright.prepare.divide import split
+from modelwright.prepare.divide import moments, split
 from modelwright.prepare.explore import bins
 from modelwright.prepare.explore.measured import paints
 from modelwright.prepare.explore.view import MOST_CLASSES, View, share
-from modelwright.prepare.scratch import parts
+from modelwright.prepare.gather.scratch import parts
 from modelwright.tasks import abilities
 from modelwright.tasks.modalities.series.time import in_words, length_in_words
 

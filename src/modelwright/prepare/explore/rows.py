@@ -21,9 +21,9 @@ from modelwright.prepare.explore.associations import (
     explained,
 )
 from modelwright.prepare.explore.view import View
-from modelwright.prepare.rows import pieces_of
-from modelwright.prepare.scratch import Scratch
-from modelwright.prepare.sorting import Runs, different_in
+from modelwright.prepare.gather.rows import pieces_of
+from modelwright.prepare.gather.scratch import Scratch
+from modelwright.prepare.gather.sorting import Runs, different_in
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

@@ -22,9 +22,9 @@ from modelwright.prepare.divide import split
 from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.explore.looks import NO_PICTURES, PLAIN, Gauge, Pictures
 from modelwright.prepare.explore.parts import main_parts
+from modelwright.prepare.gather.scratch import evenly, parts
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan.scanner import scanner_name
-from modelwright.prepare.scratch import evenly, parts
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws

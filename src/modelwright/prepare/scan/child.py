@@ -1,7 +1,7 @@
 """A process that scans files: so that many small ones keep every core busy, which the interpreter's lock prevents.
 
 Run as ``python -m modelwright.prepare.scan.child MODALITY``. A request is one message
-(:mod:`modelwright.prepare.framing`): a folder, and names of files in it, with NUL between them. The answer are two:
+(:mod:`modelwright.engine.framing`): a folder, and names of files in it, with NUL between them. The answer are two:
 JSON of the files that cannot be read (place, kind, message), and what was found of the others, by column. It ends when
 its input does, so it never outlives who started it.
 """
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from modelwright.prepare import framing
+from modelwright.engine import framing
 from modelwright.prepare.collect.base import RejectedFileError, read_regular
 from modelwright.prepare.scan.columns import Columns, joined
 from modelwright.prepare.scan.eye import Eye

@@ -11,8 +11,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Self
 
+from modelwright.engine import framing
 from modelwright.errors import ModelwrightError
-from modelwright.prepare import framing
 from modelwright.prepare.collect.base import Rejected, printable
 from modelwright.prepare.scan.child import found, question
 from modelwright.prepare.scan.columns import Columns

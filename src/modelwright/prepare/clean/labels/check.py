@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from modelwright import canonical
 from modelwright.prepare.clean.labels import belief, confident, folds, numbers, predictions
 from modelwright.prepare.divide.split import bins, ranks
+from modelwright.prepare.gather.scratch import parts
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scratch import parts
 from modelwright.progress import Progress
 
 VERSION = 2

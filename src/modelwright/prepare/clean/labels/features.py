@@ -12,7 +12,7 @@ from modelwright.prepare.cache.scanned import Look
 from modelwright.prepare.clean.labels import patches, predictions
 from modelwright.prepare.clean.labels.check import Predict
 from modelwright.prepare.embed.embedded import Embedded
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.learning import learn_table, training_rows
 from modelwright.progress import Progress
 from modelwright.tasks.abilities import Sketched

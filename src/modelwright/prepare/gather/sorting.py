@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.scratch import Growing, Scratch, forget, parts
+from modelwright.prepare.gather.scratch import Growing, Scratch, forget, parts
 
 _SAMPLED = 512
 """Numbers of each run by which ranges are cut."""

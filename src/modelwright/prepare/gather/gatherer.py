@@ -23,14 +23,14 @@ from modelwright.prepare.collect.base import Block, Blocked, Item, Rejected, Sou
 from modelwright.prepare.collect.listing import Files, Listed
 from modelwright.prepare.collect.regular import most_samples, too_many
 from modelwright.prepare.collect.typing_columns import widest
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.rows import NoRows, RowWriter
+from modelwright.prepare.gather.scratch import Scratch
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.rows import NoRows, RowWriter
 from modelwright.prepare.scan import small_files
 from modelwright.prepare.scan.columns import digest_array
 from modelwright.prepare.scan.sample_scan import Scan
 from modelwright.prepare.scan.scanner import Scanner
-from modelwright.prepare.scratch import Scratch
 from modelwright.progress import Progress
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.tasks.abilities import Tabular

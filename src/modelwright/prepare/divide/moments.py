@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from modelwright.errors import InputError
 from modelwright.prepare.clean.column_sample import Column
 from modelwright.prepare.clean.column_values import days_of
-from modelwright.prepare.rows import columns_of, taken_of
+from modelwright.prepare.gather.rows import columns_of, taken_of
 from modelwright.tasks.modalities.table import dates
 
 DAY = 86_400.0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.errors import InputError
-from modelwright.prepare.gathered import Gathered
+from modelwright.prepare.gather.gathered import Gathered
 from modelwright.store.dataset import ROW_TEXT
 from modelwright.store.packed import MemberError
 from modelwright.store.raws import Raws

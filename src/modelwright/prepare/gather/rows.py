@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from modelwright.prepare.scratch import PART
+from modelwright.prepare.gather.scratch import PART
 from modelwright.store.dataset import ROW_TEXT
 
 _CHUNK = 8192

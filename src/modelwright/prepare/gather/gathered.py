@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.divide.chronology import Moments
+from modelwright.prepare.gather.scratch import Growing, Scratch, parts
 from modelwright.prepare.issues import Issue
-from modelwright.prepare.scratch import Growing, Scratch, parts
 from modelwright.tasks.base import LabelKind
 
 _CHUNK = 8192
