@@ -220,7 +220,8 @@ def enclosing(data: bytes, delimiter: str) -> bool:
 
     Examples
     --------
-    >>> [enclosing(text, ",") for text in (b'"a,b",1\n2,"c"\n', b'"a""b",1\n', b'"a\nb",1\n', b'5" x,1" y\n')]
+    >>> texts = (b'"a,b",1\\n2,"c"\\n', b'"a""b",1\\n', b'"a\\nb",1\\n', b'5" x,1" y\\n')
+    >>> [enclosing(text, ",") for text in texts]
     [True, False, False, False]
     """
     letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
