@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelwright.prepare.gather.runs import runs
 from modelwright.prepare.profile import hashing
 from modelwright.prepare.profile.distinct import Distinct
 from modelwright.prepare.profile.frequent import Frequent
 from modelwright.prepare.profile.moments import Moments
 from modelwright.prepare.profile.quantiles import Quantiles
-from modelwright.prepare.profile.sorting import runs
 from modelwright.prepare.profile.table import Copies, Gaps, Products, Sample, centre_of
 
 BLOCKS = st.lists(st.lists(st.integers(-30, 300), max_size=200), min_size=1, max_size=8)

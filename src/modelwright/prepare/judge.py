@@ -378,7 +378,7 @@ class Judge:
         gathered = self._gathered
         if not mislabelled.wanted(self._spec.clean, *detected.KINDS) or not self._kept.any():
             return {}, {"skipped": "no rule of 'clean' names mislabelled"}
-        again = partial(swapped.whole, self._modality, gathered, self._sources, self._store)
+        again = partial(decoded, self._modality, gathered, self._sources, self._store, self._rows, whole=True)
         about = ["boxes", self._modality.name, self._modality.version], mislabelled.describer(gathered, self._shown)
         samples = self._samples(tied, folds)
         facts, found, places = detected.of_boxes(samples, again, self._store, *about, self._progress)

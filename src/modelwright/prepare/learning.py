@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.scan.read_again import decoded
 from modelwright.tasks.abilities import Learning
 from modelwright.tasks.base import Modality
@@ -80,9 +81,6 @@ def learn_files(
     rows
         ``rows.parquet``, for sources that keep their samples there.
     """
-    places = np.flatnonzero(train)
-    most = modality.learns_from if isinstance(modality, Learning) else MOST_FILES
-    if len(places) > most:
-        places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    places = spaced(np.flatnonzero(train), modality.learns_from if isinstance(modality, Learning) else MOST_FILES)
     settings = {"samples": int(train.sum()), "features": features}
     return modality.learn(decoded(modality, gathered, sources, store, rows, places), settings)

@@ -17,6 +17,7 @@ from modelwright.prepare.clean.giveaways import GAIN, LEAST, MOST, Sketches
 from modelwright.prepare.clean.labels.folds import FOLDS, deal
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Bordered
 from modelwright.tasks.base import Modality
@@ -86,8 +87,7 @@ def telling_border(
     if not isinstance(modality, Bordered):
         return
     places = np.flatnonzero(usable & (labels >= 0))
-    if len(places) > MOST:
-        places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
+    places = spaced(places, MOST)
     if len(places) < LEAST:
         return
     known = memory.get(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.clean import times_told
 from modelwright.prepare.clean.column_sample import Column, Sample
 from modelwright.prepare.clean.column_whole import Whole
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 
 _LEAST = 30
@@ -153,8 +154,7 @@ def _in_texts(column: Whole, sampled: NDArray[np.float64], sample: Sample, names
     some = np.flatnonzero(answered & ~np.isnan(sampled))
     if len(some) < max(_LEAST, 0.5 * len(sampled)):
         return ""
-    if len(some) > _TEXTS:
-        some = some[np.linspace(0, len(some) - 1, _TEXTS).astype(np.int64)]
+    some = spaced(some, _TEXTS)
     codes, numbers = sample.codes[some], sample.numbers[some]
     if column.worded:
         texts = [column.words[int(code)] for code in sampled[some]]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.clean import outliers
 from modelwright.prepare.clean.column_sample import Column, Sample
 from modelwright.prepare.clean.unusual import distance
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 
 _FEW = 30
@@ -101,9 +102,7 @@ def odd_rows(sample: Sample) -> Iterator[Issue]:
     Numbers are robust deviations (at most eight, so that one absurd value doesn't hide all else), categories the rarer
     the farther (square root of the reciprocal of their share, halved).
     """
-    some = np.arange(len(sample.places))
-    if len(some) > _ROWS:
-        some = some[np.linspace(0, len(some) - 1, _ROWS).astype(np.int64)]
+    some = spaced(np.arange(len(sample.places)), _ROWS)
     parts = [part for each in sample.columns if (part := _scaled(each, some)) is not None][:60]
     if len(parts) < 3 or len(some) < outliers.LEAST:
         return

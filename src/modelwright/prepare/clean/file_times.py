@@ -14,6 +14,7 @@ from modelwright.prepare.clean.giveaways import LEAST, MOST
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.divide import chronology
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Dated
 from modelwright.tasks.base import Modality
@@ -48,8 +49,7 @@ def issues(
     groups = gathered.groups.numpy()[places]
     if (groups >= 0).all():
         places = places[np.sort(np.unique(groups, return_index=True)[1])]
-    if len(places) > MOST:
-        places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
+    places = spaced(places, MOST)
     if len(places) < LEAST or len(np.unique(labels[places])) < 2:
         return
     names = [shown(place) for place in places.tolist()]
@@ -58,7 +58,7 @@ def issues(
         if told:
             yield _issue(f"the time that the {what} says tells the class: {told}", _MADE, what)
             return
-    some = places if len(places) <= _READ else places[np.linspace(0, len(places) - 1, _READ).astype(np.int64)]
+    some = spaced(places, _READ)
     told = times_told.by_time(
         _of_files(gathered, modality, some, raws, memory), labels[some], np.full(len(some), np.nan)
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.clean.outliers import principal
 from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Carried, Sketched
 from modelwright.tasks.base import Modality
@@ -107,8 +108,7 @@ def shared_names(
     if (gathered.groups.numpy() >= 0).any():
         return
     places = np.flatnonzero(usable)
-    if len(places) > MOST:
-        places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
+    places = spaced(places, MOST)
 
     def made() -> dict[str, NDArray[Any]]:
         inside, found = sketches(places)

@@ -22,6 +22,7 @@ from modelwright.prepare.clean.remembered import Remembered
 from modelwright.prepare.clean.unusual import distance
 from modelwright.prepare.embed.embedded import Embedded
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.issues import Issue
 from modelwright.tasks.abilities import Sketched
 
@@ -59,8 +60,7 @@ def issues(
     ``embedded`` has a model's vectors, which then stand for the light features.
     """
     places = np.flatnonzero(usable)
-    if len(places) > MOST:
-        places = places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
+    places = spaced(places, MOST)
 
     def made() -> dict[str, NDArray[Any]]:
         inside, vectors = vectors_of(modality, gathered, look, places) if embedded is None else embedded.among(places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,38 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright import canonical
-from modelwright.errors import InputError
 from modelwright.prepare.clean.labels import boxes
 from modelwright.prepare.clean.labels.check import Result, Samples
 from modelwright.prepare.clean.mislabelled import Describe
-from modelwright.prepare.gather.gathered import Gathered
 from modelwright.prepare.issues import Decided, Issue, fixes_of, people_of
 from modelwright.progress import Progress
-from modelwright.store.packed import MemberError
-from modelwright.store.raws import Raws
-from modelwright.tasks.base import Arrays, Modality, UndecodableError
+from modelwright.tasks.base import Arrays
 from modelwright.tasks.targets.boxes import written
-
-
-def whole(
-    modality: Modality, gathered: Gathered, sources: Sequence[Mapping[str, Any]], store: Any, places: NDArray[np.int64]
-) -> Iterator[Arrays]:
-    """Yield pictures at full size, read and decoded again: boxes are in pixels, and many are small.
-
-    Raises
-    ------
-    InputError
-        If one of them changed since it was scanned.
-    """
-    raws = Raws(store, sources)
-    for place in places.tolist():
-        name = gathered.paths[place]
-        try:
-            yield modality.decode(raws.read(gathered.sources[place], name, gathered.id(place)), {})
-        except (MemberError, UndecodableError) as error:
-            raise InputError(
-                f"{name} changed while it was read: {error}", code="source-changed", hint="run it again"
-            ) from error
 
 
 def suspects(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modelwright.prepare.embed.base import Embedder
 from modelwright.prepare.embed.vectors import MOST_VALUES, Vectors
 from modelwright.prepare.gather.gathered import Gathered
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.scan.read_again import raws
 from modelwright.progress import Progress
 
@@ -85,6 +86,6 @@ def embed(
     most = MOST_VALUES // max(first.shape[1] if len(inside) else 1, 1)
     if len(places) > most:
         progress.say(f"embeddings: {most:,} of {len(places):,} samples get one, evenly spaced")
-        places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+        places = spaced(places, most)
     inside, vectors = of(places)
     return Embedded(embedder, places[inside], vectors)

@@ -24,6 +24,7 @@ from modelwright.prepare.explore.view import View
 from modelwright.prepare.gather.rows import pieces_of
 from modelwright.prepare.gather.scratch import Scratch
 from modelwright.prepare.gather.sorting import Runs, different_in
+from modelwright.prepare.gather.spaced import spaced
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -78,8 +79,8 @@ class Facts:
 
 
 def evenly(values: NDArray[Scalar], most: int = PAIRED) -> NDArray[Scalar]:
-    """Return at most ``most`` values, evenly spaced."""
-    return values if len(values) <= most else values[np.linspace(0, len(values) - 1, most).astype(np.int64)]
+    """Return at most as many values as associations are computed on, evenly spaced."""
+    return spaced(values, most)
 
 
 def unlike(facts: Facts) -> bool:

@@ -23,6 +23,7 @@ from modelwright.prepare.explore.found import Found, find
 from modelwright.prepare.explore.looks import NO_PICTURES, PLAIN, Gauge, Pictures
 from modelwright.prepare.explore.parts import main_parts
 from modelwright.prepare.gather.scratch import evenly, parts
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.prepare.learning import by_column
 from modelwright.prepare.scan.scanner import scanner_name
 from modelwright.store.dataset import ROW_TEXT, SYNTHETIC, Dataset
@@ -157,9 +158,7 @@ class View:
 
     def some(self, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
         """Return at most ``most`` of ``places``, evenly spaced: the same every time."""
-        if len(places) <= most:
-            return places
-        return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+        return spaced(places, most)
 
     def shown(self, most: int) -> NDArray[np.int64]:
         """Return at most ``most`` of the samples that are shown, evenly spaced."""

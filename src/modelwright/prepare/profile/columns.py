@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelwright.prepare.collect.typing_columns import Tally
+from modelwright.prepare.gather.runs import runs
 from modelwright.prepare.profile import facts, hashing
 from modelwright.prepare.profile.distinct import Distinct
 from modelwright.prepare.profile.frequent import Frequent
 from modelwright.prepare.profile.moments import Moments
 from modelwright.prepare.profile.parts import Asked, NumberPart, Part, TextPart
 from modelwright.prepare.profile.quantiles import Quantiles
-from modelwright.prepare.profile.sorting import runs
 
 BINS = 40
 _WHOLE = 2.0**40

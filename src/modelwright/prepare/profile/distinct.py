@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from modelwright.prepare.gather.runs import runs
 from modelwright.prepare.profile.hashing import Hashes
-from modelwright.prepare.profile.sorting import runs
 
 _ALL = 2.0**64
 

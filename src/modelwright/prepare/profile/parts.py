@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.gather.runs import runs
 from modelwright.prepare.profile import hashing, times
 from modelwright.prepare.profile import words as words_of
 from modelwright.prepare.profile.hashing import Hashes
-from modelwright.prepare.profile.sorting import runs
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

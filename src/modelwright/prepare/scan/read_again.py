@@ -53,8 +53,15 @@ def decoded(
     store: Any,
     rows: Path,
     places: NDArray[np.int64],
+    *,
+    whole: bool = False,
 ) -> Iterator[Arrays]:
     """Yield the samples at ascending ``places``, read and decoded (or glanced at) again.
+
+    Parameters
+    ----------
+    whole
+        Decode in full what could be glanced at: boxes are in pixels, and many are small.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def decoded(
     from modelwright.engine.here import map_ordered
     from modelwright.engine.threads import usable_cores
 
-    read = modality.glance if isinstance(modality, Glancing) else modality.decode
+    read = modality.glance if isinstance(modality, Glancing) and not whole else modality.decode
 
     def one(sample: tuple[int, bytes]) -> Arrays:
         try:

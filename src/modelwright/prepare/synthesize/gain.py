@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelwright.prepare.gather.spaced import spaced
 from modelwright.progress import Progress
 from modelwright.store.dataset import Dataset
 
@@ -44,10 +45,12 @@ def measure(dataset: Dataset, progress: Progress) -> dict[str, Any]:
     features, truth = dataset.features("train", "dense"), dataset.truth("train")
     real = ~dataset.synthetic("train")
     tested = np.asarray(dataset.features("validation", "dense"), np.float64)[known]
-    places = _some(np.flatnonzero(real))
+    places = spaced(np.flatnonzero(real), MOST)
     ridge = _best_ridge(features, truth, places)
     before = _answers(features, truth, places, tested, ridge)
-    after = _answers(features, truth, np.sort(np.concatenate([places, _some(np.flatnonzero(~real))])), tested, ridge)
+    after = _answers(
+        features, truth, np.sort(np.concatenate([places, spaced(np.flatnonzero(~real), MOST)])), tested, ridge
+    )
     return _compared(before, after, held[known], classes=held.dtype.kind != "f")
 
 
@@ -96,12 +99,6 @@ def _balanced(right: NDArray[np.bool_], truth: NDArray[np.int64]) -> float:
     counts = np.bincount(truth)
     hits = np.bincount(truth, weights=right)
     return float((hits[counts > 0] / counts[counts > 0]).mean())
-
-
-def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    if len(places) <= MOST:
-        return places
-    return places[np.linspace(0, len(places) - 1, MOST).astype(np.int64)]
 
 
 def _targets(truth: NDArray[Any]) -> NDArray[np.float64]:
